@@ -1,0 +1,259 @@
+//! One entry that is not the same, or could not be checked, with the evidence for it.
+
+use std::fmt;
+
+use serde::ser::{SerializeMap, Serializer};
+use serde::{Deserialize, Serialize};
+
+use super::{ContentDigest, EntryKind, FileUrl};
+
+/// One of the two sides of a comparison.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Side {
+    /// The side that serves.
+    Source,
+    /// The side that drives.
+    Destination,
+}
+
+impl fmt::Display for Side {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Source => "source",
+            Self::Destination => "destination",
+        })
+    }
+}
+
+/// Why an entry could not be checked. The numbers are those of manifests and frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reason {
+    /// Opening, listing or reading it failed.
+    Unreadable,
+    /// It changed during each of several reads, or between the walk and the read.
+    ChangedWhileReading,
+    /// It was listed and then was gone.
+    Vanished,
+    /// A pipe, socket or device: there are no bytes to compare.
+    NotARegularFile,
+    /// The other side did not deliver what it owed.
+    PeerError,
+}
+
+impl Reason {
+    /// All reasons; the position is the number.
+    pub const ALL: [Self; 5] =
+        [Self::Unreadable, Self::ChangedWhileReading, Self::Vanished, Self::NotARegularFile, Self::PeerError];
+
+    /// The number in manifests and frames.
+    pub fn code(self) -> u8 {
+        self as u8
+    }
+
+    /// The reason with this number.
+    pub fn from_code(code: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(code)).copied()
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unreadable => "unreadable",
+            Self::ChangedWhileReading => "changed-while-reading",
+            Self::Vanished => "vanished",
+            Self::NotARegularFile => "not-a-regular-file",
+            Self::PeerError => "peer-error",
+        })
+    }
+}
+
+/// Why something could not be read: a reason for programs and a sentence for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The reason.
+    pub reason: Reason,
+    /// What the system said, such as `Permission denied (os error 13)`.
+    pub detail: String,
+}
+
+impl Problem {
+    /// The longest detail kept, in bytes; a longer one is cut.
+    pub const MAX_DETAIL_BYTES: usize = 512;
+
+    /// A problem whose detail is cut to [`Problem::MAX_DETAIL_BYTES`].
+    pub fn new(reason: Reason, detail: impl Into<String>) -> Self {
+        let mut detail = detail.into();
+        detail.truncate(detail.floor_char_boundary(Self::MAX_DETAIL_BYTES));
+        Self { reason, detail }
+    }
+}
+
+/// The kinds of difference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DifferenceKind {
+    /// Only the destination has it.
+    MissingAtSource,
+    /// Only the source has it.
+    MissingAtDestination,
+    /// A file on one side, a directory on the other.
+    Type,
+    /// Files of different size.
+    Size,
+    /// Files of the same size with another modification time.
+    ModificationTime,
+    /// The same metadata, other bytes.
+    Content,
+    /// Could not be checked; neither different nor equal.
+    Unverified,
+}
+
+impl DifferenceKind {
+    /// The name in reports, as serde writes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::MissingAtSource => "missing-at-source",
+            Self::MissingAtDestination => "missing-at-destination",
+            Self::Type => "type",
+            Self::Size => "size",
+            Self::ModificationTime => "modification-time",
+            Self::Content => "content",
+            Self::Unverified => "unverified",
+        }
+    }
+}
+
+/// What one side knows of an entry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Evidence {
+    /// File or directory; `None` where not even that could be learned.
+    pub file_type: Option<EntryKind>,
+    /// Bytes; `None` for a directory.
+    pub size: Option<u64>,
+    /// Milliseconds since the epoch; `None` for a directory.
+    #[serde(rename = "lastModifiedTime")]
+    pub modified_ms: Option<i64>,
+    /// Digests known, as one object from algorithm to text.
+    #[serde(serialize_with = "digests_by_algorithm")]
+    pub digests: Vec<ContentDigest>,
+}
+
+fn digests_by_algorithm<S: Serializer>(digests: &[ContentDigest], serializer: S) -> Result<S::Ok, S::Error> {
+    let mut map = serializer.serialize_map(Some(digests.len()))?;
+    for digest in digests {
+        map.serialize_entry(digest.algorithm(), &digest.to_string())?;
+    }
+    map.end()
+}
+
+/// Who could not check an entry, and why. At least one side is `Some`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unverified {
+    /// The source's problem.
+    pub source: Option<Problem>,
+    /// The destination's problem.
+    pub destination: Option<Problem>,
+}
+
+impl Unverified {
+    /// A problem of one side.
+    pub fn at(side: Side, problem: Problem) -> Self {
+        match side {
+            Side::Source => Self { source: Some(problem), destination: None },
+            Side::Destination => Self { source: None, destination: Some(problem) },
+        }
+    }
+
+    /// Which side: `source`, `destination` or `both`.
+    pub fn side(&self) -> &'static str {
+        match (&self.source, &self.destination) {
+            (Some(_), Some(_)) => "both",
+            (Some(_), None) => "source",
+            _ => "destination",
+        }
+    }
+
+    /// The reason; where both sides have one, the source's.
+    pub fn reason(&self) -> Reason {
+        let first = self.source.as_ref().or(self.destination.as_ref());
+        first.map_or(Reason::PeerError, |problem| problem.reason)
+    }
+
+    /// What the system said, naming the side where both have something to say.
+    pub fn detail(&self) -> String {
+        match (&self.source, &self.destination) {
+            (Some(s), Some(d)) => {
+                format!("source: {} ({}); destination: {} ({})", s.reason, s.detail, d.reason, d.detail)
+            }
+            (Some(p), None) | (None, Some(p)) => p.detail.clone(),
+            (None, None) => String::new(),
+        }
+    }
+}
+
+/// One entry that is not the same, or could not be checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// The entry.
+    pub url: FileUrl,
+    /// What is not the same.
+    pub kind: DifferenceKind,
+    /// What the source knows; `None` where it lacks the entry.
+    pub source: Option<Evidence>,
+    /// What the destination knows; `None` where it lacks the entry.
+    pub destination: Option<Evidence>,
+    /// For [`DifferenceKind::Unverified`]: who and why.
+    pub unverified: Option<Unverified>,
+}
+
+/// The JSON form: `fileUrl`, `pathHex` where the URL's text is not exact, `kind`, `source`, `destination`, and for
+/// unverified entries `side`, `reason`, `detail`.
+impl Serialize for Difference {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("fileUrl", &self.url.text())?;
+        if let Some(hex) = self.url.path_hex() {
+            map.serialize_entry("pathHex", &hex)?;
+        }
+        map.serialize_entry("kind", &self.kind)?;
+        if let Some(unverified) = &self.unverified {
+            map.serialize_entry("side", unverified.side())?;
+            map.serialize_entry("reason", &unverified.reason())?;
+            map.serialize_entry("detail", &unverified.detail())?;
+        }
+        map.serialize_entry("source", &self.source)?;
+        map.serialize_entry("destination", &self.destination)?;
+        map.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_lead_back_to_the_reason() {
+        for reason in Reason::ALL {
+            assert_eq!(Reason::from_code(reason.code()), Some(reason));
+            assert_eq!(serde_json::to_value(reason).unwrap(), reason.to_string());
+        }
+        assert_eq!(Reason::from_code(5), None);
+    }
+
+    #[test]
+    fn names_are_what_json_says() {
+        for kind in [DifferenceKind::MissingAtSource, DifferenceKind::ModificationTime, DifferenceKind::Unverified] {
+            assert_eq!(serde_json::to_value(kind).unwrap(), kind.name());
+        }
+    }
+
+    #[test]
+    fn a_long_detail_is_cut_between_characters() {
+        let problem = Problem::new(Reason::Unreadable, "\u{e9}".repeat(400));
+        assert_eq!(problem.detail.len(), Problem::MAX_DETAIL_BYTES);
+    }
+}

@@ -1,0 +1,59 @@
+//! The Sidecar's name of an entry: `/api/v1/live-migration/files/{type}/{index}/{relative path}`.
+
+use std::fmt;
+
+use super::path::write_printable;
+use super::{RelPath, RootId};
+
+const PREFIX: &str = "/api/v1/live-migration/files";
+
+/// An entry's name on the wire and in reports. Not percent-encoded, as in the Sidecar's listing.
+///
+/// Two different entries may have the same [`FileUrl::text`] where a path is not UTF-8; [`FileUrl::path`] tells them
+/// apart.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FileUrl {
+    /// The root the entry is in.
+    pub root: RootId,
+    /// Where below that root.
+    pub path: RelPath,
+}
+
+impl FileUrl {
+    /// The entry at `path` below `root`.
+    pub fn new(root: RootId, path: RelPath) -> Self {
+        Self { root, path }
+    }
+
+    /// The text for JSON: bytes that are not UTF-8 become U+FFFD, as a Java server writes them.
+    pub fn text(&self) -> String {
+        format!("{PREFIX}/{}/{}", self.root, String::from_utf8_lossy(self.path.as_bytes()))
+    }
+
+    /// The path's bytes in hex where [`FileUrl::text`] cannot carry them; `None` where it can.
+    pub fn path_hex(&self) -> Option<String> {
+        std::str::from_utf8(self.path.as_bytes()).is_err().then(|| hex::encode(self.path.as_bytes()))
+    }
+}
+
+/// For a person: root and path, control characters and stray bytes escaped.
+impl fmt::Display for FileUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/", self.root)?;
+        write_printable(self.path.as_bytes(), f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_is_not_utf8_keeps_its_bytes_beside_the_text() {
+        let url = FileUrl::new(RootId::DATA_0, RelPath::new(b"ks/\xff").unwrap());
+        assert_eq!(url.text(), "/api/v1/live-migration/files/data/0/ks/\u{fffd}");
+        assert_eq!(url.path_hex().as_deref(), Some("6b732fff"));
+        assert_eq!(url.to_string(), "data/0/ks/\\xff");
+        assert_eq!(FileUrl::new(RootId::DATA_0, RelPath::new(b"a").unwrap()).path_hex(), None);
+    }
+}

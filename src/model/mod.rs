@@ -1,0 +1,19 @@
+//! Values every layer speaks in: names, paths, digests, entries, counters, differences, verdicts. No I/O.
+
+mod counters;
+mod difference;
+mod digest;
+mod entry;
+mod file_url;
+mod outcome;
+mod path;
+mod root;
+
+pub use counters::{Counters, MetadataSummary};
+pub use difference::{Difference, DifferenceKind, Evidence, Problem, Reason, Side, Unverified};
+pub use digest::{Blake3Digest, ContentDigest, DigestAlgorithm, UnknownAlgorithm};
+pub use entry::{Content, EntryKind, FileEntry, Listed};
+pub use file_url::FileUrl;
+pub use outcome::{Outcome, Verdict};
+pub use path::{MAX_NAME_BYTES, MAX_PATH_BYTES, Name, PathError, RelPath};
+pub use root::{DirectoryType, RootId, UnknownRoot};

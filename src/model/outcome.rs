@@ -1,0 +1,77 @@
+//! The result of a comparison.
+
+use super::{Counters, Difference};
+
+/// Everything a finished comparison found.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Outcome {
+    /// The seven counters.
+    pub counters: Counters,
+    /// Every entry that is not the same or could not be checked, ordered by root and path.
+    pub differences: Vec<Difference>,
+    /// Facts a reader should know that change no counter and no state.
+    pub notes: Vec<String>,
+}
+
+/// What an outcome proves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Every entry was compared and is the same.
+    Equal,
+    /// Nothing differs, and nothing failed, but there was not a single file to compare.
+    NothingCompared,
+    /// At least one entry is missing or other.
+    Different,
+    /// No difference was found, but something could not be checked.
+    Unverified,
+}
+
+impl Outcome {
+    /// The verdict: a difference outweighs what could not be checked, and either outweighs equality.
+    pub fn verdict(&self) -> Verdict {
+        let c = &self.counters;
+        let differing = c.files_not_found_at_source
+            + c.files_not_found_at_destination
+            + c.metadata_mismatches
+            + c.digest_mismatches;
+        match (differing, c.digest_verification_failures, c.files_matched) {
+            (1.., _, _) => Verdict::Different,
+            (0, 1.., _) => Verdict::Unverified,
+            // A list that no counter accounts for would be a bug; it must not read as equality.
+            _ if !self.differences.is_empty() => Verdict::Unverified,
+            (0, 0, 0) => Verdict::NothingCompared,
+            _ => Verdict::Equal,
+        }
+    }
+
+    /// Adds what was found elsewhere in the same comparison.
+    pub fn absorb(&mut self, other: Self) {
+        self.counters.add(&other.counters);
+        self.differences.extend(other.differences);
+        self.notes.extend(other.notes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verdict(counters: Counters) -> Verdict {
+        Outcome { counters, ..Outcome::default() }.verdict()
+    }
+
+    #[test]
+    fn a_difference_outweighs_what_could_not_be_checked() {
+        let base = Counters { files_matched: 3, metadata_matched: 3, ..Counters::default() };
+        assert_eq!(verdict(base), Verdict::Equal);
+        let failed = Counters { digest_verification_failures: 1, ..base };
+        assert_eq!(verdict(failed), Verdict::Unverified);
+        assert_eq!(verdict(Counters { digest_mismatches: 1, ..failed }), Verdict::Different);
+        assert_eq!(verdict(Counters { files_not_found_at_source: 1, ..base }), Verdict::Different);
+    }
+
+    #[test]
+    fn nothing_compared_is_not_equal() {
+        assert_eq!(verdict(Counters { metadata_matched: 5, ..Counters::default() }), Verdict::NothingCompared);
+    }
+}
