@@ -1,3 +1,7 @@
-//! The command line of twintree.
+//! The command line of twintree: parses, runs and exits.
 
-fn main() {}
+use clap::Parser as _;
+
+fn main() -> std::process::ExitCode {
+    twintree::cli::run(twintree::cli::Cli::parse())
+}

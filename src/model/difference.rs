@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
 
 use super::{ContentDigest, EntryKind, FileUrl};
@@ -127,27 +126,16 @@ impl DifferenceKind {
 }
 
 /// What one side knows of an entry.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Evidence {
     /// File or directory; `None` where not even that could be learned.
-    pub file_type: Option<EntryKind>,
+    pub kind: Option<EntryKind>,
     /// Bytes; `None` for a directory.
     pub size: Option<u64>,
     /// Milliseconds since the epoch; `None` for a directory.
-    #[serde(rename = "lastModifiedTime")]
     pub modified_ms: Option<i64>,
-    /// Digests known, as one object from algorithm to text.
-    #[serde(serialize_with = "digests_by_algorithm")]
+    /// The digests known.
     pub digests: Vec<ContentDigest>,
-}
-
-fn digests_by_algorithm<S: Serializer>(digests: &[ContentDigest], serializer: S) -> Result<S::Ok, S::Error> {
-    let mut map = serializer.serialize_map(Some(digests.len()))?;
-    for digest in digests {
-        map.serialize_entry(digest.algorithm(), &digest.to_string())?;
-    }
-    map.end()
 }
 
 /// Who could not check an entry, and why. At least one side is `Some`.
@@ -208,27 +196,6 @@ pub struct Difference {
     pub destination: Option<Evidence>,
     /// For [`DifferenceKind::Unverified`]: who and why.
     pub unverified: Option<Unverified>,
-}
-
-/// The JSON form: `fileUrl`, `pathHex` where the URL's text is not exact, `kind`, `source`, `destination`, and for
-/// unverified entries `side`, `reason`, `detail`.
-impl Serialize for Difference {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("fileUrl", &self.url.text())?;
-        if let Some(hex) = self.url.path_hex() {
-            map.serialize_entry("pathHex", &hex)?;
-        }
-        map.serialize_entry("kind", &self.kind)?;
-        if let Some(unverified) = &self.unverified {
-            map.serialize_entry("side", unverified.side())?;
-            map.serialize_entry("reason", &unverified.reason())?;
-            map.serialize_entry("detail", &unverified.detail())?;
-        }
-        map.serialize_entry("source", &self.source)?;
-        map.serialize_entry("destination", &self.destination)?;
-        map.end()
-    }
 }
 
 #[cfg(test)]

@@ -1,12 +1,12 @@
 //! What is known of one entry on one side.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Blake3Digest, Name, Problem};
 
 /// The kind of an entry as the Sidecar lists it. A symbolic link has the kind of what it points to; a pipe, socket or
 /// device is listed as a file and can never be verified.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum EntryKind {
     /// Anything that is not a directory.

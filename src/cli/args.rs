@@ -1,0 +1,203 @@
+//! Commands and their options.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Proves that a directory tree on one host equals the tree on another, by exchanging one Merkle manifest.
+#[derive(Debug, Parser)]
+#[command(
+    name = "twintree",
+    version,
+    max_term_width = 100,
+    after_help = "Exit codes: 0 equal, 1 differences, 2 wrong usage or configuration, \
+                  3 something could not be checked, 4 cancelled."
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Options of all commands.
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// Options that every command has.
+#[derive(Debug, Args)]
+pub struct Common {
+    /// Show no progress
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+    /// How logs are written to standard error
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
+}
+
+/// The form of log lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make a Cassandra-like instance and a faulty copy, verify them over HTTP, and explain what was found
+    Demo(DemoArgs),
+    /// Run the service: source, destination or both, by the migration map
+    Serve(ServeArgs),
+    /// Have a destination verify itself against its source, and follow the task to its end; Ctrl-C cancels the task
+    Verify(VerifyArgs),
+    /// List, show or cancel the tasks of a destination
+    Tasks(TasksArgs),
+    /// Write a manifest of a directory, or of an instance of a configuration
+    Manifest(ManifestArgs),
+    /// Check a manifest file from end to end and say what it holds
+    Inspect(InspectArgs),
+    /// Compare two trees, each a directory or a manifest file
+    Diff(DiffArgs),
+}
+
+/// `twintree demo`
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Keep the demo's files in this directory, which must not exist, instead of deleting them
+    #[arg(long, value_name = "DIR")]
+    pub keep: Option<PathBuf>,
+}
+
+/// `twintree serve`
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// The Sidecar's configuration
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+}
+
+/// `twintree verify`
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// The destination's service, such as http://node4:9043
+    #[arg(long, value_name = "URL")]
+    pub destination: String,
+    /// The digest read as evidence for files that differ: MD5 or XXHash32
+    #[arg(long, default_value = "MD5")]
+    pub algorithm: String,
+    /// How many files each side may work on at a time
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_concurrency: u32,
+    /// Compare the content of everything whose metadata matches, even where other entries differ
+    #[arg(long)]
+    pub keep_going: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `twintree tasks`
+#[derive(Debug, Args)]
+pub struct TasksArgs {
+    /// The destination's service, such as http://node4:9043
+    #[arg(long, value_name = "URL", global = true, default_value = "")]
+    pub destination: String,
+    /// Print JSON
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to do; without it, list
+    #[command(subcommand)]
+    pub action: Option<TaskAction>,
+}
+
+/// What to do with tasks.
+#[derive(Debug, Subcommand)]
+pub enum TaskAction {
+    /// The latest task
+    List,
+    /// One task with everything it found
+    Show {
+        /// The task
+        id: String,
+    },
+    /// Cancel a task
+    Cancel {
+        /// The task
+        id: String,
+    },
+}
+
+/// How a tree is scanned.
+#[derive(Debug, Args)]
+pub struct ScanArgs {
+    /// Leave out files: a glob: or regex: pattern on the absolute path, as Java's PathMatcher reads it
+    #[arg(long, value_name = "PATTERN")]
+    pub exclude_file: Vec<String>,
+    /// Leave out directories with all they hold
+    #[arg(long, value_name = "PATTERN")]
+    pub exclude_dir: Vec<String>,
+    /// How many threads read and hash; one for each core where it is not given
+    #[arg(long, value_name = "N")]
+    pub threads: Option<NonZeroUsize>,
+}
+
+/// `twintree manifest`
+#[derive(Debug, Args)]
+pub struct ManifestArgs {
+    /// The directory, which becomes the root data/0
+    #[arg(required_unless_present = "config", conflicts_with_all = ["config", "instance"])]
+    pub directory: Option<PathBuf>,
+    /// Take the roots and exclusions of an instance from this configuration
+    #[arg(long, value_name = "FILE", requires = "instance")]
+    pub config: Option<PathBuf>,
+    /// The instance's id in the configuration
+    #[arg(long, value_name = "ID", requires = "config")]
+    pub instance: Option<u64>,
+    /// The file to write; what stands there is replaced once the new one is complete
+    #[arg(long, short, value_name = "FILE")]
+    pub output: PathBuf,
+    /// How to scan.
+    #[command(flatten)]
+    pub scan: ScanArgs,
+}
+
+/// `twintree inspect`
+#[derive(Debug, Args)]
+pub struct InspectArgs {
+    /// The manifest
+    pub file: PathBuf,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `twintree diff`
+#[derive(Debug, Args)]
+pub struct DiffArgs {
+    /// A directory or a manifest file
+    pub source: PathBuf,
+    /// A directory or a manifest file
+    pub destination: PathBuf,
+    /// Compare the content of everything whose metadata matches, even where other entries differ
+    #[arg(long)]
+    pub keep_going: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+    /// How to scan.
+    #[command(flatten)]
+    pub scan: ScanArgs,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

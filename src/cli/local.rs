@@ -1,0 +1,133 @@
+//! Scanning trees of this machine for the commands that need no service.
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use super::args::ScanArgs;
+use super::exit_code::CommandError;
+use super::progress::{Bars, SideProgress};
+use crate::exclude::Rules;
+use crate::manifest::{BuildError, Identity, Manifest, RootSpec};
+use crate::model::RootId;
+use crate::scan::{Context, host_name};
+use crate::verify::now_ms;
+
+/// How often progress is shown.
+const SHOW_INTERVAL: Duration = Duration::from_millis(200);
+
+/// A tree to scan: what it is called, and its roots.
+pub(super) struct Tree {
+    pub label: String,
+    pub rules: Rules,
+    pub roots: Vec<(RootId, PathBuf)>,
+}
+
+impl Tree {
+    /// A bare directory as the root data/0. A path that is no directory is a mistake of the caller, not an absent root.
+    pub(super) fn of_directory(path: &Path, scan: &ScanArgs) -> Result<Self, CommandError> {
+        let usage = |what: String| CommandError::Usage(format!("{}: {what}", path.display()));
+        let metadata = std::fs::metadata(path).map_err(|error| usage(error.to_string()))?;
+        if !metadata.is_dir() {
+            return Err(usage("not a directory".to_owned()));
+        }
+        let home = std::path::absolute(path).map_err(|error| usage(error.to_string()))?;
+        let rules = Rules::compile(&scan.exclude_file, &scan.exclude_dir).map_err(CommandError::Patterns)?;
+        Ok(Self { label: home.display().to_string(), rules, roots: vec![(RootId::DATA_0, home)] })
+    }
+
+    fn specs(&self) -> Result<Vec<RootSpec>, CommandError> {
+        let spec = |(id, home): &(RootId, PathBuf)| {
+            let rules = self.rules.for_root(*id, home)?;
+            Ok(RootSpec { id: *id, home: home.clone(), rules })
+        };
+        self.roots.iter().map(spec).collect::<Result<_, _>>().map_err(|error| CommandError::Patterns(vec![error]))
+    }
+
+    fn identity(&self) -> Identity {
+        Identity::new(host_name(), self.label.clone(), now_ms(), &self.rules)
+    }
+}
+
+/// A pool with the threads asked for, else one for each core.
+pub(super) fn pool(scan: &ScanArgs) -> Result<rayon::ThreadPool, CommandError> {
+    let threads = scan.threads.map_or(0, std::num::NonZeroUsize::get);
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+    pool.map_err(|error| CommandError::Failed(format!("no threads: {error}")))
+}
+
+/// Trees being scanned side by side in one pool, with a bar for each.
+pub(super) struct Scan<'a> {
+    trees: Vec<(&'a Tree, Context)>,
+    labels: Vec<&'a str>,
+    quiet: bool,
+}
+
+impl<'a> Scan<'a> {
+    pub(super) fn new(trees: Vec<(&'a str, &'a Tree)>, quiet: bool) -> Self {
+        let labels = trees.iter().map(|(label, _)| *label).collect();
+        Self { trees: trees.into_iter().map(|(_, tree)| (tree, Context::default())).collect(), labels, quiet }
+    }
+
+    /// Walks all trees.
+    pub(super) fn walk(&self, pool: &rayon::ThreadPool) -> Result<Vec<Manifest>, CommandError> {
+        use rayon::prelude::*;
+        let jobs: Vec<_> = self
+            .trees
+            .iter()
+            .map(|(tree, context)| Ok((tree.identity(), tree.specs()?, context)))
+            .collect::<Result<_, CommandError>>()?;
+        self.showing(|| {
+            let walk = |(identity, specs, context): (Identity, Vec<RootSpec>, &Context)| {
+                Manifest::walk(identity, &specs, context).map_err(build_error)
+            };
+            pool.install(|| jobs.into_par_iter().map(walk).collect())
+        })
+    }
+
+    /// Hashes the content of manifests that [`Scan::walk`] made, in the same order.
+    pub(super) fn hash(&self, pool: &rayon::ThreadPool, manifests: &[Manifest]) -> Result<(), CommandError> {
+        use rayon::prelude::*;
+        self.showing(|| {
+            pool.install(|| {
+                let both = manifests.par_iter().zip(&self.trees);
+                both.try_for_each(|(manifest, (_, context))| manifest.hash_contents(context, &|_, _, _| ()))
+            })
+            .map_err(|_| CommandError::Cancelled)
+        })
+    }
+
+    /// Runs blocking work while another thread moves the bars.
+    fn showing<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        let (done, waiting) = mpsc::channel::<()>();
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                let bars = Bars::new(&self.labels, self.quiet);
+                while let Err(mpsc::RecvTimeoutError::Timeout) = waiting.recv_timeout(SHOW_INTERVAL) {
+                    for (side, (_, context)) in self.trees.iter().enumerate() {
+                        let now = context.progress.snapshot();
+                        bars.show(
+                            side,
+                            SideProgress {
+                                files_total: now.files_total,
+                                files_hashed: now.files_hashed,
+                                bytes_total: now.bytes_total,
+                                bytes_hashed: now.bytes_hashed,
+                            },
+                        );
+                    }
+                }
+            });
+            let result = work();
+            drop(done);
+            result
+        })
+    }
+}
+
+fn build_error(error: BuildError) -> CommandError {
+    match error {
+        BuildError::Cancelled(_) => CommandError::Cancelled,
+        error @ BuildError::Table { .. } => CommandError::Failed(error.to_string()),
+    }
+}

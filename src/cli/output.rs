@@ -1,0 +1,53 @@
+//! The only place that writes to standard output and standard error.
+
+use std::io::{self, IsTerminal as _, Write as _};
+
+use serde::Serialize;
+use tracing_subscriber::EnvFilter;
+
+use super::args::{Cli, Command, LogFormat};
+use super::exit_code::CommandError;
+
+/// Logs go to standard error; `RUST_LOG` decides how much, else the service tells what it does and the rest is quiet.
+pub(super) fn start_logging(cli: &Cli) {
+    let default = match cli.command {
+        Command::Serve(_) => "twintree=info,warn",
+        _ => "warn",
+    };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
+    // Fails only where a logger is installed already, and then there is one.
+    let _ = match cli.common.log_format {
+        LogFormat::Text => logs.with_ansi(io::stderr().is_terminal()).try_init(),
+        LogFormat::Json => logs.json().try_init(),
+    };
+}
+
+/// A result. A reader that has gone away, such as `head`, is no error of ours.
+pub(super) fn print(text: &str) -> Result<(), CommandError> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(CommandError::Failed(format!("standard output: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A result as one JSON object.
+pub(super) fn print_json<T: Serialize>(value: &T) -> Result<(), CommandError> {
+    let mut text =
+        serde_json::to_string_pretty(value).map_err(|error| CommandError::Failed(format!("JSON: {error}")))?;
+    text.push('\n');
+    print(&text)
+}
+
+/// A remark for the person at the terminal.
+pub(super) fn remark(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// Why a command failed.
+pub(super) fn complain(error: &CommandError) {
+    remark(&format!("twintree: {error}"));
+}

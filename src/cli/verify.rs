@@ -1,0 +1,103 @@
+//! `twintree verify`: submit a task, follow it, print what it found.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::args::{Common, VerifyArgs};
+use super::client::{CallError, Destination, runtime};
+use super::exit_code::{CommandError, ExitCode};
+use super::output;
+use super::progress::{Bars, SideProgress};
+use crate::model::DigestAlgorithm;
+use crate::protocol::{ReportBody, TaskStatus};
+use crate::report::{self, ResultBody};
+
+/// The first and the longest wait between two looks at a task.
+const POLL: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
+
+/// How long a service that does not answer is asked again, while the task goes on without us.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub(super) fn run(args: &VerifyArgs, common: &Common) -> Result<ExitCode, CommandError> {
+    let destination = Destination::new(&args.destination)?;
+    let algorithm: DigestAlgorithm = args
+        .algorithm
+        .parse()
+        .map_err(|_| CommandError::Usage(format!("--algorithm {}: expected MD5 or XXHash32", args.algorithm)))?;
+    runtime()?.block_on(async {
+        let request = json!({
+            "maxConcurrency": args.max_concurrency,
+            "digestAlgorithm": algorithm.name(),
+            "keepGoing": args.keep_going,
+        });
+        let id = destination.create_task(&request).await?.task_id;
+        if !common.quiet {
+            output::remark(&format!("task {id}"));
+        }
+        let status = tokio::select! {
+            status = follow(&destination, &id, common.quiet) => status?,
+            _ = tokio::signal::ctrl_c() => destination.cancel(&id).await?,
+        };
+        let report = destination.report(&id).await?;
+        print(report, args.json)?;
+        Ok(ExitCode::of_task(status.state, &status.counters))
+    })
+}
+
+/// Looks at the task until it has ended. A service that restarts or a network that hiccups is borne for a while.
+async fn follow(destination: &Destination, id: &str, quiet: bool) -> Result<TaskStatus, CommandError> {
+    let bars = Bars::new(&["source", "destination"], quiet);
+    let mut wait = POLL.0;
+    let mut answered = Instant::now();
+    loop {
+        match destination.status(id).await {
+            Ok(status) if status.state.is_final() => return Ok(status),
+            Ok(status) => {
+                answered = Instant::now();
+                show(&bars, &status);
+            }
+            Err(CallError::Unreachable { .. }) if answered.elapsed() < PATIENCE => {}
+            Err(error) => return Err(error.into()),
+        }
+        tokio::time::sleep(wait).await;
+        wait = (wait * 2).min(POLL.1);
+    }
+}
+
+fn show(bars: &Bars, status: &TaskStatus) {
+    let p = &status.progress;
+    bars.show(
+        0,
+        SideProgress {
+            files_total: p.source_files_total,
+            files_hashed: p.source_files_hashed,
+            bytes_total: p.source_bytes_total,
+            bytes_hashed: p.source_bytes_hashed,
+        },
+    );
+    bars.show(
+        1,
+        SideProgress {
+            files_total: p.files_total,
+            files_hashed: p.files_hashed,
+            bytes_total: p.bytes_total,
+            bytes_hashed: p.bytes_hashed,
+        },
+    );
+}
+
+/// Prints a task's report in the form all comparisons have.
+pub(super) fn print(report: ReportBody, as_json: bool) -> Result<(), CommandError> {
+    if as_json {
+        return output::print_json(&report);
+    }
+    let result = ResultBody {
+        state: report.status.state,
+        counters: report.status.counters,
+        message: report.status.message,
+        notes: report.notes,
+        differences: report.differences,
+    };
+    output::print(&report::outcome(&result))
+}

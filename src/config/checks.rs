@@ -1,0 +1,135 @@
+//! What a single value may be: text, numbers, durations, hosts, directories.
+
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::HostName;
+use super::duration;
+use super::error::Problem;
+use super::value::Value;
+
+/// Text that is not empty.
+pub(super) fn text(value: &Value, expected: &'static str) -> Result<String, Problem> {
+    match value {
+        Value::Text(text) if text.is_empty() => Err(Problem::NotAccepted { found: String::new(), expected }),
+        Value::Text(text) => Ok(text.clone()),
+        other => Err(Problem::WrongType { found: other.kind(), expected }),
+    }
+}
+
+/// `true` or `false`.
+pub(super) fn boolean(value: &Value) -> Result<bool, Problem> {
+    match value {
+        Value::Bool(value) => Ok(*value),
+        other => Err(Problem::WrongType { found: other.kind(), expected: "true or false" }),
+    }
+}
+
+/// A whole number in `range`, which `expected` puts into words.
+pub(super) fn integer<T: TryFrom<i128>>(
+    value: &Value,
+    range: RangeInclusive<i128>,
+    expected: &'static str,
+) -> Result<T, Problem> {
+    let Value::Integer(number) = value else {
+        return Err(Problem::WrongType { found: value.kind(), expected });
+    };
+    let in_range = Some(*number).filter(|number| range.contains(number));
+    let converted = in_range.and_then(|number| T::try_from(number).ok());
+    converted.ok_or_else(|| Problem::NotAccepted { found: number.to_string(), expected })
+}
+
+/// A port number; 0 leaves the choice to the system.
+pub(super) fn port(value: &Value) -> Result<u16, Problem> {
+    integer(value, 0..=u16::MAX.into(), "a port from 0 to 65535")
+}
+
+/// A duration with its unit.
+pub(super) fn duration(value: &Value) -> Result<Duration, Problem> {
+    match value {
+        Value::Text(text) => duration::parse(text)
+            .ok_or_else(|| Problem::NotAccepted { found: text.clone(), expected: duration::EXPECTED }),
+        other => Err(Problem::WrongType { found: other.kind(), expected: duration::EXPECTED }),
+    }
+}
+
+/// A duration with its unit, longer than none: whether 0 means "at once" or "never" is anybody's guess.
+pub(super) fn positive_duration(value: &Value) -> Result<Duration, Problem> {
+    match (duration(value)?, value) {
+        (Duration::ZERO, Value::Text(text)) => {
+            Err(Problem::NotAccepted { found: text.clone(), expected: "a duration above zero, such as 30s" })
+        }
+        (duration, _) => Ok(duration),
+    }
+}
+
+/// A host with or without a port.
+pub(super) fn host_name(value: &Value) -> Result<HostName, Problem> {
+    Ok(text(value, "a host")?.parse::<HostName>()?)
+}
+
+/// A host without a port.
+pub(super) fn host(value: &Value) -> Result<String, Problem> {
+    let name = host_name(value)?;
+    match name.port {
+        None => Ok(name.host),
+        Some(_) => Err(Problem::NotAccepted { found: name.to_string(), expected: "a host without a port" }),
+    }
+}
+
+/// An absolute directory: `~` is put in full, and no slash stands at the end or twice in a row.
+pub(super) fn directory(value: &Value, home: Option<&Path>) -> Result<PathBuf, Problem> {
+    let path = text(value, "an absolute path")?;
+    let below_home = path.strip_prefix('~').filter(|rest| rest.is_empty() || rest.starts_with('/'));
+    let full = match (below_home, home.filter(|home| home.is_absolute())) {
+        (Some(rest), Some(home)) => home.join(rest.trim_start_matches('/')),
+        (Some(_), None) => return Err(Problem::NoHome { path }),
+        (None, _) => PathBuf::from(&path),
+    };
+    if full.is_absolute() { Ok(full.components().collect()) } else { Err(Problem::RelativePath { path }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at_home(path: &str) -> Result<PathBuf, Problem> {
+        directory(&Value::Text(path.to_owned()), Some(Path::new("/home/me")))
+    }
+
+    #[test]
+    fn directories_are_absolute_and_end_without_a_slash() {
+        for (path, full) in [
+            ("/a/b/", "/a/b"),
+            ("/a//b/./", "/a/b"),
+            ("/", "/"),
+            ("~", "/home/me"),
+            ("~/", "/home/me"),
+            ("~/x/", "/home/me/x"),
+            ("~//etc", "/home/me/etc"),
+        ] {
+            let found = at_home(path).unwrap();
+            assert_eq!(found.as_os_str(), full, "{path}");
+        }
+        for path in ["a/b", "./a", "~other/x", " /a"] {
+            assert_eq!(at_home(path), Err(Problem::RelativePath { path: path.to_owned() }));
+        }
+    }
+
+    #[test]
+    fn a_home_that_is_not_known_is_not_made_up() {
+        let path = Value::Text("~/x".to_owned());
+        assert_eq!(directory(&path, None), Err(Problem::NoHome { path: "~/x".to_owned() }));
+        assert_eq!(directory(&path, Some(Path::new(""))), Err(Problem::NoHome { path: "~/x".to_owned() }));
+    }
+
+    #[test]
+    fn a_number_out_of_range_is_refused() {
+        assert_eq!(port(&Value::Integer(65535)), Ok(65535));
+        for number in [-1, 65536] {
+            assert!(matches!(port(&Value::Integer(number)), Err(Problem::NotAccepted { .. })));
+        }
+        assert!(matches!(port(&Value::Text("1".to_owned())), Err(Problem::WrongType { found: "text", .. })));
+    }
+}

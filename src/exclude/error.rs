@@ -1,0 +1,101 @@
+//! Why a pattern cannot be used.
+
+use super::pattern::MAX_PATTERN_BYTES;
+
+/// A mistake in one exclusion pattern, or something in it that cannot be given Java's meaning.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PatternError {
+    /// The text does not begin with a name and a colon.
+    #[error("exclusion pattern {pattern:?} names no syntax: expected \"glob:\" or \"regex:\" at its beginning")]
+    NoSyntax {
+        /// The whole pattern.
+        pattern: String,
+    },
+    /// The name before the colon is neither `glob` nor `regex`.
+    #[error("exclusion pattern {pattern:?} has the unknown syntax {syntax:?}: expected \"glob:\" or \"regex:\"")]
+    UnknownSyntax {
+        /// The whole pattern.
+        pattern: String,
+        /// What stands before the first colon.
+        syntax: String,
+    },
+    /// A `${...}` that names no directory.
+    #[error(
+        "exclusion pattern {pattern:?} has the unknown placeholder {placeholder:?}: expected ${{DATA_FILE_DIR}}, \
+         ${{DATA_FILE_DIR_<index>}}, ${{COMMITLOG_DIR}}, ${{HINTS_DIR}}, ${{SAVED_CACHES_DIR}}, ${{CDC_RAW_DIR}} or \
+         ${{LOCAL_SYSTEM_DATA_FILE_DIR}}"
+    )]
+    UnknownPlaceholder {
+        /// The whole pattern.
+        pattern: String,
+        /// The placeholder with its braces.
+        placeholder: String,
+    },
+    /// The pattern is longer than [`MAX_PATTERN_BYTES`].
+    #[error(
+        "an exclusion pattern that begins with {beginning:?} has {length} bytes: expected at most {MAX_PATTERN_BYTES}"
+    )]
+    TooLong {
+        /// Its first characters.
+        beginning: String,
+        /// Its length in bytes.
+        length: usize,
+    },
+    /// Java refuses the pattern too.
+    #[error("exclusion pattern {pattern:?} is malformed at {construct}: expected {expected}")]
+    Malformed {
+        /// The whole pattern.
+        pattern: String,
+        /// The part that is wrong.
+        construct: String,
+        /// What would be right.
+        expected: &'static str,
+    },
+    /// Java takes the pattern, but its meaning there cannot be kept here.
+    #[error("exclusion pattern {pattern:?} uses {construct}, which is not supported: expected {expected}")]
+    Unsupported {
+        /// The whole pattern.
+        pattern: String,
+        /// The construct's name.
+        construct: String,
+        /// What to write in its place.
+        expected: &'static str,
+    },
+    /// The matcher made of the pattern would take too much memory.
+    #[error("exclusion pattern {pattern:?} is too large once compiled: expected fewer or smaller repetitions")]
+    TooLarge {
+        /// The whole pattern.
+        pattern: String,
+    },
+}
+
+/// A mistake found while a body is translated; [`Fault::of`] adds the pattern it stands in.
+#[derive(Debug)]
+pub(super) struct Fault {
+    java_takes_it: bool,
+    construct: String,
+    expected: &'static str,
+}
+
+impl Fault {
+    /// Java refuses it too.
+    pub(super) fn malformed(construct: impl Into<String>, expected: &'static str) -> Self {
+        Self { java_takes_it: false, construct: construct.into(), expected }
+    }
+
+    /// Java takes it, and means something that is not rebuilt here.
+    pub(super) fn unsupported(construct: impl Into<String>, expected: &'static str) -> Self {
+        Self { java_takes_it: true, construct: construct.into(), expected }
+    }
+
+    /// The error of a whole pattern.
+    pub(super) fn of(self, pattern: &str) -> PatternError {
+        let Self { java_takes_it, construct, expected } = self;
+        let pattern = pattern.to_owned();
+        if java_takes_it {
+            PatternError::Unsupported { pattern, construct, expected }
+        } else {
+            PatternError::Malformed { pattern, construct, expected }
+        }
+    }
+}

@@ -1,0 +1,412 @@
+//! Java's `regex:` syntax, translated where it means a regular language, refused by name where it does not.
+//!
+//! A pattern is matched in full, so only the set of texts it accepts counts: how greedy a quantifier is and what a
+//! group captures do not matter, and both are left out of the translation. Sets, escapes and case are written out
+//! member by member, because the two languages differ in what `.`, `\w`, `$` and `(?i)` take in.
+
+use super::error::Fault;
+use super::java_class::Escaped;
+use super::notation::{DOT, Set, push_char};
+use super::placeholder::Symbol;
+
+/// How deep groups may nest; the parser and the engine recurse that deep.
+const MAX_DEPTH: usize = 100;
+
+/// The same language in the engine's notation.
+pub(super) fn translate(symbols: Vec<Symbol>) -> Result<String, Fault> {
+    let input = unquote(symbols);
+    let mut parser = Parser {
+        input,
+        at: 0,
+        depth: 0,
+        ignore_case: false,
+        dot_all: false,
+        group_names: Vec::new(),
+        out: String::new(),
+    };
+    parser.alternatives()?;
+    if parser.at < parser.input.len() {
+        return Err(Fault::malformed("')'", "'(' before it, or \\)"));
+    }
+    Ok(parser.out)
+}
+
+/// Takes `\Q` and `\E` away; what stands between them stands for itself. Java does the same before it parses.
+fn unquote(symbols: Vec<Symbol>) -> Vec<Symbol> {
+    let mut out = Vec::with_capacity(symbols.len());
+    let mut quoted = false;
+    let mut rest = symbols.into_iter().peekable();
+    while let Some(symbol) = rest.next() {
+        let mark = if quoted { 'E' } else { 'Q' };
+        if !symbol.is('\\') {
+            out.push(Symbol { literal: quoted || symbol.literal, ..symbol });
+        } else if rest.next_if(|s| s.is(mark)).is_some() {
+            quoted = !quoted;
+        } else {
+            out.push(Symbol { literal: quoted, ..symbol });
+            if !quoted {
+                out.extend(rest.next());
+            }
+        }
+    }
+    out
+}
+
+/// Reads the pattern from left to right and writes its translation.
+pub(super) struct Parser {
+    input: Vec<Symbol>,
+    at: usize,
+    depth: usize,
+    /// `(?i)`: until the end of the group it stands in, across its alternatives.
+    pub(super) ignore_case: bool,
+    /// `(?s)`: likewise.
+    dot_all: bool,
+    group_names: Vec<String>,
+    out: String,
+}
+
+/// Whether a part may end with `$`. Java's `$` also stands before a line terminator at the very end; that is no
+/// different from the end itself as long as nothing after the `$` can take the line terminator in.
+type EndsWithDollar = bool;
+
+impl Parser {
+    pub(super) fn next(&mut self) -> Option<Symbol> {
+        let symbol = self.input.get(self.at).copied();
+        self.at += usize::from(symbol.is_some());
+        symbol
+    }
+
+    pub(super) fn peek_is(&self, c: char) -> bool {
+        self.input.get(self.at).is_some_and(|s| s.is(c))
+    }
+
+    pub(super) fn peek_after_is(&self, c: char) -> bool {
+        self.input.get(self.at + 1).is_some_and(|s| s.is(c))
+    }
+
+    pub(super) fn eat(&mut self, c: char) -> bool {
+        let there = self.peek_is(c);
+        self.at += usize::from(there);
+        there
+    }
+
+    fn alternatives(&mut self) -> Result<EndsWithDollar, Fault> {
+        let mut dollar = self.sequence()?;
+        while self.eat('|') {
+            self.out.push('|');
+            dollar |= self.sequence()?;
+        }
+        Ok(dollar)
+    }
+
+    fn sequence(&mut self) -> Result<EndsWithDollar, Fault> {
+        let mut dollar = false;
+        while !self.peek_is('|') && !self.peek_is(')') {
+            let Some(symbol) = self.next() else { break };
+            if dollar && !symbol.is('$') {
+                return Err(Fault::unsupported("'$' before other parts", "'$' at the end, or \\$"));
+            }
+            dollar = self.part(symbol)?;
+        }
+        Ok(dollar)
+    }
+
+    /// One part of a sequence, with its quantifier.
+    fn part(&mut self, symbol: Symbol) -> Result<EndsWithDollar, Fault> {
+        match symbol.c {
+            c if symbol.literal => self.character(c),
+            '(' => return self.group(),
+            '[' => {
+                let class = self.class()?;
+                self.out.push_str(&class);
+            }
+            '.' => self.out.push_str(if self.dot_all { "(?s:.)" } else { DOT }),
+            '^' => return self.place(r"\A").map(|()| false),
+            '$' => return self.place(r"\z").map(|()| true),
+            '*' | '+' | '?' | '{' => {
+                let construct = format!("{:?} with nothing before it to repeat", symbol.c);
+                return Err(Fault::malformed(
+                    construct,
+                    "a part before the quantifier, or a '\\' before the character",
+                ));
+            }
+            '\\' => match self.escape()? {
+                Escaped::Char(c) => self.character(c),
+                Escaped::Place(place) => return self.place(place).map(|()| false),
+                Escaped::Set { members, negated } => {
+                    let mut set = Set::default();
+                    set.add_set(members, negated);
+                    self.out.push_str(&set.finish(false));
+                }
+            },
+            c => self.character(c),
+        }
+        self.quantifier().map(|_| false)
+    }
+
+    fn character(&mut self, c: char) {
+        if self.ignore_case && c.is_ascii_alphabetic() {
+            let mut set = Set::default();
+            set.add(c, c, true);
+            self.out.push_str(&set.finish(false));
+        } else {
+            push_char(&mut self.out, c);
+        }
+    }
+
+    fn place(&mut self, notation: &str) -> Result<(), Fault> {
+        self.out.push_str(notation);
+        if self.quantifier()? {
+            return Err(Fault::unsupported("a quantifier after a boundary", "the boundary alone"));
+        }
+        Ok(())
+    }
+
+    /// Reads a group whose '(' has been read.
+    fn group(&mut self) -> Result<EndsWithDollar, Fault> {
+        let outer = (self.ignore_case, self.dot_all);
+        if self.eat('?') && !self.group_head()? {
+            return Ok(false);
+        }
+        self.depth += 1;
+        if self.depth > MAX_DEPTH {
+            return Err(Fault::unsupported("groups nested too deep", "at most 100 levels"));
+        }
+        self.out.push_str("(?:");
+        let dollar = self.alternatives()?;
+        if !self.eat(')') {
+            return Err(Fault::malformed("'('", "')' at the group's end, or \\("));
+        }
+        self.out.push(')');
+        self.depth -= 1;
+        (self.ignore_case, self.dot_all) = outer;
+        if self.quantifier()? && dollar {
+            return Err(Fault::unsupported("a repeated group that ends with '$'", "'$' at the end"));
+        }
+        Ok(dollar)
+    }
+
+    /// Reads what follows "(?"; false where that was all there is to the group.
+    fn group_head(&mut self) -> Result<bool, Fault> {
+        if self.eat(':') {
+            return Ok(true);
+        }
+        if self.peek_is('=') || self.peek_is('!') {
+            return Err(Fault::unsupported("a look-ahead (?= or (?!", "patterns that say what does match"));
+        }
+        if self.eat('>') {
+            return Err(Fault::unsupported("an atomic group (?>", "(?:"));
+        }
+        if self.eat('<') {
+            if self.peek_is('=') || self.peek_is('!') {
+                return Err(Fault::unsupported("a look-behind (?<= or (?<!", "patterns that say what does match"));
+            }
+            return self.group_name().map(|()| true);
+        }
+        let mut on = true;
+        loop {
+            match self.next() {
+                Some(s) if s.is('i') => self.ignore_case = on,
+                Some(s) if s.is('s') => self.dot_all = on,
+                Some(s) if s.is('-') && on => on = false,
+                Some(s) if s.is(':') => return Ok(true),
+                Some(s) if s.is(')') => return Ok(false),
+                Some(s) if "mdxuUc".contains(s.c) && !s.literal => {
+                    return Err(Fault::unsupported(format!("the flag (?{})", s.c), "no flags but (?i) and (?s)"));
+                }
+                _ => return Err(Fault::malformed("\"(?\"", "a kind of group that Java knows, or \\(")),
+            }
+        }
+    }
+
+    fn group_name(&mut self) -> Result<(), Fault> {
+        let mut name = String::new();
+        while let Some(s) = self.next().filter(|s| !s.is('>')) {
+            name.push(s.c);
+        }
+        let closed = self.at > 0 && self.input[self.at - 1].is('>');
+        let word =
+            name.starts_with(|c: char| c.is_ascii_alphabetic()) && name.chars().all(|c| c.is_ascii_alphanumeric());
+        if !closed || !word || self.group_names.contains(&name) {
+            return Err(Fault::malformed(
+                "the group name after \"(?<\"",
+                "letters and digits, each name once, and '>'",
+            ));
+        }
+        self.group_names.push(name);
+        Ok(())
+    }
+
+    /// Reads a quantifier, if there is one, and tells whether there was.
+    fn quantifier(&mut self) -> Result<bool, Fault> {
+        let Some(symbol) = self.input.get(self.at).copied().filter(|s| !s.literal && "*+?{".contains(s.c)) else {
+            return Ok(false);
+        };
+        self.at += 1;
+        if symbol.c == '{' {
+            let count = self.count()?;
+            self.out.push_str(&count);
+        } else {
+            self.out.push(symbol.c);
+        }
+        if self.eat('+') {
+            return Err(Fault::unsupported("a possessive quantifier", "the quantifier without its '+'"));
+        }
+        // A reluctant quantifier accepts the same texts.
+        self.eat('?');
+        if "*+?{".chars().any(|c| self.peek_is(c)) {
+            return Err(Fault::unsupported("a quantifier after a quantifier", "a group around the first"));
+        }
+        Ok(true)
+    }
+
+    /// Reads `n}`, `n,}` or `n,m}`.
+    fn count(&mut self) -> Result<String, Fault> {
+        let fault = || Fault::malformed("'{'", "{n}, {n,} or {n,m} with n <= m, or \\{");
+        let least = self.number().ok_or_else(fault)?;
+        let count = if !self.eat(',') {
+            format!("{{{least}}}")
+        } else if self.peek_is('}') {
+            format!("{{{least},}}")
+        } else {
+            let most = self.number().filter(|most| least <= *most).ok_or_else(fault)?;
+            format!("{{{least},{most}}}")
+        };
+        if self.eat('}') { Ok(count) } else { Err(fault()) }
+    }
+
+    fn number(&mut self) -> Option<u32> {
+        let mut digits = String::new();
+        while let Some(s) = self.input.get(self.at).filter(|s| !s.literal && s.c.is_ascii_digit()) {
+            digits.push(s.c);
+            self.at += 1;
+        }
+        // Java's limit.
+        digits.parse().ok().filter(|n| *n <= i32::MAX as u32)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{PatternError, Rules};
+    use crate::model::{RelPath, RootId};
+    use std::path::Path;
+
+    fn compile(regex: &str) -> Result<Rules, PatternError> {
+        Rules::compile(&[format!("regex:{regex}")], &[]).map_err(|mut errors| errors.remove(0))
+    }
+
+    fn matches(regex: &str, name: &str) -> bool {
+        let rules = compile(regex).unwrap().for_root(RootId::DATA_0, Path::new("/d")).unwrap();
+        rules.excludes_file(&RelPath::new(name.as_bytes()).unwrap())
+    }
+
+    #[test]
+    fn constructs_keep_javas_meaning() {
+        assert!(matches("/d/.*", "a/b"));
+        assert!(!matches("/d/.*", "a\nb"));
+        assert!(!matches("/d/.", "\u{2028}"));
+        assert!(matches("(?s)/d/.*", "a\nb"));
+        assert!(!matches("/d", "x"));
+        assert!(!matches("/d/\\w", "é"));
+        assert!(!matches("/d/\\d", "٣"));
+        assert!(matches("/d/[^\\W_]\\S", "a\u{a0}"));
+        assert!(matches("(?i)/D/[a-c]k", "BK"));
+        assert!(!matches("(?i)/d/k", "\u{212a}"));
+        assert!(matches("/d/(?i:a)b", "Ab"));
+        assert!(!matches("/d/(?i:a)b", "AB"));
+        assert!(matches("/d/\\Qa.b\\E+", "a.bb"));
+        assert!(matches("^/d/(a|b$)$|x", "b"));
+        assert!(matches("/d/[a-]\\x41\\u0042\\x{1f600}", "-AB😀"));
+        assert!(matches("/d/(?<n1>a){2,3}?]}", "aaa]}"));
+    }
+
+    #[test]
+    fn what_cannot_keep_its_meaning_is_refused_by_name() {
+        for (regex, name) in [
+            ("a(?=b)", "look-ahead"),
+            ("a(?!b)", "look-ahead"),
+            ("(?<=a)b", "look-behind"),
+            ("(?<!a)b", "look-behind"),
+            ("(?>a)", "atomic"),
+            ("a*+", "possessive"),
+            ("a{2}+", "possessive"),
+            ("a{2}{3}", "quantifier after a quantifier"),
+            ("^*a", "quantifier after a boundary"),
+            ("(a)\\1", "back-reference"),
+            ("(?<x>a)\\k<x>", "back-reference"),
+            ("[a[b]]", "a class within a class"),
+            ("[a-z&&b]", "intersection"),
+            ("[]a]", "first character of a class"),
+            ("\\p{javaLowerCase}", "property"),
+            ("\\P{L}", "property"),
+            ("[\\pL]", "property"),
+            ("a\\b", "word boundary"),
+            ("a\\Z", "\\Z"),
+            ("\\Ga", "\\G"),
+            ("\\07", "octal"),
+            ("\\h", "white space"),
+            ("\\R", "line break"),
+            ("\\X", "grapheme"),
+            ("\\N{DIGIT ONE}", "character name"),
+            ("\\cA", "control character"),
+            ("(?d)a", "the flag (?d)"),
+            ("(?m)a", "the flag (?m)"),
+            ("(?x)a", "the flag (?x)"),
+            ("(?iu:a)", "the flag (?u)"),
+            ("(?U)a", "the flag (?U)"),
+            ("a$\\n", "'$' before other parts"),
+            ("(?s)(a|b$).?", "'$' before other parts"),
+            ("(a$\\n?)", "'$' before other parts"),
+            ("(a$)*", "repeated group that ends with '$'"),
+        ] {
+            let Err(PatternError::Unsupported { pattern, construct, .. }) = compile(regex) else {
+                panic!("{regex} must be refused as unsupported");
+            };
+            assert_eq!(pattern, format!("regex:{regex}"));
+            assert!(construct.contains(name), "{regex}: {construct}");
+        }
+    }
+
+    #[test]
+    fn what_java_refuses_is_refused() {
+        for regex in [
+            "a)",
+            "(a",
+            "[a",
+            "[z-a]",
+            "[a-\\w]",
+            "*a",
+            "a|+",
+            "(?i)*",
+            "{a",
+            "a{",
+            "a{,2}",
+            "a{3,2}",
+            "a**",
+            "\\",
+            "\\y",
+            "\\E",
+            "\\x4",
+            "\\x{110000}",
+            "\\x{}",
+            "\\ud83d",
+            "(?<1>a)",
+            "(?<a>b)(?<a>c)",
+            "(?<a",
+            "(?q)",
+            "[\\A]",
+            "a{2147483648}",
+        ] {
+            assert!(compile(regex).is_err(), "{regex}");
+        }
+    }
+
+    #[test]
+    fn hostile_patterns_are_refused_before_they_cost_anything() {
+        assert!(matches!(compile("((a{1000}){1000}){1000}"), Err(PatternError::TooLarge { .. })));
+        let deep = "(".repeat(2000) + &")".repeat(2000);
+        assert!(matches!(compile(&deep), Err(PatternError::Unsupported { .. })));
+        assert!(compile(&("(".repeat(100) + "a" + &")".repeat(100))).is_ok());
+    }
+}

@@ -1,0 +1,81 @@
+//! One pattern: its text checked and taken apart, then compiled for a directory.
+
+use regex::{Regex, RegexBuilder};
+
+use super::error::PatternError;
+use super::placeholder::{Placeholder, substitute};
+use super::{java_glob, java_regex};
+use crate::model::RootId;
+
+/// The longest pattern accepted, in bytes.
+pub const MAX_PATTERN_BYTES: usize = 4096;
+
+/// The memory one compiled pattern may take. A pattern of [`MAX_PATTERN_BYTES`] wildcards stays below it; nested
+/// repetitions, which multiply, do not.
+const MAX_COMPILED_BYTES: usize = 8 << 20;
+
+/// Stands in for a directory where a pattern is only checked.
+const ANY_HOME: &str = "/directory";
+
+#[derive(Debug, Clone, Copy)]
+enum Syntax {
+    Glob,
+    Regex,
+}
+
+/// A pattern whose syntax and placeholders are known.
+#[derive(Debug)]
+pub(super) struct Pattern {
+    text: String,
+    syntax: Syntax,
+    /// Where the body begins in the text.
+    body: usize,
+    placeholder: Option<Placeholder>,
+}
+
+impl Pattern {
+    /// Checks the whole pattern, body included.
+    pub(super) fn parse(text: &str) -> Result<Self, PatternError> {
+        if text.len() > MAX_PATTERN_BYTES {
+            return Err(PatternError::TooLong { beginning: text.chars().take(60).collect(), length: text.len() });
+        }
+        let pattern = || text.to_owned();
+        let (name, body) = match text.split_once(':') {
+            None | Some(("", _)) => return Err(PatternError::NoSyntax { pattern: pattern() }),
+            Some(parts) => parts,
+        };
+        let syntax = if name.eq_ignore_ascii_case("glob") {
+            Syntax::Glob
+        } else if name.eq_ignore_ascii_case("regex") {
+            Syntax::Regex
+        } else {
+            return Err(PatternError::UnknownSyntax { pattern: pattern(), syntax: name.to_owned() });
+        };
+        let placeholder = Placeholder::first_of(body)
+            .map_err(|placeholder| PatternError::UnknownPlaceholder { pattern: pattern(), placeholder })?;
+        let checked = Self { text: pattern(), syntax, body: name.len() + 1, placeholder };
+        checked.compile(ANY_HOME)?;
+        Ok(checked)
+    }
+
+    /// Whether the pattern is asked at all below this root. One without a placeholder always is.
+    pub(super) fn applies_to(&self, root: RootId) -> bool {
+        self.placeholder.as_ref().is_none_or(|placeholder| placeholder.names(root))
+    }
+
+    /// The matcher for a directory. It matches in full, as Java's does.
+    pub(super) fn compile(&self, home: &str) -> Result<Regex, PatternError> {
+        let symbols = substitute(&self.text[self.body..], self.placeholder.as_ref(), home);
+        let translated = match self.syntax {
+            Syntax::Glob => java_glob::translate(&symbols),
+            Syntax::Regex => java_regex::translate(symbols),
+        };
+        let translated = translated.map_err(|fault| fault.of(&self.text))?;
+        // The translations are well-formed by construction, so what can still go wrong is their size (or, through
+        // the nesting the engine allows, their depth, which is the same fact to whoever wrote the pattern).
+        RegexBuilder::new(&format!(r"\A(?:{translated})\z"))
+            .size_limit(MAX_COMPILED_BYTES)
+            .build()
+            .map_err(|_| PatternError::TooLarge { pattern: self.text.clone() })
+    }
+}

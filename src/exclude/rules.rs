@@ -1,0 +1,264 @@
+//! The rules of an instance, and what they come to for one of its roots.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use regex::Regex;
+
+use super::error::PatternError;
+use super::pattern::Pattern;
+use crate::model::{Blake3Digest, RelPath, RootId};
+
+/// Separates this use of BLAKE3 from every other; a new meaning of the rules needs a new text.
+const FINGERPRINT_CONTEXT: &str = "twintree 2026 exclusion rules fingerprint v1";
+
+/// Compiled exclusion rules of one instance.
+#[derive(Debug, Clone, Default)]
+pub struct Rules(Arc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    file_patterns: Vec<String>,
+    directory_patterns: Vec<String>,
+    files: Vec<Pattern>,
+    directories: Vec<Pattern>,
+}
+
+impl Rules {
+    /// Rules that exclude nothing.
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// Checks the patterns; all mistakes at once, those of the file patterns first.
+    pub fn compile(file_patterns: &[String], directory_patterns: &[String]) -> Result<Self, Vec<PatternError>> {
+        let mut errors = Vec::new();
+        let mut parse = |patterns: &[String]| -> Vec<Pattern> {
+            let parsed = patterns.iter().map(|text| Pattern::parse(text));
+            parsed.filter_map(|result| result.map_err(|error| errors.push(error)).ok()).collect()
+        };
+        let files = parse(file_patterns);
+        let directories = parse(directory_patterns);
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        Ok(Self(Arc::new(Inner {
+            file_patterns: file_patterns.to_vec(),
+            directory_patterns: directory_patterns.to_vec(),
+            files,
+            directories,
+        })))
+    }
+
+    /// What the rules mean for one root that lies at the absolute path `home`, given without a trailing slash.
+    ///
+    /// Placeholders are filled in here, since a pattern may name a directory that only this root has. The one thing
+    /// that can still fail is the size of a pattern that repeats a very long path.
+    pub fn for_root(&self, root: RootId, home: &Path) -> Result<RootRules, PatternError> {
+        let mut text = String::new();
+        push_decoded(&mut text, home.as_os_str().as_encoded_bytes());
+        let compile = |patterns: &[Pattern]| {
+            let applicable = patterns.iter().filter(|pattern| pattern.applies_to(root));
+            applicable.map(|pattern| pattern.compile(&text)).collect::<Result<Vec<_>, _>>()
+        };
+        let files = compile(&self.0.files)?;
+        let directories = compile(&self.0.directories)?;
+        Ok(RootRules(Arc::new(Compiled { home: text, files, directories })))
+    }
+
+    /// The identity of the rules: equal where the same file patterns and the same directory patterns are in force,
+    /// in whatever order and however often each was given, and wherever the directories lie.
+    pub fn fingerprint(&self) -> Blake3Digest {
+        let mut hasher = blake3::Hasher::new_derive_key(FINGERPRINT_CONTEXT);
+        for patterns in [self.file_patterns(), self.directory_patterns()] {
+            let texts: BTreeSet<&String> = patterns.iter().collect();
+            hasher.update(&(texts.len() as u64).to_le_bytes());
+            for text in texts {
+                hasher.update(&(text.len() as u64).to_le_bytes());
+                hasher.update(text.as_bytes());
+            }
+        }
+        hasher.finalize().into()
+    }
+
+    /// The patterns asked of files, as given.
+    pub fn file_patterns(&self) -> &[String] {
+        &self.0.file_patterns
+    }
+
+    /// The patterns asked of directories, as given.
+    pub fn directory_patterns(&self) -> &[String] {
+        &self.0.directory_patterns
+    }
+}
+
+/// The rules that apply below one root.
+#[derive(Debug, Clone, Default)]
+pub struct RootRules(Arc<Compiled>);
+
+#[derive(Debug, Default)]
+struct Compiled {
+    home: String,
+    files: Vec<Regex>,
+    directories: Vec<Regex>,
+}
+
+impl RootRules {
+    /// Rules that exclude nothing.
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// Whether no rule can match, so that nobody needs to ask.
+    pub fn is_empty(&self) -> bool {
+        self.0.files.is_empty() && self.0.directories.is_empty()
+    }
+
+    /// Whether a file is left out. A file below an excluded directory is too, which the walk sees to.
+    pub fn excludes_file(&self, path: &RelPath) -> bool {
+        self.any(&self.0.files, path)
+    }
+
+    /// Whether a directory is left out, and with it all that is below it; the root's path asks about the root itself.
+    pub fn excludes_directory(&self, path: &RelPath) -> bool {
+        self.any(&self.0.directories, path)
+    }
+
+    fn any(&self, patterns: &[Regex], path: &RelPath) -> bool {
+        if patterns.is_empty() {
+            return false;
+        }
+        let mut text = String::with_capacity(self.0.home.len() + 1 + path.as_bytes().len());
+        text.push_str(&self.0.home);
+        if !path.is_root() {
+            text.push('/');
+            push_decoded(&mut text, path.as_bytes());
+        }
+        patterns.iter().any(|pattern| pattern.is_match(&text))
+    }
+}
+
+/// Appends a name's characters; each byte that is no UTF-8 is one replacement character, as a wildcard should see it.
+/// Two names may thereby read the same, but rules only ask what a name looks like, never which one it is.
+fn push_decoded(text: &mut String, bytes: &[u8]) {
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exclude::MAX_PATTERN_BYTES;
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    fn texts(patterns: &[&str]) -> Vec<String> {
+        patterns.iter().map(|p| (*p).to_owned()).collect()
+    }
+
+    fn rules(files: &[&str], directories: &[&str]) -> Rules {
+        Rules::compile(&texts(files), &texts(directories)).unwrap()
+    }
+
+    fn path(text: &str) -> RelPath {
+        RelPath::new(text.as_bytes()).unwrap()
+    }
+
+    fn excludes(pattern: &str, root: &str, home: &[u8], file: &[u8]) -> bool {
+        let home = Path::new(OsStr::from_bytes(home));
+        let rules = rules(&[pattern], &[]).for_root(root.parse().unwrap(), home).unwrap();
+        rules.excludes_file(&RelPath::new(file).unwrap())
+    }
+
+    #[test]
+    fn file_and_directory_patterns_are_asked_apart() {
+        let rules = rules(&["glob:**/*.log"], &["glob:${DATA_FILE_DIR}/*/*/snapshots", "glob:${HINTS_DIR}"]);
+        let data = rules.for_root(RootId::DATA_0, Path::new("/data")).unwrap();
+        assert!(data.excludes_file(&path("ks/x.log")));
+        assert!(!data.excludes_directory(&path("ks/x.log")));
+        assert!(data.excludes_directory(&path("ks/t/snapshots")));
+        assert!(!data.excludes_directory(&path("ks/snapshots")));
+        assert!(!data.excludes_directory(&RelPath::root()));
+        let hints = rules.for_root("hints/0".parse().unwrap(), Path::new("/hints")).unwrap();
+        assert!(hints.excludes_directory(&RelPath::root()));
+        assert!(!hints.excludes_directory(&path("ks/t/snapshots")));
+    }
+
+    #[test]
+    fn rules_about_other_roots_leave_nothing_to_ask() {
+        let rules = rules(&["glob:${DATA_FILE_DIR_1}/*"], &["regex:${HINTS_DIR}/x"]);
+        let for_root = |root: &str| rules.for_root(root.parse().unwrap(), Path::new("/d")).unwrap();
+        assert!(for_root("data/0").is_empty());
+        assert!(for_root("data/10").is_empty());
+        assert!(!for_root("data/1").is_empty());
+        assert!(RootRules::none().is_empty());
+        assert!(!RootRules::none().excludes_directory(&RelPath::root()));
+    }
+
+    #[test]
+    fn characters_of_the_home_path_are_never_syntax() {
+        for home in ["/a[b]", "/a{b,c}", "/a*", "/a?", "/a\\b", "/a.b+", "/a(b|c)$", "/a\\Eb", "/é 1"] {
+            for pattern in
+                ["glob:${DATA_FILE_DIR}/{x,y}", "regex:${DATA_FILE_DIR}/[xy]", "regex:\\Q${DATA_FILE_DIR}/x\\E"]
+            {
+                assert!(excludes(pattern, "data/0", home.as_bytes(), b"x"), "{pattern} {home}");
+                assert!(!excludes(pattern, "data/0", home.as_bytes(), b"z"), "{pattern} {home}");
+            }
+        }
+        assert!(excludes("glob:${DATA_FILE_DIR}/x", "data/0", b"/a\xff\xe2\x82", b"x"));
+        assert!(excludes("glob:{/other,${DATA_FILE_DIR}}/x", "data/0", b"/a}b", b"x"));
+    }
+
+    #[test]
+    fn a_quantifier_repeats_the_last_character_of_the_home_path() {
+        assert!(excludes("regex:${DATA_FILE_DIR}+/x", "data/0", b"/ab", b"x"));
+        assert!(excludes("regex:/${DATA_FILE_DIR}?/x|${DATA_FILE_DIR}/x", "data/0", b"/a", b"x"));
+    }
+
+    #[test]
+    fn further_placeholders_stay_text() {
+        assert!(excludes("glob:${DATA_FILE_DIR}/${HINTS_DIR}", "data/0", b"/d", b"$HINTS_DIR"));
+    }
+
+    #[test]
+    fn all_mistakes_are_reported_at_once() {
+        let long = format!("glob:{}", "a".repeat(MAX_PATTERN_BYTES));
+        let files = texts(&["*.log", ":x", "glob:ok", "ant:x", "glob:${DATA}/x", "GLOB:["]);
+        let directories = vec!["Regex:ok".to_owned(), "regex:a*+".to_owned(), long];
+        let errors = Rules::compile(&files, &directories).unwrap_err();
+        let pattern = |i: usize| files[i].clone();
+        assert_eq!(
+            errors[..4],
+            [
+                PatternError::NoSyntax { pattern: pattern(0) },
+                PatternError::NoSyntax { pattern: pattern(1) },
+                PatternError::UnknownSyntax { pattern: pattern(3), syntax: "ant".to_owned() },
+                PatternError::UnknownPlaceholder { pattern: pattern(4), placeholder: "${DATA}".to_owned() },
+            ]
+        );
+        assert!(matches!(errors[4], PatternError::Malformed { .. }));
+        assert!(matches!(errors[5], PatternError::Unsupported { .. }));
+        assert!(matches!(errors[6], PatternError::TooLong { length: 4101, .. }));
+        assert_eq!(errors.len(), 7);
+    }
+
+    #[test]
+    fn the_fingerprint_is_that_of_two_sets_of_texts() {
+        let fingerprint = |files: &[&str], directories: &[&str]| rules(files, directories).fingerprint();
+        let (a, b) = ("glob:a", "glob:b");
+        assert_eq!(fingerprint(&[a, b], &[]), fingerprint(&[b, a, b], &[]));
+        assert_ne!(fingerprint(&[a, b], &[]), fingerprint(&[a], &[b]));
+        assert_ne!(fingerprint(&[a], &[]), fingerprint(&[], &[a]));
+        assert_ne!(fingerprint(&[a, b], &[]), fingerprint(&["glob:aglob:b"], &[]));
+        assert_eq!(fingerprint(&[], &[]), Rules::none().fingerprint());
+    }
+
+    #[test]
+    fn a_long_pattern_of_wildcards_still_compiles() {
+        let glob = format!("glob:{}", "?".repeat(MAX_PATTERN_BYTES - 5));
+        assert!(Rules::compile(&[glob], &[]).is_ok());
+    }
+}

@@ -1,0 +1,309 @@
+//! The verdict on the entries of one directory, from what both sides know of them. A pure function.
+
+use std::cmp::Ordering;
+
+use super::plan::{Depth, DirectoryPair, PairSide};
+use super::table::{DirectoryIndex, DirectoryTable};
+use crate::model::{
+    Content, ContentDigest, Difference, DifferenceKind, EntryKind, Evidence, FileEntry, FileUrl, Listed, Name, Outcome,
+    Problem, Reason, RelPath, RootId, Side, Unverified,
+};
+
+/// One side of an opened directory: the table it is in, and its files.
+#[derive(Debug, Clone, Copy)]
+pub struct OpenedSide<'a> {
+    /// `None` where the root is absent on this side.
+    pub table: Option<&'a DirectoryTable>,
+    /// The directory's files; empty where the side does not have it.
+    pub files: &'a [FileEntry],
+}
+
+/// Compares the direct entries of a pair of directories of a root.
+pub fn compare_directory(
+    root: RootId,
+    pair: DirectoryPair,
+    source: OpenedSide<'_>,
+    destination: OpenedSide<'_>,
+    depth: Depth,
+) -> Outcome {
+    let path = [(source.table, pair.source), (destination.table, pair.destination)]
+        .into_iter()
+        .find_map(|(table, side)| match side {
+            PairSide::Directory(index) => table.map(|table| table.path(index)),
+            PairSide::Missing | PairSide::Unlisted(_) => None,
+        })
+        .unwrap_or_default();
+    let mut comparison = Comparison { root, path, depth, outcome: Outcome::default() };
+    if pair.source == PairSide::Directory(DirectoryIndex::ROOT)
+        || pair.destination == PairSide::Directory(DirectoryIndex::ROOT)
+    {
+        comparison.root_itself(source.table, destination.table);
+    }
+    let (left, left_unlisted) = rows(pair.source, source);
+    let (right, right_unlisted) = rows(pair.destination, destination);
+    merge(&left, &right, |left, right| match (left, right) {
+        (Some(s), Some(d)) => comparison.both(s, d),
+        (Some(s), None) => comparison.only_at(Side::Source, s, right_unlisted.as_ref()),
+        (None, Some(d)) => comparison.only_at(Side::Destination, d, left_unlisted.as_ref()),
+        (None, None) => {}
+    });
+    comparison.outcome
+}
+
+/// An entry of a directory: a file, or a child directory with the reason why it could not be listed.
+#[derive(Clone, Copy)]
+enum Row<'a> {
+    File(&'a FileEntry),
+    Directory(&'a Name, Option<&'a Problem>),
+}
+
+impl<'a> Row<'a> {
+    fn name(&self) -> &'a Name {
+        match self {
+            Row::File(file) => &file.name,
+            Row::Directory(name, _) => name,
+        }
+    }
+
+    fn evidence(&self) -> Evidence {
+        match self {
+            Row::Directory(..) => Evidence { kind: Some(EntryKind::Directory), ..Evidence::default() },
+            Row::File(FileEntry { listed: Listed::Unlistable(_), .. }) => Evidence::default(),
+            Row::File(FileEntry { listed: Listed::File { size, modified_ms, content }, .. }) => Evidence {
+                kind: Some(EntryKind::File),
+                size: Some(*size),
+                modified_ms: Some(*modified_ms),
+                digests: match content {
+                    Content::Digest(digest) => vec![ContentDigest::Blake3(*digest)],
+                    Content::NotRead | Content::Unverified(_) => Vec::new(),
+                },
+            },
+        }
+    }
+}
+
+/// A side's rows sorted by name, and why it has none where it could not look.
+fn rows(side: PairSide, opened: OpenedSide<'_>) -> (Vec<Row<'_>>, Option<Problem>) {
+    let Some(table) = opened.table else { return (Vec::new(), None) };
+    match side {
+        PairSide::Missing => (Vec::new(), None),
+        PairSide::Unlisted(index) => (Vec::new(), unlisted_above(table, index)),
+        PairSide::Directory(index) => {
+            let mut rows: Vec<Row<'_>> = opened.files.iter().map(Row::File).collect();
+            rows.extend(
+                table.children(index).map(|(child, name)| Row::Directory(name, table.get(child).unlisted.as_ref())),
+            );
+            rows.sort_by(|a, b| a.name().cmp(b.name()));
+            (rows, unlisted_above(table, index))
+        }
+    }
+}
+
+fn unlisted_above(table: &DirectoryTable, index: DirectoryIndex) -> Option<Problem> {
+    let problem = table.get(index).unlisted.as_ref()?;
+    let path = table.path(index);
+    let directory = if path.is_root() { "the root".to_owned() } else { format!("the directory {path}") };
+    Some(Problem::new(problem.reason, format!("{directory} could not be listed: {}", problem.detail)))
+}
+
+/// Calls `each` for every name that stands on either side, in order.
+fn merge<'a>(left: &[Row<'a>], right: &[Row<'a>], mut each: impl FnMut(Option<Row<'a>>, Option<Row<'a>>)) {
+    let (mut l, mut r) = (left.iter().peekable(), right.iter().peekable());
+    loop {
+        let order = match (l.peek(), r.peek()) {
+            (None, None) => return,
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (Some(a), Some(b)) => a.name().cmp(b.name()),
+        };
+        match order {
+            Ordering::Less => each(l.next().copied(), None),
+            Ordering::Greater => each(None, r.next().copied()),
+            Ordering::Equal => each(l.next().copied(), r.next().copied()),
+        }
+    }
+}
+
+struct Comparison {
+    root: RootId,
+    path: RelPath,
+    depth: Depth,
+    outcome: Outcome,
+}
+
+impl Comparison {
+    /// The root is nobody's entry, so that it could not be listed is said here.
+    fn root_itself(&mut self, source: Option<&DirectoryTable>, destination: Option<&DirectoryTable>) {
+        let problem = |table: Option<&DirectoryTable>| table.and_then(|t| t.get(DirectoryIndex::ROOT).unlisted.clone());
+        let unverified = Unverified { source: problem(source), destination: problem(destination) };
+        if unverified.source.is_some() || unverified.destination.is_some() {
+            let evidence = |table: Option<&DirectoryTable>| {
+                table.map(|_| Evidence { kind: Some(EntryKind::Directory), ..Evidence::default() })
+            };
+            self.outcome.counters.digest_verification_failures += 1;
+            self.outcome.differences.push(Difference {
+                url: FileUrl::new(self.root, self.path.clone()),
+                kind: DifferenceKind::Unverified,
+                source: evidence(source),
+                destination: evidence(destination),
+                unverified: Some(unverified),
+            });
+        }
+    }
+
+    /// An entry that one side has: missing on the other, unless the other could not look.
+    fn only_at(&mut self, side: Side, row: Row<'_>, other_unlisted: Option<&Problem>) {
+        let counters = &mut self.outcome.counters;
+        let (source, destination) = match side {
+            Side::Source => (Some(row), None),
+            Side::Destination => (None, Some(row)),
+        };
+        match (side, other_unlisted) {
+            (Side::Source, Some(problem)) => {
+                let unverified = Unverified::at(Side::Destination, problem.clone());
+                self.unverified(source, destination, unverified);
+            }
+            (Side::Destination, Some(problem)) => {
+                let unverified = Unverified::at(Side::Source, problem.clone());
+                self.unverified(source, destination, unverified);
+            }
+            (Side::Source, None) => {
+                counters.files_not_found_at_destination += 1;
+                self.push(DifferenceKind::MissingAtDestination, source, destination, None);
+            }
+            (Side::Destination, None) => {
+                counters.files_not_found_at_source += 1;
+                self.push(DifferenceKind::MissingAtSource, source, destination, None);
+            }
+        }
+    }
+
+    fn both(&mut self, source: Row<'_>, destination: Row<'_>) {
+        match (source, destination) {
+            (Row::Directory(_, s), Row::Directory(_, d)) => {
+                self.outcome.counters.metadata_matched += 1;
+                if s.is_some() || d.is_some() {
+                    let unverified = Unverified { source: s.cloned(), destination: d.cloned() };
+                    self.unverified(Some(source), Some(destination), unverified);
+                }
+            }
+            (Row::File(s), Row::File(d)) => self.files(s, d),
+            (Row::File(FileEntry { listed: Listed::Unlistable(problem), .. }), _) => {
+                let unverified = Unverified::at(Side::Source, problem.clone());
+                self.unverified(Some(source), Some(destination), unverified);
+            }
+            (_, Row::File(FileEntry { listed: Listed::Unlistable(problem), .. })) => {
+                let unverified = Unverified::at(Side::Destination, problem.clone());
+                self.unverified(Some(source), Some(destination), unverified);
+            }
+            _ => self.metadata_mismatch(DifferenceKind::Type, source, destination),
+        }
+    }
+
+    fn files(&mut self, source: &FileEntry, destination: &FileEntry) {
+        let (s, d) = (Row::File(source), Row::File(destination));
+        match (&source.listed, &destination.listed) {
+            (
+                Listed::File { size, modified_ms, content },
+                Listed::File { size: other_size, modified_ms: other_modified_ms, content: other_content },
+            ) => {
+                if size != other_size {
+                    self.metadata_mismatch(DifferenceKind::Size, s, d);
+                } else if modified_ms != other_modified_ms {
+                    self.metadata_mismatch(DifferenceKind::ModificationTime, s, d);
+                } else {
+                    self.outcome.counters.metadata_matched += 1;
+                    if self.depth == Depth::Content {
+                        self.contents(s, d, content, other_content);
+                    }
+                }
+            }
+            (a, b) => {
+                let problem = |listed: &Listed| match listed {
+                    Listed::Unlistable(problem) => Some(problem.clone()),
+                    Listed::File { .. } => None,
+                };
+                self.unverified(Some(s), Some(d), Unverified { source: problem(a), destination: problem(b) });
+            }
+        }
+    }
+
+    fn contents(&mut self, s: Row<'_>, d: Row<'_>, source: &Content, destination: &Content) {
+        match (source, destination) {
+            (Content::Digest(a), Content::Digest(b)) if a == b => self.outcome.counters.files_matched += 1,
+            (Content::Digest(_), Content::Digest(_)) => {
+                self.outcome.counters.digest_mismatches += 1;
+                self.push(DifferenceKind::Content, Some(s), Some(d), None);
+            }
+            _ => {
+                let problem = |content: &Content| match content {
+                    Content::Digest(_) => None,
+                    Content::Unverified(problem) => Some(problem.clone()),
+                    Content::NotRead => Some(Problem::new(Reason::PeerError, "it was not read")),
+                };
+                let unverified = Unverified { source: problem(source), destination: problem(destination) };
+                self.unverified(Some(s), Some(d), unverified);
+            }
+        }
+    }
+
+    fn metadata_mismatch(&mut self, kind: DifferenceKind, source: Row<'_>, destination: Row<'_>) {
+        self.outcome.counters.metadata_mismatches += 1;
+        self.push(kind, Some(source), Some(destination), None);
+    }
+
+    fn unverified(&mut self, source: Option<Row<'_>>, destination: Option<Row<'_>>, unverified: Unverified) {
+        self.outcome.counters.digest_verification_failures += 1;
+        self.push(DifferenceKind::Unverified, source, destination, Some(unverified));
+    }
+
+    fn push(
+        &mut self,
+        kind: DifferenceKind,
+        source: Option<Row<'_>>,
+        destination: Option<Row<'_>>,
+        unverified: Option<Unverified>,
+    ) {
+        let Some(name) = source.or(destination).map(|row| row.name()) else { return };
+        // The path was accepted when the table or the listing was checked; a file's name may still make it too long.
+        let path = self.path.join(name).unwrap_or_else(|_| self.path.clone());
+        self.outcome.differences.push(Difference {
+            url: FileUrl::new(self.root, path),
+            kind,
+            source: source.map(|row| row.evidence()),
+            destination: destination.map(|row| row.evidence()),
+            unverified,
+        });
+    }
+}
+
+/// The files of one directory whose metadata is the same on both sides and whose digests differ: positions in the two
+/// lists. Both sides must come to the same answer, since each reads its own file of every pair anew.
+pub fn differing_leaves(source: &[FileEntry], destination: &[FileEntry]) -> Vec<(usize, usize)> {
+    let mut differing = Vec::new();
+    let (mut s, mut d) = (0, 0);
+    while let (Some(left), Some(right)) = (source.get(s), destination.get(d)) {
+        match left.name.cmp(&right.name) {
+            Ordering::Less => s += 1,
+            Ordering::Greater => d += 1,
+            Ordering::Equal => {
+                if leaves_differ(&left.listed, &right.listed) {
+                    differing.push((s, d));
+                }
+                s += 1;
+                d += 1;
+            }
+        }
+    }
+    differing
+}
+
+fn leaves_differ(source: &Listed, destination: &Listed) -> bool {
+    match (source, destination) {
+        (
+            Listed::File { size, modified_ms, content: Content::Digest(digest) },
+            Listed::File { size: other_size, modified_ms: other_ms, content: Content::Digest(other_digest) },
+        ) => size == other_size && modified_ms == other_ms && digest != other_digest,
+        _ => false,
+    }
+}

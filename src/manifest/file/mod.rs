@@ -1,0 +1,59 @@
+//! Manifests in files. `docs/format.md` is normative; the constants here are the same ones.
+
+mod reader;
+mod section;
+mod writer;
+
+pub use reader::ManifestFile;
+pub use section::{Fault, FileError};
+pub use writer::write;
+
+use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
+
+use super::record::DirectoryRecord;
+
+/// The first bytes of a manifest file.
+const MAGIC: [u8; 8] = *b"TWINTREE";
+
+/// The version of the layout; a reader refuses any other.
+const FORMAT_VERSION: u32 = 1;
+
+/// An [`super::Identity`].
+const IDENTITY: [u8; 4] = *b"IDEN";
+/// A list of [`RootRecord`].
+const DIRECTORIES: [u8; 4] = *b"DIRS";
+/// The blocks of all directories that hold files, one after the other in the order of the roots and tables.
+const BLOCKS: [u8; 4] = *b"BLKS";
+/// An [`EndRecord`]; the last section.
+const END: [u8; 4] = *b"TEND";
+
+/// One root in the section of directories.
+#[derive(Serialize, Deserialize)]
+struct RootRecord {
+    directory_type: u8,
+    index: u32,
+    /// `None` where the root is absent.
+    tree: Option<TreeRecord>,
+}
+
+/// The columns of a root's directories, all of the same length.
+#[derive(Serialize, Deserialize)]
+struct TreeRecord {
+    directories: Vec<DirectoryRecord>,
+    content: Vec<Option<[u8; 32]>>,
+    /// The length of each directory's block; 0 where it holds no files.
+    block_bytes: Vec<u64>,
+    /// The BLAKE3 of each block, 32 bytes for each directory whose block is not empty.
+    block_hashes: ByteBuf,
+}
+
+/// What a whole file must come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct EndRecord {
+    files: u64,
+    directories: u64,
+    bytes: u64,
+    metadata: Option<[u8; 32]>,
+    content: Option<[u8; 32]>,
+}

@@ -1,0 +1,313 @@
+//! Reading a manifest: tables at once, the blocks of single directories on demand, each part checked before use.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use serde::de::DeserializeOwned;
+
+use super::section::{CHECKSUM_BYTES, Fault, FileError, HEAD_BYTES, MAX_SECTION_BYTES, checksum_start, tag_text};
+use super::{BLOCKS, DIRECTORIES, END, EndRecord, FORMAT_VERSION, IDENTITY, MAGIC, RootRecord, TreeRecord};
+use crate::manifest::block::{self, MAX_BLOCK_BYTES};
+use crate::manifest::codec;
+use crate::manifest::hash::{HashKind, SubtreeHash, instance_hash};
+use crate::manifest::identity::Identity;
+use crate::manifest::table::{Directory, DirectoryIndex, DirectoryTable, Totals};
+use crate::model::{Blake3Digest, DirectoryType, FileEntry, RootId};
+
+/// An open manifest file whose tables were checked. Blocks are checked when they are read.
+#[derive(Debug)]
+pub struct ManifestFile {
+    path: PathBuf,
+    file: File,
+    identity: Identity,
+    roots: Vec<FileRoot>,
+    blocks: Section,
+    blocks_read: AtomicU64,
+}
+
+#[derive(Debug)]
+struct FileRoot {
+    id: RootId,
+    tree: Option<FileTree>,
+}
+
+#[derive(Debug)]
+struct FileTree {
+    table: DirectoryTable,
+    content: Vec<SubtreeHash>,
+    blocks: Vec<Block>,
+}
+
+/// Where a directory's block lies in the file, and its BLAKE3. Length 0 where the directory holds no files.
+#[derive(Debug, Clone, Copy)]
+struct Block {
+    offset: u64,
+    bytes: u64,
+    hash: [u8; 32],
+}
+
+/// Where a section lies.
+#[derive(Debug, Clone, Copy)]
+struct Section {
+    tag: [u8; 4],
+    offset: u64,
+    bytes: u64,
+}
+
+impl ManifestFile {
+    /// Opens a manifest: checks its frame and tables, and reads no block.
+    pub fn open(path: &Path) -> Result<Self, FileError> {
+        Self::open_unnamed(path).map_err(|fault| FileError { path: path.to_owned(), fault })
+    }
+
+    fn open_unnamed(path: &Path) -> Result<Self, Fault> {
+        let file = File::open(path)?;
+        let length = file.metadata()?.len();
+        let sections = sections(&file, length)?;
+        let identity = value::<Identity>(&file, find(&sections, IDENTITY)?)?;
+        let records = value::<Vec<RootRecord>>(&file, find(&sections, DIRECTORIES)?)?;
+        let blocks = find(&sections, BLOCKS)?;
+        let end = value::<EndRecord>(&file, find(&sections, END)?)?;
+        let mut next_block = blocks.offset + HEAD_BYTES;
+        let roots =
+            records.into_iter().map(|record| file_root(record, &mut next_block)).collect::<Result<Vec<_>, _>>()?;
+        if next_block != blocks.offset + HEAD_BYTES + blocks.bytes {
+            return Err(Fault::Columns);
+        }
+        if roots.windows(2).any(|pair| pair[0].id >= pair[1].id) {
+            return Err(Fault::Columns);
+        }
+        let manifest = Self { path: path.to_owned(), file, identity, roots, blocks, blocks_read: AtomicU64::new(0) };
+        if manifest.end_record() != end {
+            return Err(Fault::Totals);
+        }
+        Ok(manifest)
+    }
+
+    /// What the manifest is of.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// The roots, sorted by id; `None` for an absent one.
+    pub fn tables(&self) -> Vec<(RootId, Option<&DirectoryTable>)> {
+        self.roots.iter().map(|root| (root.id, root.tree.as_ref().map(|tree| &tree.table))).collect()
+    }
+
+    /// The content hashes of a root's directories; empty for an absent root.
+    pub fn contents(&self, root: RootId) -> &[SubtreeHash] {
+        self.tree(root).map(|tree| tree.content.as_slice()).unwrap_or_default()
+    }
+
+    /// Sums over all roots.
+    pub fn totals(&self) -> Totals {
+        let end = self.end_record();
+        Totals { files: end.files, directories: end.directories, bytes: end.bytes }
+    }
+
+    /// The instance's root hash of the given kind.
+    pub fn instance_hash(&self, kind: HashKind) -> SubtreeHash {
+        let roots: Vec<_> = self
+            .roots
+            .iter()
+            .map(|root| {
+                let hash = root.tree.as_ref().map(|tree| match kind {
+                    HashKind::Metadata => tree.table.get(DirectoryIndex::ROOT).metadata,
+                    HashKind::Content => tree.content[DirectoryIndex::ROOT.at()],
+                });
+                (root.id, hash)
+            })
+            .collect();
+        instance_hash(kind, &roots)
+    }
+
+    /// How many blocks were read so far.
+    pub fn blocks_read(&self) -> u64 {
+        self.blocks_read.load(Relaxed)
+    }
+
+    /// The files of a directory, checked against the block's checksum, the directory's record and its hashes.
+    pub fn open_directory(&self, root: RootId, index: DirectoryIndex) -> Result<Vec<FileEntry>, FileError> {
+        let Some(tree) = self.tree(root) else { return Ok(Vec::new()) };
+        self.read_block(tree, index).map_err(|fault| FileError { path: self.path.clone(), fault })
+    }
+
+    /// Reads and checks everything there is in the file.
+    pub fn check_all(&self) -> Result<(), FileError> {
+        let checked = || {
+            check_section(&self.file, self.blocks)?;
+            for tree in self.roots.iter().filter_map(|root| root.tree.as_ref()) {
+                tree.table.check_hashes_without_files(Some(&tree.content))?;
+                tree.table.indices().try_for_each(|index| self.read_block(tree, index).map(drop))?;
+            }
+            Ok(())
+        };
+        checked().map_err(|fault| FileError { path: self.path.clone(), fault })
+    }
+
+    fn tree(&self, root: RootId) -> Option<&FileTree> {
+        self.roots.iter().find(|r| r.id == root).and_then(|root| root.tree.as_ref())
+    }
+
+    fn read_block(&self, tree: &FileTree, index: DirectoryIndex) -> Result<Vec<FileEntry>, Fault> {
+        let place = tree.blocks[index.at()];
+        if place.bytes == 0 {
+            return Ok(Vec::new());
+        }
+        let directory = tree.table.path(index);
+        // At most `MAX_BLOCK_BYTES`, checked when the tables were read.
+        let mut bytes = vec![0; place.bytes as usize];
+        self.file.read_exact_at(&mut bytes, place.offset)?;
+        self.blocks_read.fetch_add(1, Relaxed);
+        if blake3::hash(&bytes).as_bytes() != &place.hash {
+            return Err(Fault::Block { directory, offset: place.offset });
+        }
+        let files = match block::decode(&bytes) {
+            Ok(files) => files,
+            Err(source) => return Err(Fault::BlockContent { directory, source }),
+        };
+        match tree.table.check_files(index, &files, Some(&tree.content)) {
+            Ok(()) => Ok(files),
+            Err(source) => Err(Fault::BlockFiles { directory, source }),
+        }
+    }
+
+    fn end_record(&self) -> EndRecord {
+        let mut end = EndRecord {
+            files: 0,
+            directories: 0,
+            bytes: 0,
+            metadata: self.instance_hash(HashKind::Metadata).digest().map(|d| d.0),
+            content: self.instance_hash(HashKind::Content).digest().map(|d| d.0),
+        };
+        for tree in self.roots.iter().filter_map(|root| root.tree.as_ref()) {
+            let totals = tree.table.totals(DirectoryIndex::ROOT);
+            // Each table's sums fit; those of several roots that do not are no real instance, and fail the comparison.
+            end.files = end.files.wrapping_add(totals.files);
+            end.directories = end.directories.wrapping_add(totals.directories);
+            end.bytes = end.bytes.wrapping_add(totals.bytes);
+        }
+        end
+    }
+}
+
+/// The sections of a file, in order. Every length is checked against the file's before anything is read by it.
+fn sections(file: &File, length: u64) -> Result<Vec<Section>, Fault> {
+    let mut head = [0; 12];
+    if length < head.len() as u64 {
+        return Err(Fault::Magic);
+    }
+    file.read_exact_at(&mut head, 0)?;
+    if head[..8] != MAGIC {
+        return Err(Fault::Magic);
+    }
+    let found = u32::from_le_bytes([head[8], head[9], head[10], head[11]]);
+    if found != FORMAT_VERSION {
+        return Err(Fault::Version { found, known: FORMAT_VERSION });
+    }
+    let mut sections = Vec::new();
+    let mut offset = head.len() as u64;
+    while offset < length {
+        let left = length - offset;
+        if left < HEAD_BYTES {
+            return Err(Fault::NoEnd(offset));
+        }
+        let mut head = [0; HEAD_BYTES as usize];
+        file.read_exact_at(&mut head, offset)?;
+        let (tag, bytes) = head.split_at(4);
+        let tag = [tag[0], tag[1], tag[2], tag[3]];
+        let bytes = bytes.try_into().map_or(u64::MAX, u64::from_le_bytes);
+        let needed = bytes.saturating_add(HEAD_BYTES + CHECKSUM_BYTES);
+        if needed > left {
+            return Err(Fault::CutOff { tag: tag_text(tag), offset, needed, left });
+        }
+        sections.push(Section { tag, offset, bytes });
+        offset += needed;
+        if tag == END && offset != length {
+            return Err(Fault::NoEnd(offset));
+        }
+    }
+    match sections.last() {
+        Some(last) if last.tag == END => Ok(sections),
+        _ => Err(Fault::NoEnd(length)),
+    }
+}
+
+fn find(sections: &[Section], tag: [u8; 4]) -> Result<Section, Fault> {
+    let mut found = sections.iter().filter(|section| section.tag == tag);
+    match (found.next(), found.next()) {
+        (Some(section), None) => Ok(*section),
+        _ => Err(Fault::Section(tag_text(tag))),
+    }
+}
+
+/// A section's payload as a value, once its checksum fits.
+fn value<T: DeserializeOwned>(file: &File, section: Section) -> Result<T, Fault> {
+    let tag = || tag_text(section.tag);
+    let bytes = usize::try_from(section.bytes).ok().filter(|bytes| *bytes <= MAX_SECTION_BYTES);
+    let bytes = bytes.ok_or_else(|| Fault::TooLarge(tag(), section.bytes))?;
+    let mut payload = vec![0; bytes];
+    file.read_exact_at(&mut payload, section.offset + HEAD_BYTES)?;
+    let mut checksum = checksum_start(section.tag, section.bytes);
+    checksum.update(&payload);
+    compare_checksum(file, section, &checksum)?;
+    codec::decode::<T, MAX_SECTION_BYTES>(&payload).map_err(|source| Fault::Codec { tag: tag(), source })
+}
+
+/// Reads a section for its checksum alone, in pieces.
+fn check_section(file: &File, section: Section) -> Result<(), Fault> {
+    let mut checksum = checksum_start(section.tag, section.bytes);
+    let mut buffer = vec![0; 1 << 20];
+    let mut done = 0;
+    while done < section.bytes {
+        let piece = (section.bytes - done).min(buffer.len() as u64) as usize;
+        file.read_exact_at(&mut buffer[..piece], section.offset + HEAD_BYTES + done)?;
+        checksum.update(&buffer[..piece]);
+        done += piece as u64;
+    }
+    compare_checksum(file, section, &checksum)
+}
+
+fn compare_checksum(file: &File, section: Section, checksum: &blake3::Hasher) -> Result<(), Fault> {
+    let mut stored = [0; CHECKSUM_BYTES as usize];
+    file.read_exact_at(&mut stored, section.offset + HEAD_BYTES + section.bytes)?;
+    if checksum.finalize().as_bytes() == &stored {
+        return Ok(());
+    }
+    Err(Fault::Checksum { tag: tag_text(section.tag), offset: section.offset })
+}
+
+fn file_root(record: RootRecord, next_block: &mut u64) -> Result<FileRoot, Fault> {
+    let directory_type = DirectoryType::from_code(record.directory_type).ok_or(Fault::Columns)?;
+    let id = RootId::new(directory_type, record.index);
+    Ok(FileRoot { id, tree: record.tree.map(|tree| file_tree(tree, next_block)).transpose()? })
+}
+
+fn file_tree(record: TreeRecord, next_block: &mut u64) -> Result<FileTree, Fault> {
+    let count = record.directories.len();
+    if record.content.len() != count || record.block_bytes.len() != count {
+        return Err(Fault::Columns);
+    }
+    let directories = record.directories.into_iter().map(Directory::try_from).collect::<Result<Vec<_>, _>>()?;
+    let table = DirectoryTable::new(directories)?;
+    let mut hashes = record.block_hashes.chunks_exact(32);
+    let mut blocks = Vec::with_capacity(count);
+    for (index, bytes) in table.indices().zip(record.block_bytes) {
+        if (bytes > 0) != (table.get(index).files > 0) || bytes > MAX_BLOCK_BYTES as u64 {
+            return Err(Fault::Columns);
+        }
+        let hash = match bytes {
+            0 => [0; 32],
+            _ => hashes.next().and_then(|hash| hash.try_into().ok()).ok_or(Fault::Columns)?,
+        };
+        blocks.push(Block { offset: *next_block, bytes, hash });
+        *next_block = next_block.checked_add(bytes).ok_or(Fault::Columns)?;
+    }
+    if hashes.next().is_some() || !hashes.remainder().is_empty() {
+        return Err(Fault::Columns);
+    }
+    let content = record.content.into_iter().map(|hash| SubtreeHash::from(hash.map(Blake3Digest))).collect();
+    Ok(FileTree { table, content, blocks })
+}

@@ -1,0 +1,124 @@
+//! Writing a manifest: next to its place, synced, then renamed, so that no reader ever sees half of one.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+use serde_bytes::ByteBuf;
+use tempfile::NamedTempFile;
+
+use super::section::{FileError, checksum_start};
+use super::{BLOCKS, DIRECTORIES, END, EndRecord, FORMAT_VERSION, IDENTITY, MAGIC, RootRecord, TreeRecord};
+use crate::manifest::codec;
+use crate::manifest::hash::HashKind;
+use crate::manifest::record::DirectoryRecord;
+use crate::manifest::tree::{Manifest, Tree};
+
+/// Writes a manifest to `path`, replacing what stands there only once everything is on disk.
+pub fn write(manifest: &Manifest, path: &Path) -> Result<(), FileError> {
+    write_beside(manifest, path).map_err(|error| FileError { path: path.to_owned(), fault: error.into() })
+}
+
+fn write_beside(manifest: &Manifest, path: &Path) -> io::Result<()> {
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let mut file = NamedTempFile::with_prefix_in(".twintree-manifest-", directory)?;
+    let mut out = BufWriter::with_capacity(1 << 20, file.as_file_mut());
+    write_to(manifest, &mut out)?;
+    out.flush()?;
+    drop(out);
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|error| error.error)?;
+    // The rename itself is on disk only once the directory is.
+    File::open(directory)?.sync_all()
+}
+
+fn write_to(manifest: &Manifest, out: &mut impl Write) -> io::Result<()> {
+    out.write_all(&MAGIC)?;
+    out.write_all(&FORMAT_VERSION.to_le_bytes())?;
+    section(out, IDENTITY, &codec::encode(&manifest.identity))?;
+    section(out, DIRECTORIES, &codec::encode(&root_records(manifest)))?;
+    blocks(out, manifest)?;
+    section(out, END, &codec::encode(&end_record(manifest)))
+}
+
+fn section(out: &mut impl Write, tag: [u8; 4], payload: &[u8]) -> io::Result<()> {
+    let length = payload.len() as u64;
+    let mut checksum = checksum_start(tag, length);
+    checksum.update(payload);
+    out.write_all(&tag)?;
+    out.write_all(&length.to_le_bytes())?;
+    out.write_all(payload)?;
+    out.write_all(checksum.finalize().as_bytes())
+}
+
+fn trees(manifest: &Manifest) -> impl Iterator<Item = &Tree> {
+    manifest.roots().iter().filter_map(|root| root.tree.as_ref())
+}
+
+fn root_records(manifest: &Manifest) -> Vec<RootRecord> {
+    manifest
+        .roots()
+        .iter()
+        .map(|root| RootRecord {
+            directory_type: root.id.directory_type.code(),
+            index: root.id.index,
+            tree: root.tree.as_ref().map(tree_record),
+        })
+        .collect()
+}
+
+fn tree_record(tree: &Tree) -> TreeRecord {
+    let table = tree.table();
+    let mut record = TreeRecord {
+        directories: Vec::with_capacity(table.len()),
+        content: Vec::with_capacity(table.len()),
+        block_bytes: Vec::with_capacity(table.len()),
+        block_hashes: ByteBuf::new(),
+    };
+    for index in table.indices() {
+        let directory = table.get(index);
+        record.directories.push(DirectoryRecord::from(directory));
+        record.content.push(tree.content(index).digest().map(|digest| digest.0));
+        if directory.files > 0 {
+            let block = tree.block(index);
+            record.block_bytes.push(block.len() as u64);
+            record.block_hashes.extend_from_slice(blake3::hash(&block).as_bytes());
+        } else {
+            record.block_bytes.push(0);
+        }
+    }
+    record
+}
+
+fn blocks(out: &mut impl Write, manifest: &Manifest) -> io::Result<()> {
+    let all = || {
+        trees(manifest).flat_map(|tree| {
+            let table = tree.table();
+            table.indices().filter(|index| table.get(*index).files > 0).map(|index| tree.block(index))
+        })
+    };
+    let length: u64 = all().map(|block| block.len() as u64).sum();
+    let mut checksum = checksum_start(BLOCKS, length);
+    out.write_all(&BLOCKS)?;
+    out.write_all(&length.to_le_bytes())?;
+    for block in all() {
+        checksum.update(&block);
+        out.write_all(&block)?;
+    }
+    out.write_all(checksum.finalize().as_bytes())
+}
+
+fn end_record(manifest: &Manifest) -> EndRecord {
+    let totals = manifest.totals();
+    let hash = |kind| manifest.instance_hash(kind).digest().map(|digest| digest.0);
+    EndRecord {
+        files: totals.files,
+        directories: totals.directories,
+        bytes: totals.bytes,
+        metadata: hash(HashKind::Metadata),
+        content: hash(HashKind::Content),
+    }
+}

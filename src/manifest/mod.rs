@@ -1,0 +1,25 @@
+//! The Merkle trees of an instance: built from disk, written to and read from files, checked, and compared.
+
+mod block;
+pub(crate) mod codec;
+mod compare;
+mod diff;
+mod file;
+mod hash;
+mod identity;
+mod plan;
+mod record;
+mod table;
+mod tree;
+
+pub use block::BlockError;
+pub use codec::CodecError;
+pub use compare::{OpenedSide, compare_directory, differing_leaves};
+pub use diff::{Comparand, Described, diff, notes};
+pub use file::{Fault, FileError, ManifestFile, write};
+pub use hash::{HashKind, SubtreeHash, instance_hash, subtree_hash};
+pub use identity::Identity;
+pub use plan::{Depth, DirectoryPair, PairSide, PlannedRoot, RootHashes, RootPlan, plan, plan_instance};
+pub use record::{DirectoryRecord, FileRecords, RecordError};
+pub use table::{Directory, DirectoryIndex, DirectoryTable, FilesError, TableError, Totals};
+pub use tree::{BuildError, Manifest, Root, RootSpec, Tree};

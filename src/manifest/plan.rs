@@ -1,0 +1,206 @@
+//! Which directories of two trees must be opened to know all that differs between them. A pure function of two tables.
+
+use std::collections::BTreeSet;
+
+use super::hash::SubtreeHash;
+use super::table::{DirectoryIndex, DirectoryTable};
+use crate::model::{Counters, RootId};
+
+/// How deep a comparison looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// Names, kinds, sizes and times.
+    Metadata,
+    /// These, and the digests of files with the same metadata.
+    Content,
+}
+
+/// One root of one side: its table and, for [`Depth::Content`], the content hash of each directory.
+#[derive(Debug, Clone, Copy)]
+pub struct RootHashes<'a> {
+    /// The directories.
+    pub table: &'a DirectoryTable,
+    /// As long as the table for [`Depth::Content`]; not looked at otherwise.
+    pub content: &'a [SubtreeHash],
+}
+
+/// Where one side stands at a directory of the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PairSide {
+    /// It has the directory.
+    Directory(DirectoryIndex),
+    /// It has nothing of that name, or something that is no directory.
+    Missing,
+    /// It could not list this directory on the path, so nobody knows what it has.
+    Unlisted(DirectoryIndex),
+}
+
+/// Two directories, at the same path, whose direct entries are to be compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DirectoryPair {
+    /// At the source.
+    pub source: PairSide,
+    /// At the destination.
+    pub destination: PairSide,
+}
+
+/// What follows from the hashes alone, and what is left to look at.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RootPlan {
+    /// Entries that equal hashes prove to match.
+    pub proven: Counters,
+    /// The directories to open, in pre-order.
+    pub open: Vec<DirectoryPair>,
+}
+
+impl RootPlan {
+    /// Whether two proven metadata hashes, or a directory that only one side has, already say that metadata differs.
+    pub fn metadata_surely_differs(
+        &self,
+        source: Option<&DirectoryTable>,
+        destination: Option<&DirectoryTable>,
+    ) -> bool {
+        let metadata = |table: Option<&DirectoryTable>, index| table.and_then(|t| t.get(index).metadata.digest());
+        self.open.iter().any(|pair| match (pair.source, pair.destination) {
+            (PairSide::Directory(s), PairSide::Directory(d)) => {
+                matches!((metadata(source, s), metadata(destination, d)), (Some(a), Some(b)) if a != b)
+            }
+            // A root that only one side has may still be empty.
+            (PairSide::Missing, PairSide::Directory(index)) | (PairSide::Directory(index), PairSide::Missing) => {
+                index != DirectoryIndex::ROOT
+            }
+            _ => false,
+        })
+    }
+}
+
+/// Walks both tables side by side and stays out of every subtree whose hashes prove it equal.
+///
+/// Entries proven equal are counted by this side's, the destination's, own sums: the other side's are only claims.
+pub fn plan(source: RootHashes<'_>, destination: RootHashes<'_>, depth: Depth) -> RootPlan {
+    let mut planner = Planner { source, destination, depth, plan: RootPlan::default() };
+    planner.both(DirectoryIndex::ROOT, DirectoryIndex::ROOT);
+    planner.plan
+}
+
+struct Planner<'a> {
+    source: RootHashes<'a>,
+    destination: RootHashes<'a>,
+    depth: Depth,
+    plan: RootPlan,
+}
+
+impl Planner<'_> {
+    /// A table's paths are bounded, and so is the depth of this recursion.
+    fn both(&mut self, source: DirectoryIndex, destination: DirectoryIndex) {
+        if self.proves_equal(source, destination) {
+            let totals = self.destination.table.totals(destination);
+            self.plan.proven.metadata_matched += totals.files + totals.directories;
+            if self.depth == Depth::Content {
+                self.plan.proven.files_matched += totals.files;
+            }
+            return;
+        }
+        let pair = DirectoryPair { source: PairSide::Directory(source), destination: PairSide::Directory(destination) };
+        self.plan.open.push(pair);
+        let (source_table, destination_table) = (self.source.table, self.destination.table);
+        let without_source = side_without(source_table, source);
+        let without_destination = side_without(destination_table, destination);
+        let mut left = source_table.children(source).peekable();
+        let mut right = destination_table.children(destination).peekable();
+        loop {
+            match (left.peek().copied(), right.peek().copied()) {
+                (Some((s, a)), Some((d, b))) if a == b => {
+                    self.both(s, d);
+                    left.next();
+                    right.next();
+                }
+                (Some((s, a)), other) if other.is_none_or(|(_, b)| a < b) => {
+                    self.one_side(source_table.subtree(s), |index| DirectoryPair {
+                        source: PairSide::Directory(index),
+                        destination: without_destination,
+                    });
+                    left.next();
+                }
+                (_, Some((d, _))) => {
+                    self.one_side(destination_table.subtree(d), |index| DirectoryPair {
+                        source: without_source,
+                        destination: PairSide::Directory(index),
+                    });
+                    right.next();
+                }
+                _ => return,
+            }
+        }
+    }
+
+    fn proves_equal(&self, source: DirectoryIndex, destination: DirectoryIndex) -> bool {
+        let (s, d) = (self.source, self.destination);
+        s.table.get(source).metadata.proves_equal(&d.table.get(destination).metadata)
+            && match self.depth {
+                Depth::Metadata => true,
+                Depth::Content => s.content[source.at()].proves_equal(&d.content[destination.at()]),
+            }
+    }
+
+    fn one_side(
+        &mut self,
+        subtree: impl Iterator<Item = DirectoryIndex>,
+        pair: impl Fn(DirectoryIndex) -> DirectoryPair,
+    ) {
+        self.plan.open.extend(subtree.map(pair));
+    }
+}
+
+/// What a side is to a directory that it does not list: it lacks it, or it could not look.
+fn side_without(table: &DirectoryTable, parent: DirectoryIndex) -> PairSide {
+    match table.get(parent).unlisted {
+        Some(_) => PairSide::Unlisted(parent),
+        None => PairSide::Missing,
+    }
+}
+
+/// The plan of one root of an instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlannedRoot {
+    /// The root.
+    pub id: RootId,
+    /// What is proven and what to open.
+    pub plan: RootPlan,
+}
+
+/// The plans of all roots that either side has, in the order of their ids; `None` where a side's root is absent on
+/// disk, which is the same as lacking it.
+pub fn plan_instance(
+    source: &[(RootId, Option<RootHashes<'_>>)],
+    destination: &[(RootId, Option<RootHashes<'_>>)],
+    depth: Depth,
+) -> Vec<PlannedRoot> {
+    let ids: BTreeSet<RootId> = source.iter().chain(destination).map(|(id, _)| *id).collect();
+    ids.into_iter()
+        .map(|id| {
+            let plan = match (find(source, id), find(destination, id)) {
+                (Some(s), Some(d)) => plan(s, d, depth),
+                (Some(s), None) => one_sided(s.table, |index| DirectoryPair {
+                    source: PairSide::Directory(index),
+                    destination: PairSide::Missing,
+                }),
+                (None, Some(d)) => one_sided(d.table, |index| DirectoryPair {
+                    source: PairSide::Missing,
+                    destination: PairSide::Directory(index),
+                }),
+                (None, None) => RootPlan::default(),
+            };
+            PlannedRoot { id, plan }
+        })
+        .collect()
+}
+
+fn find<'a>(side: &[(RootId, Option<RootHashes<'a>>)], id: RootId) -> Option<RootHashes<'a>> {
+    side.iter().find(|(other, _)| *other == id).and_then(|(_, hashes)| *hashes)
+}
+
+/// All directories of a root that only one side has.
+fn one_sided(table: &DirectoryTable, pair: impl Fn(DirectoryIndex) -> DirectoryPair) -> RootPlan {
+    RootPlan { proven: Counters::default(), open: table.indices().map(pair).collect() }
+}

@@ -1,0 +1,241 @@
+//! The serialised forms of directories and files, shared by manifest files and frames.
+
+use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
+
+use super::hash::SubtreeHash;
+use super::table::{Directory, DirectoryIndex};
+use crate::model::{Blake3Digest, Content, FileEntry, Listed, Name, PathError, Problem, Reason};
+
+/// Why a record is not what it claims to be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RecordError {
+    /// A name that no file system can have.
+    #[error("a name is not valid: {0}")]
+    Name(#[from] PathError),
+    /// A number that stands for no reason.
+    #[error("{0} stands for no reason")]
+    Reason(u8),
+    /// A number that stands for no state of a file.
+    #[error("{0} stands for no state of a file")]
+    State(u8),
+    /// Columns of different lengths.
+    #[error("the columns of a directory's files have different lengths")]
+    Columns,
+    /// File names not strictly ascending.
+    #[error("the names of a directory's files are not in ascending order")]
+    Order,
+}
+
+/// A [`Directory`] in a file or frame.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DirectoryRecord {
+    parent: u32,
+    name: ByteBuf,
+    link: bool,
+    files: u64,
+    bytes: u64,
+    metadata: Option<[u8; 32]>,
+    unlisted: Option<ProblemRecord>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct ProblemRecord {
+    reason: u8,
+    detail: String,
+}
+
+impl From<&Problem> for ProblemRecord {
+    fn from(problem: &Problem) -> Self {
+        Self { reason: problem.reason.code(), detail: problem.detail.clone() }
+    }
+}
+
+impl TryFrom<ProblemRecord> for Problem {
+    type Error = RecordError;
+
+    fn try_from(record: ProblemRecord) -> Result<Self, RecordError> {
+        let reason = Reason::from_code(record.reason).ok_or(RecordError::Reason(record.reason))?;
+        Ok(Self::new(reason, record.detail))
+    }
+}
+
+impl From<&Directory> for DirectoryRecord {
+    fn from(directory: &Directory) -> Self {
+        Self {
+            parent: directory.parent.0,
+            name: ByteBuf::from(directory.name.as_ref().map_or(&[][..], Name::as_bytes)),
+            link: directory.link,
+            files: directory.files,
+            bytes: directory.bytes,
+            metadata: directory.metadata.digest().map(|digest| digest.0),
+            unlisted: directory.unlisted.as_ref().map(ProblemRecord::from),
+        }
+    }
+}
+
+impl TryFrom<DirectoryRecord> for Directory {
+    type Error = RecordError;
+
+    fn try_from(record: DirectoryRecord) -> Result<Self, RecordError> {
+        Ok(Self {
+            parent: DirectoryIndex(record.parent),
+            name: if record.name.is_empty() { None } else { Some(Name::new(&record.name)?) },
+            link: record.link,
+            files: record.files,
+            bytes: record.bytes,
+            metadata: SubtreeHash::from(record.metadata.map(Blake3Digest)),
+            unlisted: record.unlisted.map(Problem::try_from).transpose()?,
+        })
+    }
+}
+
+/// The files of one directory, a column for each fact, in ascending order of names.
+///
+/// `names` are joined by `/`, which no name can hold; `states` has one number for each file: 0 with digest, 1 not read, 2 could not be read, 3 could not even be listed
+/// (then size and time are 0). `digests` has 32 bytes for each file in state 0, `problems` one element for each in
+/// state 2 or 3.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct FileRecords {
+    pub(super) names: ByteBuf,
+    pub(super) states: ByteBuf,
+    pub(super) sizes: Vec<u64>,
+    pub(super) times: Vec<i64>,
+    pub(super) digests: ByteBuf,
+    pub(super) problems: Vec<(u8, String)>,
+}
+
+const DIGEST: u8 = 0;
+const NOT_READ: u8 = 1;
+const UNVERIFIED: u8 = 2;
+const UNLISTABLE: u8 = 3;
+
+impl FileRecords {
+    /// The records of a directory's files.
+    pub fn of(files: &[FileEntry]) -> Self {
+        let mut records = Self::default();
+        for (at, file) in files.iter().enumerate() {
+            if at > 0 {
+                records.names.push(b'/');
+            }
+            records.names.extend_from_slice(file.name.as_bytes());
+            let (state, size, time) = match &file.listed {
+                Listed::File { size, modified_ms, content } => {
+                    let state = match content {
+                        Content::Digest(digest) => {
+                            records.digests.extend_from_slice(&digest.0);
+                            DIGEST
+                        }
+                        Content::NotRead => NOT_READ,
+                        Content::Unverified(problem) => {
+                            records.problems.push((problem.reason.code(), problem.detail.clone()));
+                            UNVERIFIED
+                        }
+                    };
+                    (state, *size, *modified_ms)
+                }
+                Listed::Unlistable(problem) => {
+                    records.problems.push((problem.reason.code(), problem.detail.clone()));
+                    (UNLISTABLE, 0, 0)
+                }
+            };
+            records.states.push(state);
+            records.sizes.push(size);
+            records.times.push(time);
+        }
+        records
+    }
+
+    /// The files, where the columns fit together and the names are valid and ascending.
+    pub fn check(self) -> Result<Vec<FileEntry>, RecordError> {
+        let count = self.states.len();
+        let names = match count {
+            0 => 0,
+            _ => self.names.split(|b| *b == b'/').count(),
+        };
+        if names != count
+            || self.sizes.len() != count
+            || self.times.len() != count
+            || (count == 0 && !self.names.is_empty())
+        {
+            return Err(RecordError::Columns);
+        }
+        let mut digests = self.digests.chunks_exact(32);
+        let mut problems = self.problems.into_iter();
+        let mut files: Vec<FileEntry> = Vec::with_capacity(count);
+        for (at, name) in self.names.split(|b| *b == b'/').take(count).enumerate() {
+            let name = Name::new(name)?;
+            if files.last().is_some_and(|before| before.name >= name) {
+                return Err(RecordError::Order);
+            }
+            let mut problem = || {
+                let (reason, detail) = problems.next().ok_or(RecordError::Columns)?;
+                Problem::try_from(ProblemRecord { reason, detail })
+            };
+            let content = match self.states[at] {
+                DIGEST => {
+                    let bytes = digests.next().and_then(|bytes| bytes.try_into().ok());
+                    Some(Content::Digest(Blake3Digest(bytes.ok_or(RecordError::Columns)?)))
+                }
+                NOT_READ => Some(Content::NotRead),
+                UNVERIFIED => Some(Content::Unverified(problem()?)),
+                UNLISTABLE => None,
+                other => return Err(RecordError::State(other)),
+            };
+            let listed = match content {
+                Some(content) => Listed::File { size: self.sizes[at], modified_ms: self.times[at], content },
+                None => Listed::Unlistable(problem()?),
+            };
+            files.push(FileEntry { name, listed });
+        }
+        if digests.next().is_some() || !digests.remainder().is_empty() || problems.next().is_some() {
+            return Err(RecordError::Columns);
+        }
+        Ok(files)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> Vec<FileEntry> {
+        let problem = || Problem::new(Reason::Unreadable, "no");
+        let listed = |content| Listed::File { size: 3, modified_ms: -4, content };
+        [
+            (&b"a"[..], listed(Content::Digest(Blake3Digest([9; 32])))),
+            (b"b", listed(Content::NotRead)),
+            (b"c", listed(Content::Unverified(problem()))),
+            (b"\xff", Listed::Unlistable(problem())),
+        ]
+        .map(|(name, listed)| FileEntry { name: Name::new(name).unwrap(), listed })
+        .to_vec()
+    }
+
+    #[test]
+    fn every_state_survives_the_way_there_and_back() {
+        assert_eq!(FileRecords::of(&sample()).check(), Ok(sample()));
+        assert_eq!(FileRecords::of(&[]).check(), Ok(vec![]));
+    }
+
+    #[test]
+    fn columns_that_do_not_fit_together_are_refused() {
+        let refused = |spoil: fn(&mut FileRecords)| {
+            let mut records = FileRecords::of(&sample());
+            spoil(&mut records);
+            records.check().unwrap_err()
+        };
+        assert_eq!(refused(|r| r.sizes.truncate(3)), RecordError::Columns);
+        assert_eq!(refused(|r| r.digests.truncate(31)), RecordError::Columns);
+        assert_eq!(refused(|r| r.digests.push(0)), RecordError::Columns);
+        assert_eq!(refused(|r| r.problems.truncate(1)), RecordError::Columns);
+        assert_eq!(refused(|r| r.problems.push((0, String::new()))), RecordError::Columns);
+        assert_eq!(refused(|r| r.states[0] = 4), RecordError::State(4));
+        assert_eq!(refused(|r| r.problems[0].0 = 5), RecordError::Reason(5));
+        assert_eq!(refused(|r| r.names = ByteBuf::from("b/a/c/d")), RecordError::Order);
+        assert_eq!(refused(|r| r.names = ByteBuf::from("a/b/b/c")), RecordError::Order);
+        assert_eq!(refused(|r| r.names = ByteBuf::from("a/b/c")), RecordError::Columns);
+        assert_eq!(refused(|r| r.names = ByteBuf::from("../b/c/d")), RecordError::Name(PathError::Dots));
+        assert_eq!(refused(|r| r.names = ByteBuf::from("a//b/c")), RecordError::Name(PathError::EmptyName));
+    }
+}

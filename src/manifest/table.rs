@@ -1,0 +1,390 @@
+//! The directories of one root as a flat table in pre-order, checked before anything relies on its shape.
+
+use super::hash::{HashKind, SubtreeHash, subtree_hash};
+use crate::model::{FileEntry, MAX_PATH_BYTES, Name, PathError, Problem, RelPath};
+
+/// The position of a directory in its table. The root is 0; everything below a directory follows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DirectoryIndex(pub u32);
+
+impl DirectoryIndex {
+    /// The root of the table.
+    pub const ROOT: Self = Self(0);
+
+    /// As a position in a slice.
+    pub fn at(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// One directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Directory {
+    /// The directory it is in; the root is its own parent.
+    pub parent: DirectoryIndex,
+    /// Its name there; `None` for the root.
+    pub name: Option<Name>,
+    /// It is a symbolic link to a directory: listed, never entered.
+    pub link: bool,
+    /// Entries directly in it that are not directories.
+    pub files: u64,
+    /// The sum of their sizes in bytes.
+    pub bytes: u64,
+    /// The metadata hash.
+    pub metadata: SubtreeHash,
+    /// Why it could not be listed.
+    pub unlisted: Option<Problem>,
+}
+
+/// Sums over everything below a directory, the directory itself not counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Totals {
+    /// Entries that are not directories.
+    pub files: u64,
+    /// Directories.
+    pub directories: u64,
+    /// Bytes of the files.
+    pub bytes: u64,
+}
+
+/// Why a list of directories is not a table.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TableError {
+    /// There is no directory at all.
+    #[error("the table has no root directory")]
+    Empty,
+    /// More directories than a table may hold.
+    #[error("{0} directories are more than the {max} a table may hold", max = DirectoryTable::MAX_DIRECTORIES)]
+    TooMany(usize),
+    /// The first directory is not a root, or a later one is.
+    #[error("directory {0}: the root must be the first directory and the only one without a name")]
+    Root(u32),
+    /// The parent does not stand before the directory, on the path to it.
+    #[error("directory {0}: its parent is not a directory that is still open in pre-order")]
+    Parent(u32),
+    /// A directory does not come after its elder sibling in the order of raw bytes.
+    #[error("directory {0}: its name does not come after that of the directory before it")]
+    Order(u32),
+    /// The path is too long.
+    #[error("directory {0}: {1}")]
+    Path(u32, PathError),
+    /// A directory that was not entered has entries.
+    #[error("directory {0}: it was not entered, and yet something is said to be in it")]
+    NotEntered(u32),
+    /// The sums do not fit 64 bits.
+    #[error("directory {0}: the sums of files or bytes are impossibly large")]
+    Overflow(u32),
+    /// A directory without files has a hash that its child directories do not give.
+    #[error("directory {0}: its {1:?} hash is not that of the directories in it")]
+    Hash(u32, HashKind),
+}
+
+/// Why some files are not those of a directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum FilesError {
+    /// Not as many, or not of the size, that the directory's record says.
+    #[error("not the number of files or bytes its record says")]
+    Sums(DirectoryIndex),
+    /// A path would be longer than [`MAX_PATH_BYTES`].
+    #[error("the path of a file is too long")]
+    Path(DirectoryIndex),
+    /// A file has the name of a child directory.
+    #[error("a file and a directory have the same name")]
+    Twice(DirectoryIndex),
+    /// The files do not give the directory's hash.
+    #[error("its {1:?} hash is not that of its entries")]
+    Hash(DirectoryIndex, HashKind),
+}
+
+/// The directories of one root in pre-order, siblings sorted by the raw bytes of their names.
+///
+/// Checked on construction, so that every index, parent and path is sound, no path is longer than
+/// [`MAX_PATH_BYTES`], and the depth therefore at most half of that.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DirectoryTable {
+    directories: Vec<Directory>,
+    /// For each directory, the index after its last descendant.
+    ends: Vec<u32>,
+    totals: Vec<Totals>,
+}
+
+impl DirectoryTable {
+    /// The most directories a table may hold.
+    pub const MAX_DIRECTORIES: usize = 1 << 24;
+
+    /// Checks the shape and derives the sums.
+    pub fn new(directories: Vec<Directory>) -> Result<Self, TableError> {
+        check_shape(&directories)?;
+        let (ends, totals) = sums(&directories)?;
+        Ok(Self { directories, ends, totals })
+    }
+
+    /// The same table with other metadata hashes, one for each directory.
+    pub(super) fn with_metadata(mut self, hashes: Vec<SubtreeHash>) -> Self {
+        for (directory, hash) in self.directories.iter_mut().zip(hashes) {
+            directory.metadata = hash;
+        }
+        self
+    }
+
+    /// The number of directories, the root included.
+    pub fn len(&self) -> usize {
+        self.directories.len()
+    }
+
+    /// Never true: a table has a root.
+    pub fn is_empty(&self) -> bool {
+        self.directories.is_empty()
+    }
+
+    /// A directory.
+    pub fn get(&self, index: DirectoryIndex) -> &Directory {
+        &self.directories[index.at()]
+    }
+
+    /// Whether the table has such a directory.
+    pub fn contains(&self, index: DirectoryIndex) -> bool {
+        index.at() < self.directories.len()
+    }
+
+    /// All indices in pre-order.
+    pub fn indices(&self) -> impl DoubleEndedIterator<Item = DirectoryIndex> + use<> {
+        // A table holds at most `MAX_DIRECTORIES`, which is less than 2^32.
+        (0..self.directories.len() as u32).map(DirectoryIndex)
+    }
+
+    /// A directory and everything below it.
+    pub fn subtree(&self, index: DirectoryIndex) -> impl Iterator<Item = DirectoryIndex> + use<> {
+        (index.0..self.ends[index.at()]).map(DirectoryIndex)
+    }
+
+    /// The sums over everything below.
+    pub fn totals(&self, index: DirectoryIndex) -> Totals {
+        self.totals[index.at()]
+    }
+
+    /// The directories directly in it, with their names, sorted.
+    pub fn children(&self, index: DirectoryIndex) -> impl Iterator<Item = (DirectoryIndex, &Name)> {
+        let end = self.ends[index.at()];
+        let mut next = index.0 + 1;
+        std::iter::from_fn(move || {
+            if next >= end {
+                return None;
+            }
+            let child = DirectoryIndex(next);
+            next = self.ends[child.at()];
+            // Only the root has no name, and the root is no child.
+            self.get(child).name.as_ref().map(|name| (child, name))
+        })
+    }
+
+    /// The path from the root.
+    pub fn path(&self, index: DirectoryIndex) -> RelPath {
+        let mut names = Vec::new();
+        let mut current = index;
+        while let Some(name) = &self.get(current).name {
+            names.push(name.as_bytes());
+            current = self.get(current).parent;
+        }
+        names.reverse();
+        // The joined names were checked when the table was made.
+        RelPath::new(&names.join(&b'/')).unwrap_or_default()
+    }
+
+    /// Recomputes the hashes of all directories that hold no files, which need nothing but the table; `content`, where
+    /// given, has one hash for each directory. What does not add up was not made by a twintree that tells the truth.
+    pub fn check_hashes_without_files(&self, content: Option<&[SubtreeHash]>) -> Result<(), TableError> {
+        for index in self.indices() {
+            let directory = self.get(index);
+            if directory.files > 0 || directory.unlisted.is_some() {
+                continue;
+            }
+            let metadata = self.hash_of(HashKind::Metadata, index, &[], |child| self.get(child).metadata);
+            if metadata != directory.metadata {
+                return Err(TableError::Hash(index.0, HashKind::Metadata));
+            }
+            if let Some(content) = content {
+                let hash = self.hash_of(HashKind::Content, index, &[], |child| content[child.at()]);
+                if hash != content[index.at()] {
+                    return Err(TableError::Hash(index.0, HashKind::Content));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks files that are said to be a directory's: their number, size and names, and the hashes they give.
+    ///
+    /// `content`, where given, has one content hash for each directory. A file that was not read leaves its directory
+    /// unproven; then only the metadata hash is checked.
+    pub fn check_files(
+        &self,
+        index: DirectoryIndex,
+        files: &[FileEntry],
+        content: Option<&[SubtreeHash]>,
+    ) -> Result<(), FilesError> {
+        let directory = self.get(index);
+        let bytes = files.iter().map(FileEntry::size).fold(0, u64::saturating_add);
+        if files.len() as u64 != directory.files || bytes != directory.bytes {
+            return Err(FilesError::Sums(index));
+        }
+        let path = self.path(index);
+        if files.iter().any(|file| path.join(&file.name).is_err()) {
+            return Err(FilesError::Path(index));
+        }
+        if self.children(index).any(|(_, name)| files.binary_search_by(|file| file.name.cmp(name)).is_ok()) {
+            return Err(FilesError::Twice(index));
+        }
+        let metadata = self.hash_of(HashKind::Metadata, index, files, |child| self.get(child).metadata);
+        if metadata != directory.metadata {
+            return Err(FilesError::Hash(index, HashKind::Metadata));
+        }
+        if let Some(content) = content {
+            let hash = self.hash_of(HashKind::Content, index, files, |child| content[child.at()]);
+            if hash != content[index.at()] {
+                return Err(FilesError::Hash(index, HashKind::Content));
+            }
+        }
+        Ok(())
+    }
+
+    /// The hash of a directory from its files and the hashes of its children.
+    pub fn hash_of(
+        &self,
+        kind: HashKind,
+        index: DirectoryIndex,
+        files: &[FileEntry],
+        hash_of_child: impl Fn(DirectoryIndex) -> SubtreeHash,
+    ) -> SubtreeHash {
+        if self.get(index).unlisted.is_some() {
+            return SubtreeHash::Unproven;
+        }
+        subtree_hash(kind, files, self.children(index).map(|(child, name)| (name, hash_of_child(child))))
+    }
+}
+
+/// One pass with the stack of directories that are still open: whatever is not on it cannot be a parent.
+fn check_shape(directories: &[Directory]) -> Result<(), TableError> {
+    if directories.is_empty() {
+        return Err(TableError::Empty);
+    }
+    if directories.len() > DirectoryTable::MAX_DIRECTORIES {
+        return Err(TableError::TooMany(directories.len()));
+    }
+    struct Open<'a> {
+        index: u32,
+        path_bytes: usize,
+        last_child: Option<&'a Name>,
+    }
+    let mut open: Vec<Open<'_>> = Vec::new();
+    for (index, directory) in (0..).zip(directories) {
+        match (&directory.name, index) {
+            (None, 0) if directory.parent == DirectoryIndex::ROOT && !directory.link => {
+                open.push(Open { index, path_bytes: 0, last_child: None });
+            }
+            (Some(name), 1..) => {
+                while open.last().is_some_and(|top| top.index != directory.parent.0) {
+                    open.pop();
+                }
+                let parent = open.last_mut().ok_or(TableError::Parent(index))?;
+                if parent.last_child.is_some_and(|elder| elder >= name) {
+                    return Err(TableError::Order(index));
+                }
+                parent.last_child = Some(name);
+                let path_bytes = parent.path_bytes + usize::from(parent.path_bytes > 0) + name.as_bytes().len();
+                if path_bytes > MAX_PATH_BYTES {
+                    return Err(TableError::Path(index, PathError::PathTooLong));
+                }
+                let parent = &directories[parent.index as usize];
+                if parent.link || parent.unlisted.is_some() {
+                    return Err(TableError::NotEntered(directory.parent.0));
+                }
+                open.push(Open { index, path_bytes, last_child: None });
+            }
+            _ => return Err(TableError::Root(index)),
+        }
+        if directory.files > 0 && (directory.link || directory.unlisted.is_some()) {
+            return Err(TableError::NotEntered(index));
+        }
+    }
+    Ok(())
+}
+
+/// Backwards, every directory is complete before it is added to its parent.
+fn sums(directories: &[Directory]) -> Result<(Vec<u32>, Vec<Totals>), TableError> {
+    let mut ends: Vec<u32> = (1..=directories.len() as u32).collect();
+    let mut totals = vec![Totals::default(); directories.len()];
+    for (at, directory) in directories.iter().enumerate().rev() {
+        let overflow = || TableError::Overflow(at as u32);
+        let own = &mut totals[at];
+        own.files = own.files.checked_add(directory.files).ok_or_else(overflow)?;
+        own.bytes = own.bytes.checked_add(directory.bytes).ok_or_else(overflow)?;
+        let own = *own;
+        if at == 0 {
+            break;
+        }
+        let parent = directory.parent.at();
+        ends[parent] = ends[parent].max(ends[at]);
+        let sum = &mut totals[parent];
+        sum.files = sum.files.checked_add(own.files).ok_or_else(overflow)?;
+        sum.bytes = sum.bytes.checked_add(own.bytes).ok_or_else(overflow)?;
+        sum.directories += own.directories + 1;
+    }
+    Ok((ends, totals))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn directory(parent: u32, name: &str, files: u64) -> Directory {
+        Directory {
+            parent: DirectoryIndex(parent),
+            name: (!name.is_empty()).then(|| Name::new(name.as_bytes()).unwrap()),
+            link: false,
+            files,
+            bytes: files * 10,
+            metadata: SubtreeHash::Unproven,
+            unlisted: None,
+        }
+    }
+
+    fn table(directories: Vec<Directory>) -> Result<DirectoryTable, TableError> {
+        DirectoryTable::new(directories)
+    }
+
+    #[test]
+    fn children_paths_and_sums_follow_from_pre_order() {
+        let rows = [(0, "", 1), (0, "a", 2), (1, "x", 3), (1, "y", 0), (0, "b", 4)];
+        let table = table(rows.map(|(p, n, f)| directory(p, n, f)).to_vec()).unwrap();
+        let children = |i| table.children(DirectoryIndex(i)).map(|(c, _)| c.0).collect::<Vec<_>>();
+        assert_eq!((children(0), children(1), children(4)), (vec![1, 4], vec![2, 3], vec![]));
+        assert_eq!(table.path(DirectoryIndex(3)).to_string(), "a/y");
+        assert_eq!(table.totals(DirectoryIndex(0)), Totals { files: 10, directories: 4, bytes: 100 });
+        assert_eq!(table.totals(DirectoryIndex(1)), Totals { files: 5, directories: 2, bytes: 50 });
+        assert_eq!(table.subtree(DirectoryIndex(1)).map(|d| d.0).collect::<Vec<_>>(), [1, 2, 3]);
+    }
+
+    #[test]
+    fn shapes_that_are_no_tree_are_refused() {
+        let root = || directory(0, "", 0);
+        let refused = |rows: Vec<Directory>| table(rows).unwrap_err();
+        assert_eq!(refused(vec![]), TableError::Empty);
+        assert_eq!(refused(vec![directory(0, "a", 0)]), TableError::Root(0));
+        assert_eq!(refused(vec![root(), root()]), TableError::Root(1));
+        assert_eq!(refused(vec![root(), directory(1, "a", 0)]), TableError::Parent(1));
+        assert_eq!(refused(vec![root(), directory(9, "a", 0)]), TableError::Parent(1));
+        let closed = vec![root(), directory(0, "a", 0), directory(0, "b", 0), directory(1, "c", 0)];
+        assert_eq!(refused(closed), TableError::Parent(3));
+        assert_eq!(refused(vec![root(), directory(0, "b", 0), directory(0, "a", 0)]), TableError::Order(2));
+        assert_eq!(refused(vec![root(), directory(0, "a", 0), directory(0, "a", 0)]), TableError::Order(2));
+        let mut unlisted = directory(0, "a", 1);
+        unlisted.link = true;
+        assert_eq!(refused(vec![root(), unlisted]), TableError::NotEntered(1));
+        let huge = vec![directory(0, "", u64::MAX / 10), directory(0, "a", u64::MAX / 10)];
+        assert!(matches!(refused(huge), TableError::Overflow(_)));
+        let deep: Vec<_> =
+            (0..5000_u32).map(|i| directory(i.saturating_sub(1), if i == 0 { "" } else { "d" }, 0)).collect();
+        assert!(matches!(refused(deep), TableError::Path(2049, PathError::PathTooLong)));
+    }
+}

@@ -1,0 +1,235 @@
+//! Frames into a manifest: a state machine over what a peer claims, which believes nothing it can check. No I/O.
+
+use uuid::Uuid;
+
+use crate::manifest::{
+    Directory, DirectoryIndex, DirectoryTable, HashKind, Identity, RecordError, SubtreeHash, TableError, instance_hash,
+};
+use crate::model::{Blake3Digest, DirectoryType, RootId};
+use crate::protocol::{End, Hello, ManifestFrame, PROTOCOL_VERSION, ProgressFrame, RootFrame, SourceFailure};
+
+/// The most roots a peer may announce.
+const MAX_ROOTS: usize = 1024;
+
+/// Why frames do not make a manifest.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AssemblyError {
+    /// Another version than ours.
+    #[error("it speaks protocol version {0}")]
+    Version(u32),
+    /// A frame where it has no place.
+    #[error("a {0} frame came where it has no place")]
+    OutOfPlace(&'static str),
+    /// A root with an unknown type, out of order, or one too many.
+    #[error("the roots are unknown, out of order or too many")]
+    Roots,
+    /// Another number of directories than announced.
+    #[error("{0}: another number of directories than announced")]
+    Count(RootId),
+    /// A record that is none.
+    #[error("{0}: {1}")]
+    Record(RootId, RecordError),
+    /// Directories that make no tree.
+    #[error("{0}: {1}")]
+    Table(RootId, TableError),
+    /// A content hash for a directory that does not exist, or a second one.
+    #[error("a content hash of a directory that does not exist, or a second one of the same")]
+    Content,
+    /// The stream ended before every directory had its content hash.
+    #[error("the stream ended without the content hash of {0} directories")]
+    ContentMissing(usize),
+    /// The totals or root hashes do not follow from the directories.
+    #[error("the totals or root hashes at the end are not those of the directories")]
+    End,
+}
+
+/// The tables of a source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemoteManifest {
+    /// The name under which the source keeps it.
+    pub id: Uuid,
+    /// What it is of.
+    pub identity: Identity,
+    /// The roots, sorted by id; `None` for an absent one. The position is the root's number on the wire.
+    pub roots: Vec<(RootId, Option<DirectoryTable>)>,
+}
+
+impl RemoteManifest {
+    /// The roots with their tables.
+    pub fn tables(&self) -> Vec<(RootId, Option<&DirectoryTable>)> {
+        self.roots.iter().map(|(id, table)| (*id, table.as_ref())).collect()
+    }
+
+    /// A root's number on the wire, and its table.
+    pub fn root(&self, id: RootId) -> Option<(u32, &DirectoryTable)> {
+        let at = self.roots.iter().position(|(other, _)| *other == id)?;
+        self.roots[at].1.as_ref().map(|table| (at as u32, table))
+    }
+}
+
+/// What a frame led to.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Nothing to tell.
+    Taken,
+    /// How far the source is.
+    Progress(ProgressFrame),
+    /// All tables are there.
+    Metadata(RemoteManifest),
+    /// Content hashes of these directories: root number, index, hash.
+    Content(Vec<(u32, DirectoryIndex, SubtreeHash)>),
+    /// The stream is complete and everything it said adds up.
+    End,
+    /// The source gave up.
+    Failed(SourceFailure),
+}
+
+#[derive(Default)]
+pub(super) struct Assembly {
+    hello: Option<Hello>,
+    announced: Vec<(RootId, Option<u32>)>,
+    directories: Vec<Vec<Directory>>,
+    received: usize,
+    manifest: Option<RemoteManifest>,
+    contents: Vec<Vec<Option<SubtreeHash>>>,
+}
+
+impl Assembly {
+    pub(super) fn accept(&mut self, frame: ManifestFrame) -> Result<Step, AssemblyError> {
+        match (frame, &self.hello, &self.manifest) {
+            (ManifestFrame::Error(failure), ..) => Ok(Step::Failed(failure)),
+            (ManifestFrame::Hello(hello), None, _) => self.hello(hello),
+            (ManifestFrame::Progress(progress), Some(_), _) => Ok(Step::Progress(progress)),
+            (ManifestFrame::Root(root), Some(_), None) => self.root(root),
+            (ManifestFrame::Directories(records), Some(_), None) => {
+                let Some((id, Some(count))) = self.announced.last().copied() else {
+                    return Err(AssemblyError::OutOfPlace("directories"));
+                };
+                let Some(directories) = self.directories.last_mut() else { return Err(AssemblyError::Roots) };
+                if records.len() > (count as usize).saturating_sub(directories.len()) {
+                    return Err(AssemblyError::Count(id));
+                }
+                for record in records {
+                    directories.push(Directory::try_from(record).map_err(|error| AssemblyError::Record(id, error))?);
+                }
+                Ok(Step::Taken)
+            }
+            (ManifestFrame::MetadataEnd, Some(hello), None) => {
+                let (id, identity) = (Uuid::from_bytes(hello.manifest_id), hello.identity.clone());
+                self.metadata_end(id, identity)
+            }
+            (ManifestFrame::Content(hashes), _, Some(_)) => self.content(hashes),
+            (ManifestFrame::End(end), _, Some(manifest)) => {
+                check_end(manifest, &self.contents, end)?;
+                Ok(Step::End)
+            }
+            (frame, ..) => Err(AssemblyError::OutOfPlace(name(&frame))),
+        }
+    }
+
+    /// The content hashes received so far.
+    pub(super) fn contents(&self) -> Vec<Vec<SubtreeHash>> {
+        let known = |hash: &Option<SubtreeHash>| hash.unwrap_or(SubtreeHash::Unproven);
+        self.contents.iter().map(|root| root.iter().map(known).collect()).collect()
+    }
+
+    fn hello(&mut self, hello: Hello) -> Result<Step, AssemblyError> {
+        if hello.protocol_version != PROTOCOL_VERSION {
+            return Err(AssemblyError::Version(hello.protocol_version));
+        }
+        self.hello = Some(hello);
+        Ok(Step::Taken)
+    }
+
+    fn root(&mut self, root: RootFrame) -> Result<Step, AssemblyError> {
+        let directory_type = DirectoryType::from_code(root.directory_type).ok_or(AssemblyError::Roots)?;
+        let id = RootId::new(directory_type, root.index);
+        let ordered = self.announced.last().is_none_or(|(before, _)| *before < id);
+        if !ordered || self.announced.len() == MAX_ROOTS {
+            return Err(AssemblyError::Roots);
+        }
+        // Bounds all that this source can make us hold, over all its roots.
+        self.received = self.received.saturating_add(root.directories.unwrap_or(0) as usize);
+        if self.received > DirectoryTable::MAX_DIRECTORIES {
+            return Err(AssemblyError::Table(id, TableError::TooMany(self.received)));
+        }
+        self.announced.push((id, root.directories));
+        self.directories.push(Vec::new());
+        Ok(Step::Taken)
+    }
+
+    fn metadata_end(&mut self, id: Uuid, identity: Identity) -> Result<Step, AssemblyError> {
+        let mut roots = Vec::with_capacity(self.announced.len());
+        for ((id, count), directories) in self.announced.iter().zip(self.directories.drain(..)) {
+            let table = match count {
+                None => None,
+                Some(count) if *count as usize != directories.len() => return Err(AssemblyError::Count(*id)),
+                Some(_) => {
+                    let table = DirectoryTable::new(directories).map_err(|error| AssemblyError::Table(*id, error))?;
+                    table.check_hashes_without_files(None).map_err(|error| AssemblyError::Table(*id, error))?;
+                    Some(table)
+                }
+            };
+            roots.push((*id, table));
+        }
+        self.contents =
+            roots.iter().map(|(_, table)| vec![None; table.as_ref().map_or(0, DirectoryTable::len)]).collect();
+        let manifest = RemoteManifest { id, identity, roots };
+        self.manifest = Some(manifest.clone());
+        Ok(Step::Metadata(manifest))
+    }
+
+    fn content(&mut self, hashes: Vec<(u32, u32, Option<[u8; 32]>)>) -> Result<Step, AssemblyError> {
+        let mut taken = Vec::with_capacity(hashes.len());
+        for (root, index, hash) in hashes {
+            let cell = self.contents.get_mut(root as usize).and_then(|root| root.get_mut(index as usize));
+            let hash = SubtreeHash::from(hash.map(Blake3Digest));
+            match cell {
+                Some(cell @ None) => *cell = Some(hash),
+                _ => return Err(AssemblyError::Content),
+            }
+            taken.push((root, DirectoryIndex(index), hash));
+        }
+        Ok(Step::Content(taken))
+    }
+}
+
+fn check_end(manifest: &RemoteManifest, contents: &[Vec<Option<SubtreeHash>>], end: End) -> Result<(), AssemblyError> {
+    let missing = contents.iter().flatten().filter(|hash| hash.is_none()).count();
+    if missing > 0 {
+        return Err(AssemblyError::ContentMissing(missing));
+    }
+    let mut sums = End { files: 0, directories: 0, bytes: 0, metadata: None, content: None };
+    let (mut metadata, mut content) = (Vec::new(), Vec::new());
+    for ((id, table), hashes) in manifest.roots.iter().zip(contents) {
+        let Some(table) = table else {
+            metadata.push((*id, None));
+            content.push((*id, None));
+            continue;
+        };
+        let hashes: Vec<SubtreeHash> = hashes.iter().map(|h| h.unwrap_or(SubtreeHash::Unproven)).collect();
+        table.check_hashes_without_files(Some(&hashes)).map_err(|error| AssemblyError::Table(*id, error))?;
+        let totals = table.totals(DirectoryIndex::ROOT);
+        sums.files = sums.files.checked_add(totals.files).ok_or(AssemblyError::End)?;
+        sums.directories = sums.directories.checked_add(totals.directories).ok_or(AssemblyError::End)?;
+        sums.bytes = sums.bytes.checked_add(totals.bytes).ok_or(AssemblyError::End)?;
+        metadata.push((*id, Some(table.get(DirectoryIndex::ROOT).metadata)));
+        content.push((*id, hashes.first().copied()));
+    }
+    sums.metadata = instance_hash(HashKind::Metadata, &metadata).digest().map(|digest| digest.0);
+    sums.content = instance_hash(HashKind::Content, &content).digest().map(|digest| digest.0);
+    if sums == end { Ok(()) } else { Err(AssemblyError::End) }
+}
+
+fn name(frame: &ManifestFrame) -> &'static str {
+    match frame {
+        ManifestFrame::Hello(_) => "hello",
+        ManifestFrame::Progress(_) => "progress",
+        ManifestFrame::Root(_) => "root",
+        ManifestFrame::Directories(_) => "directories",
+        ManifestFrame::MetadataEnd => "metadata end",
+        ManifestFrame::Content(_) => "content",
+        ManifestFrame::End(_) => "end",
+        ManifestFrame::Error(_) => "error",
+    }
+}

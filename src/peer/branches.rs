@@ -1,0 +1,162 @@
+//! Opening branches at the source: their files, checked against the hashes they must give, and files read anew.
+
+use bytes::Bytes;
+use uuid::Uuid;
+
+use super::assembly::RemoteManifest;
+use super::client::{Frames, Peer};
+use super::error::PeerError;
+use super::retry::Retries;
+use crate::manifest::{DirectoryIndex, SubtreeHash, codec};
+use crate::model::{Blake3Digest, ContentDigest, DigestAlgorithm, FileEntry, Name, Problem, Reason};
+use crate::protocol::{BRANCHES_MEDIA_TYPE, BranchFrame, BranchRequest, ReadOutcome, routes};
+use crate::scan::FileDigests;
+
+/// A file the source read anew.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemoteRead {
+    /// The position of its directory in the request.
+    pub directory: usize,
+    /// Its name there.
+    pub name: Name,
+    /// Its digests now, or why there are none.
+    pub outcome: Result<FileDigests, Problem>,
+}
+
+/// The answer to one branch request.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct OpenedBranches {
+    /// The files of each directory asked for, in the order asked.
+    pub files: Vec<Vec<FileEntry>>,
+    /// The files read anew.
+    pub reads: Vec<RemoteRead>,
+}
+
+/// Opens the directories of a request. `on_files` is called once all files are known, before any was read anew, so
+/// that both sides can read at the same time; it may be called again where the connection breaks.
+///
+/// `contents`, where given, are the source's content hashes, which the files must then give.
+pub async fn fetch_branches(
+    peer: &Peer,
+    manifest: &RemoteManifest,
+    contents: Option<&[Vec<SubtreeHash>]>,
+    request: &BranchRequest,
+    mut on_files: impl FnMut(&[Vec<FileEntry>]),
+) -> Result<OpenedBranches, PeerError> {
+    let body = Bytes::from(codec::encode(request));
+    let mut retries = Retries::new(peer.policy);
+    let fetch = Fetch { peer, manifest, contents, request };
+    loop {
+        match fetch.attempt(manifest.id, body.clone(), &mut retries, &mut on_files).await {
+            Ok(opened) => return Ok(opened),
+            Err(error) => tokio::time::sleep(retries.after(error)?).await,
+        }
+    }
+}
+
+struct Fetch<'a> {
+    peer: &'a Peer,
+    manifest: &'a RemoteManifest,
+    contents: Option<&'a [Vec<SubtreeHash>]>,
+    request: &'a BranchRequest,
+}
+
+impl Fetch<'_> {
+    async fn attempt(
+        &self,
+        id: Uuid,
+        body: Bytes,
+        retries: &mut Retries,
+        on_files: &mut impl FnMut(&[Vec<FileEntry>]),
+    ) -> Result<OpenedBranches, PeerError> {
+        let mut frames =
+            self.peer.post_for_frames(&routes::branches(id), BRANCHES_MEDIA_TYPE, body, BRANCHES_MEDIA_TYPE).await?;
+        let files = self.files(&mut frames, retries).await?;
+        on_files(&files);
+        let mut reads = Vec::new();
+        loop {
+            match frames.next::<BranchFrame>().await? {
+                BranchFrame::Read(read) => {
+                    let position = read.directory as usize;
+                    let name = Name::new(&read.name).map_err(|_| self.broken("a name that is none"))?;
+                    let known = files
+                        .get(position)
+                        .is_some_and(|files| files.binary_search_by(|file| file.name.cmp(&name)).is_ok());
+                    if !known {
+                        return Err(self.broken("a file was read that is not in its directory"));
+                    }
+                    let outcome = self.outcome(read.outcome)?;
+                    reads.push(RemoteRead { directory: position, name, outcome });
+                }
+                BranchFrame::Progress(_) => retries.delivered(),
+                BranchFrame::End => return Ok(OpenedBranches { files, reads }),
+                other => return Err(self.unexpected(other)),
+            }
+        }
+    }
+
+    async fn files(&self, frames: &mut Frames, retries: &mut Retries) -> Result<Vec<Vec<FileEntry>>, PeerError> {
+        let mut all: Vec<Vec<FileEntry>> = vec![Vec::new(); self.request.directories.len()];
+        loop {
+            match frames.next::<BranchFrame>().await? {
+                BranchFrame::Files(position, records) => {
+                    retries.delivered();
+                    let files = records.check().map_err(|error| self.broken(&error.to_string()))?;
+                    let known = all.get_mut(position as usize);
+                    let known = known.ok_or_else(|| self.broken("files of a directory nobody asked for"))?;
+                    known.extend(files);
+                    if !known.is_sorted_by(|a, b| a.name < b.name) {
+                        return Err(self.broken("files out of order"));
+                    }
+                }
+                BranchFrame::Progress(_) => retries.delivered(),
+                BranchFrame::FilesEnd => break,
+                other => return Err(self.unexpected(other)),
+            }
+        }
+        for (asked, files) in self.request.directories.iter().zip(&all) {
+            let table = self.manifest.roots.get(asked.root as usize).and_then(|(_, table)| table.as_ref());
+            let table = table.ok_or_else(|| self.broken("no such root"))?;
+            let contents = self.contents.and_then(|contents| contents.get(asked.root as usize)).map(Vec::as_slice);
+            table.check_files(DirectoryIndex(asked.directory), files, contents).map_err(|error| {
+                let path = table.path(DirectoryIndex(asked.directory));
+                self.broken(&format!("the entries of directory \"{path}\" do not fit what it said before: {error}"))
+            })?;
+        }
+        Ok(all)
+    }
+
+    fn outcome(&self, outcome: ReadOutcome) -> Result<Result<FileDigests, Problem>, PeerError> {
+        match outcome {
+            ReadOutcome::Digests(blake3, other) => {
+                let algorithm = self.request.algorithm.as_deref().and_then(|name| name.parse().ok());
+                let other = match algorithm {
+                    Some(DigestAlgorithm::Md5) => other.as_slice().try_into().ok().map(ContentDigest::Md5),
+                    Some(DigestAlgorithm::XxHash32) => {
+                        other.as_slice().try_into().ok().map(u32::from_le_bytes).map(ContentDigest::XxHash32)
+                    }
+                    None => None,
+                };
+                let other = other.ok_or_else(|| self.broken("a digest that was not asked for"))?;
+                Ok(Ok(FileDigests { blake3: Blake3Digest(blake3), also: vec![other] }))
+            }
+            ReadOutcome::Problem(reason, detail) => {
+                let reason = Reason::from_code(reason).ok_or_else(|| self.broken("an unknown reason"))?;
+                Ok(Err(Problem::new(reason, detail)))
+            }
+        }
+    }
+
+    fn unexpected(&self, frame: BranchFrame) -> PeerError {
+        match frame {
+            BranchFrame::Error(failure) => {
+                PeerError::Source { peer: self.peer.address().clone(), code: failure.code, message: failure.message }
+            }
+            _ => self.broken("a frame came where it has no place"),
+        }
+    }
+
+    fn broken(&self, cause: &str) -> PeerError {
+        PeerError::Broken { peer: self.peer.address().clone(), cause: cause.to_owned() }
+    }
+}

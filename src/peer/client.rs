@@ -1,0 +1,144 @@
+//! HTTP to one peer: requests counted, connections kept, every failure named.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use bytes::Bytes;
+use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
+use uuid::Uuid;
+
+use super::address::PeerAddress;
+use super::error::PeerError;
+use super::retry::RetryPolicy;
+use crate::protocol::{ErrorBody, FrameDecoder, routes};
+
+/// The longest error body that is read for its message, in bytes.
+const MAX_ERROR_BODY_BYTES: usize = 64 << 10;
+
+/// One peer. Clones share connections and the count of requests.
+#[derive(Debug, Clone)]
+pub struct Peer {
+    address: PeerAddress,
+    http: reqwest::Client,
+    requests: Arc<AtomicU64>,
+    pub(super) policy: RetryPolicy,
+}
+
+impl Peer {
+    /// A peer whose streams may be silent for at most `idle_timeout`; there is no limit on their length, since a hash
+    /// may take hours and progress comes every second.
+    pub fn new(address: PeerAddress, policy: RetryPolicy, idle_timeout: Duration) -> Result<Self, PeerError> {
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(idle_timeout)
+            .read_timeout(idle_timeout)
+            .tcp_nodelay(true)
+            .build()
+            .map_err(|error| unreachable_peer(&address, &error))?;
+        Ok(Self { address, http, requests: Arc::default(), policy })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> &PeerAddress {
+        &self.address
+    }
+
+    /// How many requests were sent to it so far, repeated ones included.
+    pub fn requests(&self) -> u64 {
+        self.requests.load(Relaxed)
+    }
+
+    /// Tells the source that nobody waits for a manifest any more. Best effort: the source finds out by itself later.
+    pub async fn release(&self, manifest: Uuid) {
+        let request = self.http.delete(self.address.url(&routes::manifest(manifest)));
+        self.requests.fetch_add(1, Relaxed);
+        if let Err(error) = request.timeout(Duration::from_secs(2)).send().await {
+            tracing::debug!(peer = %self.address, error = %causes(&error), "the source was not told to stop");
+        }
+    }
+
+    /// Posts a body and returns the stream of the answer, if the answer is one of that media type.
+    pub(super) async fn post_for_frames(
+        &self,
+        path: &str,
+        content_type: &str,
+        body: Bytes,
+        media_type: &str,
+    ) -> Result<Frames, PeerError> {
+        self.requests.fetch_add(1, Relaxed);
+        let request = self.http.post(self.address.url(path)).header(CONTENT_TYPE, content_type).body(body);
+        let response = request.send().await.map_err(|error| unreachable_peer(&self.address, &error))?;
+        if response.status() != reqwest::StatusCode::OK {
+            return Err(self.status_error(response).await);
+        }
+        let found = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("none");
+        if found != media_type {
+            return Err(PeerError::MediaType { peer: self.address.clone(), media_type: found.to_owned() });
+        }
+        Ok(Frames { peer: self.address.clone(), response, decoder: FrameDecoder::default() })
+    }
+
+    async fn status_error(&self, mut response: reqwest::Response) -> PeerError {
+        let status = response.status().as_u16();
+        let seconds = response.headers().get(RETRY_AFTER).and_then(|v| v.to_str().ok()).and_then(|v| v.parse().ok());
+        let mut body = Vec::new();
+        while let Ok(Some(chunk)) = response.chunk().await {
+            body.extend_from_slice(&chunk);
+            if body.len() > MAX_ERROR_BODY_BYTES {
+                break;
+            }
+        }
+        let message = serde_json::from_slice(&body).ok().and_then(|body: ErrorBody| body.message).unwrap_or_default();
+        let peer = self.address.clone();
+        match status {
+            404 if message.is_empty() => PeerError::NotTwintree { peer },
+            _ => PeerError::Status { peer, status, message, retry_after: seconds.map(Duration::from_secs) },
+        }
+    }
+}
+
+/// The frames of one answer.
+pub(super) struct Frames {
+    peer: PeerAddress,
+    response: reqwest::Response,
+    decoder: FrameDecoder,
+}
+
+impl Frames {
+    /// The next frame. A stream that ends is interrupted: its last frame should have said so.
+    pub(super) async fn next<T: serde::de::DeserializeOwned>(&mut self) -> Result<T, PeerError> {
+        loop {
+            let decoded = self.decoder.decode::<T>();
+            if let Some(frame) = decoded.map_err(|cause| PeerError::Frame { peer: self.peer.clone(), cause })? {
+                return Ok(frame);
+            }
+            let interrupted = |cause| PeerError::Interrupted { peer: self.peer.clone(), cause };
+            match self.response.chunk().await {
+                Ok(Some(bytes)) => self.decoder.push(&bytes),
+                Ok(None) => return Err(interrupted("the stream stopped before its end".to_owned())),
+                Err(error) if error.is_timeout() => {
+                    return Err(interrupted("nothing came within the idle time-out".to_owned()));
+                }
+                Err(error) => return Err(interrupted(causes(&error))),
+            }
+        }
+    }
+}
+
+fn unreachable_peer(peer: &PeerAddress, error: &reqwest::Error) -> PeerError {
+    PeerError::Unreachable { peer: peer.clone(), cause: causes(error) }
+}
+
+/// The innermost cause: the outer ones repeat the URL and say "error sending request".
+fn causes(error: &reqwest::Error) -> String {
+    let mut innermost: &dyn std::error::Error = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    match error.is_timeout() {
+        true => "it did not answer in time".to_owned(),
+        false => innermost.to_string(),
+    }
+}

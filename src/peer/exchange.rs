@@ -1,0 +1,143 @@
+//! The manifest exchange as the destination drives it: one request, attached again where the connection breaks.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use super::assembly::{Assembly, AssemblyError, RemoteManifest, Step};
+use super::client::Peer;
+use super::error::PeerError;
+use super::retry::Retries;
+use crate::manifest::{DirectoryIndex, SubtreeHash};
+use crate::protocol::{MANIFEST_MEDIA_TYPE, ManifestFrame, ManifestRequest, ProgressFrame, routes};
+
+/// One exchange: driven by [`Exchange::run`], watched by everybody else.
+#[derive(Debug)]
+pub struct Exchange {
+    peer: Peer,
+    request: ManifestRequest,
+    metadata: watch::Sender<Option<Arc<RemoteManifest>>>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    manifest_id: Option<Uuid>,
+    progress: ProgressFrame,
+    /// Content hashes nobody has taken yet.
+    fresh: Vec<(u32, DirectoryIndex, SubtreeHash)>,
+    /// All content hashes, once the stream is complete.
+    contents: Vec<Vec<SubtreeHash>>,
+}
+
+impl Exchange {
+    /// An exchange that has not begun.
+    pub fn new(peer: Peer, request: ManifestRequest) -> Self {
+        Self { peer, request, metadata: watch::Sender::new(None), state: Mutex::default() }
+    }
+
+    /// Runs the exchange to its end. Only then is every content hash known and checked.
+    pub async fn run(&self) -> Result<(), PeerError> {
+        let mut retries = Retries::new(self.peer.policy);
+        loop {
+            match self.attempt(&mut retries).await {
+                Ok(()) => return Ok(()),
+                Err(error) => tokio::time::sleep(retries.after(error)?).await,
+            }
+        }
+    }
+
+    /// The tables, as soon as the source has walked.
+    pub async fn metadata(&self) -> Arc<RemoteManifest> {
+        let mut receiver = self.metadata.subscribe();
+        loop {
+            if let Some(manifest) = receiver.borrow_and_update().as_ref() {
+                return Arc::clone(manifest);
+            }
+            // The sender lives in `self`, so a change always comes or the caller stops waiting.
+            if receiver.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    /// The tables, where they are there already.
+    pub fn metadata_now(&self) -> Option<Arc<RemoteManifest>> {
+        self.metadata.borrow().clone()
+    }
+
+    /// How far the source is.
+    pub fn progress(&self) -> ProgressFrame {
+        self.state().progress
+    }
+
+    /// The name of the manifest at the source, once known.
+    pub fn manifest_id(&self) -> Option<Uuid> {
+        self.state().manifest_id
+    }
+
+    /// The content hashes that came since the last call.
+    pub fn take_fresh(&self) -> Vec<(u32, DirectoryIndex, SubtreeHash)> {
+        std::mem::take(&mut self.state().fresh)
+    }
+
+    /// All content hashes, one list for each root; empty before [`Exchange::run`] has succeeded.
+    pub fn contents(&self) -> Vec<Vec<SubtreeHash>> {
+        self.state().contents.clone()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    async fn attempt(&self, retries: &mut Retries) -> Result<(), PeerError> {
+        let request = ManifestRequest { resume: self.manifest_id(), ..self.request.clone() };
+        // Our own request always serialises.
+        let body = serde_json::to_vec(&request).unwrap_or_default();
+        let mut frames =
+            self.peer.post_for_frames(routes::MANIFESTS, "application/json", body.into(), MANIFEST_MEDIA_TYPE).await?;
+        let mut assembly = Assembly::default();
+        loop {
+            let frame: ManifestFrame = frames.next().await?;
+            retries.delivered();
+            if let ManifestFrame::Hello(hello) = &frame {
+                self.state().manifest_id = Some(Uuid::from_bytes(hello.manifest_id));
+            }
+            let step = assembly.accept(frame).map_err(|cause| self.assembly_error(cause))?;
+            match step {
+                Step::Taken => {}
+                Step::Progress(progress) => self.state().progress = progress,
+                Step::Metadata(manifest) => self.publish(manifest)?,
+                Step::Content(hashes) => self.state().fresh.extend(hashes),
+                Step::End => {
+                    self.state().contents = assembly.contents();
+                    return Ok(());
+                }
+                Step::Failed(failure) => {
+                    let peer = self.peer.address().clone();
+                    return Err(PeerError::Source { peer, code: failure.code, message: failure.message });
+                }
+            }
+        }
+    }
+
+    /// After an interruption the tables must be those that decisions were already made on.
+    fn publish(&self, manifest: RemoteManifest) -> Result<(), PeerError> {
+        let before = self.metadata.borrow().clone();
+        if before.is_some_and(|before| before.roots != manifest.roots) {
+            return Err(PeerError::TreeChanged { peer: self.peer.address().clone() });
+        }
+        self.state().fresh.clear();
+        self.metadata.send_replace(Some(Arc::new(manifest)));
+        Ok(())
+    }
+
+    fn assembly_error(&self, cause: AssemblyError) -> PeerError {
+        let peer = self.peer.address().clone();
+        match cause {
+            AssemblyError::Version(theirs) => PeerError::Version { peer, theirs },
+            cause => PeerError::Assembly { peer, cause },
+        }
+    }
+}

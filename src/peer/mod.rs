@@ -1,0 +1,17 @@
+//! A source as the destination sees it: the manifest exchange, its branches, and the only retry loop.
+
+mod address;
+mod assembly;
+mod branches;
+mod client;
+mod error;
+mod exchange;
+mod retry;
+
+pub use address::PeerAddress;
+pub use assembly::{AssemblyError, RemoteManifest};
+pub use branches::{OpenedBranches, RemoteRead, fetch_branches};
+pub use client::Peer;
+pub use error::PeerError;
+pub use exchange::Exchange;
+pub use retry::RetryPolicy;

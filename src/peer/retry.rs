@@ -1,0 +1,129 @@
+//! The retry loop: which failures, how often, how long. Every request to a peer goes through it.
+
+use std::time::{Duration, Instant};
+
+use backon::{BackoffBuilder as _, ExponentialBuilder};
+
+use super::error::PeerError;
+
+/// How a destination bears a source's failures.
+#[derive(Debug, Clone, Copy)]
+pub struct RetryPolicy {
+    /// Retries after the first failure; the count begins anew once the peer delivered something.
+    pub max_retries: usize,
+    /// The first delay; it doubles each time.
+    pub delay: Duration,
+    /// The longest delay.
+    pub max_delay: Duration,
+    /// The longest time without anything delivered, over all retries.
+    pub budget: Duration,
+}
+
+impl Default for RetryPolicy {
+    /// The Sidecar's defaults (5 retries, 500 ms, 10 s), with a budget of two minutes: a source that restarts is back
+    /// by then, and a node is down while we wait.
+    fn default() -> Self {
+        Self {
+            max_retries: 5,
+            delay: Duration::from_millis(500),
+            max_delay: Duration::from_secs(10),
+            budget: Duration::from_secs(120),
+        }
+    }
+}
+
+/// The state of one retried conversation.
+pub(super) struct Retries {
+    policy: RetryPolicy,
+    delays: backon::ExponentialBackoff,
+    since: Instant,
+    failures: u32,
+}
+
+impl Retries {
+    pub(super) fn new(policy: RetryPolicy) -> Self {
+        let delays = ExponentialBuilder::new()
+            .with_jitter()
+            .with_min_delay(policy.delay)
+            .with_max_delay(policy.max_delay)
+            .with_max_times(policy.max_retries)
+            .build();
+        Self { policy, delays, since: Instant::now(), failures: 0 }
+    }
+
+    /// The peer delivered something: earlier failures count no more.
+    pub(super) fn delivered(&mut self) {
+        if self.failures > 0 {
+            *self = Self::new(self.policy);
+        } else {
+            self.since = Instant::now();
+        }
+    }
+
+    /// How long to wait before the next attempt; the error itself where there is none.
+    pub(super) fn after(&mut self, error: PeerError) -> Result<Duration, PeerError> {
+        self.failures += 1;
+        if !error.is_transient() {
+            return Err(error);
+        }
+        let delay = match (self.delays.next(), &error) {
+            (Some(_), PeerError::Status { retry_after: Some(asked), .. }) => Some(*asked),
+            (delay, _) => delay,
+        };
+        match delay {
+            Some(delay) if self.since.elapsed() + delay <= self.policy.budget => {
+                tracing::warn!(error = %error, delay_ms = delay.as_millis() as u64, "a request is tried again");
+                Ok(delay)
+            }
+            _ if self.failures == 1 => Err(error),
+            _ => Err(PeerError::GaveUp { last: Box::new(error), requests: self.failures }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::peer::PeerAddress;
+
+    fn status(status: u16, retry_after: Option<Duration>) -> PeerError {
+        let peer = PeerAddress { host: "h".to_owned(), port: 1 };
+        PeerError::Status { peer, status, message: String::new(), retry_after }
+    }
+
+    fn policy() -> RetryPolicy {
+        RetryPolicy { max_retries: 3, delay: Duration::from_millis(10), ..RetryPolicy::default() }
+    }
+
+    #[test]
+    fn delays_grow_and_end() {
+        let mut retries = Retries::new(policy());
+        for least in [10, 20, 40] {
+            let delay = retries.after(status(503, None)).unwrap();
+            assert!(
+                delay >= Duration::from_millis(least) && delay < Duration::from_millis(2 * least + 10),
+                "{delay:?}"
+            );
+        }
+        let error = retries.after(status(503, None)).unwrap_err();
+        assert!(matches!(error, PeerError::GaveUp { requests: 4, .. }));
+    }
+
+    #[test]
+    fn what_the_peer_asks_for_comes_first_and_progress_starts_anew() {
+        let mut retries = Retries::new(policy());
+        let asked = Duration::from_secs(7);
+        assert_eq!(retries.after(status(503, Some(asked))).unwrap(), asked);
+        for _ in 0..10 {
+            retries.after(status(500, None)).unwrap();
+            retries.delivered();
+        }
+    }
+
+    #[test]
+    fn a_refusal_is_final_and_so_is_a_wait_beyond_the_budget() {
+        assert!(matches!(Retries::new(policy()).after(status(400, None)), Err(PeerError::Status { .. })));
+        let long = Some(Duration::from_secs(3600));
+        assert!(Retries::new(policy()).after(status(503, long)).is_err());
+    }
+}

@@ -1,0 +1,27 @@
+//! What crosses the network: paths, JSON bodies, frames, and the limits on each. No I/O.
+
+mod branches;
+mod error_body;
+mod frame;
+mod manifests;
+mod report;
+pub mod routes;
+mod task;
+
+pub use branches::{BranchDirectory, BranchFrame, BranchRequest, FileRead, MAX_BRANCH_REQUEST_BYTES, ReadOutcome};
+pub use error_body::ErrorBody;
+pub use frame::{FrameDecoder, FrameError, MAX_FRAME_BYTES, encode_frame};
+pub use manifests::{
+    End, Hello, ManifestFrame, ManifestRequest, PROTOCOL_VERSION, ProgressFrame, RootFrame, SourceFailure,
+};
+pub use report::{DifferenceBody, EvidenceBody, ReportBody};
+pub use task::{BadRequest, Progress, Protocol, TaskCreated, TaskRequest, TaskState, TaskStatus, parse_task_request};
+
+/// The media type of a manifest stream.
+pub const MANIFEST_MEDIA_TYPE: &str = "application/vnd.twintree.manifest.v1";
+
+/// The media type of a branch request and of the stream that answers it.
+pub const BRANCHES_MEDIA_TYPE: &str = "application/vnd.twintree.branches.v1";
+
+/// How many directories one branch request asks for at most.
+pub const BRANCH_BATCH: usize = 256;

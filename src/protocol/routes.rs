@@ -1,0 +1,33 @@
+//! The paths of the API, in the form axum's router and a client's formatting share.
+
+/// Prefix of all live-migration routes.
+pub const LIVE_MIGRATION: &str = "/api/v1/live-migration";
+/// The Sidecar's health route.
+pub const HEALTH: &str = "/api/v1/__health";
+/// Verification tasks of the destination.
+pub const TASKS: &str = "/api/v1/live-migration/files-verification-tasks";
+/// One verification task.
+pub const TASK: &str = "/api/v1/live-migration/files-verification-tasks/{task_id}";
+/// The differences of one verification task (ours).
+pub const TASK_REPORT: &str = "/api/v1/live-migration/files-verification-tasks/{task_id}/report";
+/// Manifest streams of the source (ours).
+pub const MANIFESTS: &str = "/api/v1/live-migration/manifests";
+/// One manifest the source holds (ours).
+pub const MANIFEST: &str = "/api/v1/live-migration/manifests/{manifest_id}";
+/// Branches of one manifest (ours).
+pub const BRANCHES: &str = "/api/v1/live-migration/manifests/{manifest_id}/branches";
+
+/// The path of one task.
+pub fn task(id: &str) -> String {
+    format!("{TASKS}/{id}")
+}
+
+/// The path of one manifest.
+pub fn manifest(id: uuid::Uuid) -> String {
+    format!("{MANIFESTS}/{id}")
+}
+
+/// The path of one manifest's branches.
+pub fn branches(id: uuid::Uuid) -> String {
+    format!("{MANIFESTS}/{id}/branches")
+}

@@ -1,0 +1,198 @@
+//! Verification tasks: request, answer, status.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{Counters, DigestAlgorithm, UnknownAlgorithm};
+
+/// A task request that passed its checks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TaskRequest {
+    /// At least 1.
+    pub max_concurrency: u32,
+    /// As the client spelled it; [`TaskRequest::algorithm`] is what it means.
+    pub digest_algorithm: String,
+    /// Compare content for all entries whose metadata matched, even where other entries differ (ours).
+    #[serde(default)]
+    pub keep_going: bool,
+}
+
+impl TaskRequest {
+    /// What the spelling means.
+    pub fn algorithm(&self) -> Result<DigestAlgorithm, UnknownAlgorithm> {
+        self.digest_algorithm.parse()
+    }
+}
+
+/// Why a task request is refused. The texts are the Sidecar's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadRequest {
+    /// Not JSON, a field absent or of the wrong type, `maxConcurrency` below 1, a blank algorithm.
+    #[error("Failed to parse request body, please ensure that the request is valid.")]
+    Body,
+    /// More than the configuration allows.
+    #[error("max concurrency can not be more than {0}")]
+    TooConcurrent(u32),
+    /// Neither MD5 nor XXHash32.
+    #[error(transparent)]
+    Algorithm(#[from] UnknownAlgorithm),
+}
+
+/// Checks a request body against the limit of the configuration. Unknown fields are ignored.
+pub fn parse_task_request(body: &[u8], max_concurrency: u32) -> Result<TaskRequest, BadRequest> {
+    let request: TaskRequest = serde_json::from_slice(body).map_err(|_| BadRequest::Body)?;
+    if request.max_concurrency == 0 || request.digest_algorithm.trim().is_empty() {
+        return Err(BadRequest::Body);
+    }
+    if request.max_concurrency > max_concurrency {
+        return Err(BadRequest::TooConcurrent(max_concurrency));
+    }
+    request.algorithm()?;
+    Ok(request)
+}
+
+/// The answer to a task that was accepted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TaskCreated {
+    /// A version-1 UUID.
+    pub task_id: String,
+    /// Where to ask for the status.
+    pub status_url: String,
+}
+
+/// Where a task stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum TaskState {
+    /// Accepted, and nothing done yet.
+    NotStarted,
+    /// Under way.
+    InProgress,
+    /// Both sides are the same.
+    Completed,
+    /// They are not, or that could not be found out.
+    Failed,
+    /// Somebody cancelled it.
+    Cancelled,
+}
+
+impl TaskState {
+    /// Whether nothing will change any more.
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::Completed | Self::Failed | Self::Cancelled)
+    }
+}
+
+impl fmt::Display for TaskState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotStarted => "NOT_STARTED",
+            Self::InProgress => "IN_PROGRESS",
+            Self::Completed => "COMPLETED",
+            Self::Failed => "FAILED",
+            Self::Cancelled => "CANCELLED",
+        })
+    }
+}
+
+/// How the two sides were compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Protocol {
+    /// By exchanging Merkle trees.
+    Manifest,
+}
+
+/// The status of a task: the Sidecar's fields, then ours.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TaskStatus {
+    /// The task.
+    pub id: String,
+    /// As the request spelled it.
+    pub digest_algorithm: String,
+    /// Where it stands.
+    pub state: TaskState,
+    /// The source's name in the migration map.
+    pub source: String,
+    /// The source's port.
+    pub port: u16,
+    /// The seven counters.
+    #[serde(flatten)]
+    pub counters: Counters,
+    /// How the two sides are compared.
+    pub protocol: Protocol,
+    /// Progress on both sides.
+    #[serde(flatten)]
+    pub progress: Progress,
+    /// Epoch milliseconds.
+    pub started_at: i64,
+    /// Epoch milliseconds; null while the task is under way.
+    pub ended_at: Option<i64>,
+    /// Why it failed or was cancelled; null otherwise.
+    pub message: Option<String>,
+}
+
+/// Progress of a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Progress {
+    /// Requests sent to the source so far.
+    pub source_requests: u64,
+    /// Files the destination found.
+    pub files_total: u64,
+    /// Files it hashed.
+    pub files_hashed: u64,
+    /// Bytes of the files it found.
+    pub bytes_total: u64,
+    /// Bytes it hashed.
+    pub bytes_hashed: u64,
+    /// Files the source found (ours).
+    pub source_files_total: u64,
+    /// Bytes of the files the source found (ours).
+    pub source_bytes_total: u64,
+    /// Files the source hashed.
+    pub source_files_hashed: u64,
+    /// Bytes the source hashed.
+    pub source_bytes_hashed: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(body: &str) -> Result<TaskRequest, BadRequest> {
+        parse_task_request(body.as_bytes(), 20)
+    }
+
+    #[test]
+    fn a_stock_clients_request_is_accepted() {
+        let request = parse(r#"{"maxConcurrency":20,"digestAlgorithm":"md5","seed":"7"}"#).unwrap();
+        assert_eq!(request.digest_algorithm, "md5", "kept as it was spelled");
+        assert_eq!(request.algorithm(), Ok(DigestAlgorithm::Md5));
+        assert!(!request.keep_going);
+    }
+
+    #[test]
+    fn refusals_have_the_contracts_texts() {
+        let generic = "Failed to parse request body, please ensure that the request is valid.";
+        for body in [
+            "",
+            "[]",
+            "{}",
+            r#"{"digestAlgorithm":"MD5"}"#,
+            r#"{"maxConcurrency":0,"digestAlgorithm":"MD5"}"#,
+            r#"{"maxConcurrency":-1,"digestAlgorithm":"MD5"}"#,
+            r#"{"maxConcurrency":4}"#,
+            r#"{"maxConcurrency":4,"digestAlgorithm":" "}"#,
+        ] {
+            assert_eq!(parse(body).unwrap_err().to_string(), generic, "{body}");
+        }
+        let text = |body| parse(body).unwrap_err().to_string();
+        assert_eq!(text(r#"{"maxConcurrency":21,"digestAlgorithm":"MD5"}"#), "max concurrency can not be more than 20");
+        assert_eq!(text(r#"{"maxConcurrency":1,"digestAlgorithm":"SHA1"}"#), "Unsupported digest algorithm SHA1");
+    }
+}

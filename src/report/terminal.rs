@@ -1,0 +1,146 @@
+//! Results as text for a terminal: plain lines, no colours, nothing that depends on its width.
+
+use std::fmt::Write as _;
+
+use super::result::ResultBody;
+use super::units::{printable, time_utc};
+use crate::manifest::{HashKind, ManifestFile};
+use crate::model::Counters;
+use crate::protocol::{DifferenceBody, EvidenceBody, TaskState, TaskStatus};
+
+/// How many differences are printed before the rest is only counted; `--json` has them all.
+const MAX_PRINTED: usize = 1000;
+
+/// A comparison: verdict, counters, differences with their evidence, notes.
+pub fn outcome(result: &ResultBody) -> String {
+    let mut out = String::new();
+    let c = &result.counters;
+    let _ = writeln!(out, "{}: {}", result.state, headline(result));
+    for (count, what) in [
+        (c.metadata_matched, "metadata matched"),
+        (c.files_matched, "files matched"),
+        (c.files_not_found_at_source, "missing at the source"),
+        (c.files_not_found_at_destination, "missing at the destination"),
+        (c.metadata_mismatches, "metadata mismatches"),
+        (c.digest_mismatches, "digest mismatches"),
+        (c.digest_verification_failures, "could not be verified"),
+    ] {
+        let _ = writeln!(out, "  {what:<26} {count:>12}");
+    }
+    if !result.differences.is_empty() {
+        let _ = writeln!(out, "\ndifferences:");
+        result.differences.iter().take(MAX_PRINTED).for_each(|difference| one_difference(&mut out, difference));
+        let more = result.differences.len().saturating_sub(MAX_PRINTED);
+        if more > 0 {
+            let _ = writeln!(out, "  ... and {more} more; --json prints them all");
+        }
+    }
+    if !result.notes.is_empty() {
+        let _ = writeln!(out, "\nnotes:");
+        result.notes.iter().for_each(|note| {
+            let _ = writeln!(out, "  {}", printable(note));
+        });
+    }
+    out
+}
+
+fn headline(result: &ResultBody) -> String {
+    let Counters { files_matched, metadata_matched, .. } = result.counters;
+    match (result.state, &result.message) {
+        (TaskState::Completed, _) if files_matched == 0 => "there was not a single file to compare".to_owned(),
+        (TaskState::Completed, _) => format!("equal; {files_matched} files proven, {metadata_matched} entries in all"),
+        (_, Some(message)) => printable(message),
+        (TaskState::Failed, None) => "not proven equal".to_owned(),
+        (state, None) => state.to_string(),
+    }
+}
+
+fn one_difference(out: &mut String, difference: &DifferenceBody) {
+    let _ = write!(out, "  {:<22} {}", difference.kind.name(), name(difference));
+    if let (Some(reason), Some(side)) = (difference.reason, &difference.side) {
+        let detail = printable(difference.detail.as_deref().unwrap_or_default());
+        let _ = write!(out, "\n    {reason} at {side}: {detail}");
+    }
+    let _ = writeln!(out);
+    for (side, evidence) in [("source", &difference.source), ("destination", &difference.destination)] {
+        let _ = writeln!(out, "    {side:<12} {}", evidence.as_ref().map_or("-".to_owned(), one_evidence));
+    }
+}
+
+/// Root and path, without the prefix that all file URLs share; the exact bytes where the text does not have them.
+fn name(difference: &DifferenceBody) -> String {
+    let url = &difference.file_url;
+    let short = url.strip_prefix("/api/v1/live-migration/files/").unwrap_or(url);
+    match &difference.path_hex {
+        Some(hex) => format!("{} (path bytes {hex})", printable(short)),
+        None => printable(short),
+    }
+}
+
+fn one_evidence(evidence: &EvidenceBody) -> String {
+    let mut parts = Vec::new();
+    match evidence.file_type {
+        Some(crate::model::EntryKind::Directory) => parts.push("directory".to_owned()),
+        Some(crate::model::EntryKind::File) => {}
+        None => parts.push("unknown".to_owned()),
+    }
+    parts.extend(evidence.size.map(|size| format!("{size} bytes")));
+    parts.extend(evidence.last_modified_time.map(time_utc));
+    parts.extend(evidence.digests.iter().map(|(algorithm, text)| format!("{algorithm} {text}")));
+    printable(&parts.join("  "))
+}
+
+/// A task in one line.
+pub fn task_line(status: &TaskStatus) -> String {
+    let message = status.message.as_deref().map(|m| format!("  {}", printable(m))).unwrap_or_default();
+    format!(
+        "{}  {:<11}  {}  source {}:{}  files matched {}{message}",
+        printable(&status.id),
+        status.state,
+        time_utc(status.started_at),
+        printable(&status.source),
+        status.port,
+        status.counters.files_matched,
+    )
+}
+
+/// What a manifest file holds.
+pub fn inspection(manifest: &ManifestFile, unverified: &[String]) -> String {
+    let mut out = String::new();
+    let identity = manifest.identity();
+    let totals = manifest.totals();
+    let hash = |kind| manifest.instance_hash(kind).digest().map_or("unproven".to_owned(), |digest| digest.to_string());
+    let _ = writeln!(out, "instance       {}", printable(&identity.instance));
+    let _ = writeln!(out, "host           {}", printable(&identity.host));
+    let _ = writeln!(out, "made           {} by {}", time_utc(identity.created_ms), printable(&identity.program));
+    let _ = writeln!(out, "rules          {}", identity.rules_fingerprint());
+    for pattern in identity.file_patterns.iter().chain(&identity.directory_patterns) {
+        let _ = writeln!(out, "  leaves out   {}", printable(pattern));
+    }
+    let _ = writeln!(out, "files          {}", totals.files);
+    let _ = writeln!(out, "directories    {}", totals.directories);
+    let _ = writeln!(out, "bytes          {}", totals.bytes);
+    let _ = writeln!(out, "metadata hash  {}", hash(HashKind::Metadata));
+    let _ = writeln!(out, "content hash   {}", hash(HashKind::Content));
+    for (id, table) in manifest.tables() {
+        let what = match table {
+            None => "absent".to_owned(),
+            Some(table) => {
+                let sums = table.totals(crate::manifest::DirectoryIndex::ROOT);
+                format!("{} files, {} directories, {} bytes", sums.files, sums.directories, sums.bytes)
+            }
+        };
+        let _ = writeln!(out, "root           {id}: {what}");
+    }
+    if !unverified.is_empty() {
+        let _ = writeln!(out, "\nnot read ({}):", unverified.len());
+        unverified.iter().take(MAX_PRINTED).for_each(|line| {
+            let _ = writeln!(out, "  {line}");
+        });
+        let more = unverified.len().saturating_sub(MAX_PRINTED);
+        if more > 0 {
+            let _ = writeln!(out, "  ... and {more} more; --json prints them all");
+        }
+    }
+    out
+}

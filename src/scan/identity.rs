@@ -1,0 +1,76 @@
+//! The identity of a file: what must not change while it is read.
+
+use rustix::fs::{FileType, Stat};
+
+/// Device, inode, size, modification and change time of a file at one moment.
+///
+/// Two equal identities around a read mean that no write, truncation or replacement happened in between, to the grain
+/// of the file system's clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct FileIdentity {
+    device: u64,
+    inode: u64,
+    size: u64,
+    modified: Timestamp,
+    changed: Timestamp,
+    kind: FileType,
+}
+
+/// Seconds and nanoseconds since the epoch.
+type Timestamp = (i64, i64);
+
+#[allow(clippy::useless_conversion, clippy::unnecessary_cast, reason = "the fields' types differ between systems")]
+impl FileIdentity {
+    pub(super) fn of(stat: &Stat) -> Self {
+        Self {
+            device: stat.st_dev as u64,
+            inode: stat.st_ino as u64,
+            size: size(stat),
+            modified: (stat.st_mtime as i64, stat.st_mtime_nsec as i64),
+            changed: (stat.st_ctime as i64, stat.st_ctime_nsec as i64),
+            kind: FileType::from_raw_mode(stat.st_mode as _),
+        }
+    }
+
+    pub(super) fn size(&self) -> u64 {
+        self.size
+    }
+
+    pub(super) fn is_regular(&self) -> bool {
+        self.kind == FileType::RegularFile
+    }
+
+    pub(super) fn modified_ms(&self) -> i64 {
+        floor_ms(self.modified)
+    }
+}
+
+/// The size in bytes; a negative one, which no file system should report, becomes 0 and then fails the read.
+pub(super) fn size(stat: &Stat) -> u64 {
+    u64::try_from(stat.st_size).unwrap_or(0)
+}
+
+/// The modification time in milliseconds since the epoch, rounded down as the Sidecar does.
+#[allow(clippy::unnecessary_cast, reason = "the fields' types differ between systems")]
+pub(super) fn modified_ms(stat: &Stat) -> i64 {
+    floor_ms((stat.st_mtime as i64, stat.st_mtime_nsec as i64))
+}
+
+/// Nanoseconds are never negative, so dividing them rounds down before the epoch too. A time too far for 64-bit
+/// milliseconds saturates.
+fn floor_ms((seconds, nanoseconds): Timestamp) -> i64 {
+    seconds.saturating_mul(1000).saturating_add(nanoseconds / 1_000_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_before_the_epoch_round_down() {
+        assert_eq!(floor_ms((0, 1_999_999)), 1);
+        assert_eq!(floor_ms((-1, 999_999_999)), -1);
+        assert_eq!(floor_ms((-1, 0)), -1000);
+        assert_eq!(floor_ms((i64::MAX, 0)), i64::MAX);
+    }
+}

@@ -1,0 +1,22 @@
+//! Walking a root and reading its files: what is on disk, with nothing assumed about it.
+//!
+//! Everything here blocks; run it inside the rayon pool that should do the work.
+
+mod beneath;
+mod context;
+mod digests;
+mod identity;
+mod read;
+mod steady;
+mod walk;
+
+pub use beneath::RootHandle;
+pub use context::{Cancel, Cancelled, Context, Progress, ProgressSnapshot};
+pub use read::SEGMENT_BYTES;
+pub use steady::{Expected, FileDigests, ReadError, hash_file, problem_of};
+pub use walk::{WalkedDirectory, WalkedRoot, walk_root};
+
+/// The machine's own name, as the kernel has it.
+pub fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}

@@ -1,0 +1,193 @@
+//! Reading one open file and hashing it in blocks, a large one on several threads.
+//!
+//! BLAKE3 is a binary tree over 1 KiB chunks in which every left subtree is a power of two long, so subtrees of one
+//! file can be hashed apart and merged; the result is the file's ordinary digest (BLAKE3 paper, section 2.1).
+
+use std::cell::RefCell;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use blake3::hazmat::{
+    ChainingValue, HasherExt as _, Mode, left_subtree_len, merge_subtrees_non_root, merge_subtrees_root,
+};
+
+use super::context::Context;
+use super::digests::{BlockDigest, begin};
+use super::steady::FileDigests;
+use crate::model::{Blake3Digest, ContentDigest, DigestAlgorithm};
+
+/// Bytes read at a time: large enough to make system calls cheap, small enough to stay in a core's cache until it is
+/// hashed.
+const BLOCK_BYTES: usize = 256 * 1024;
+
+/// The largest piece of a file one thread hashes alone. A power of two of 1 KiB chunks, so that pieces are subtrees.
+pub const SEGMENT_BYTES: u64 = 4 * 1024 * 1024;
+
+/// Why a read gave no digest.
+#[derive(Debug)]
+pub(super) enum ReadFailure {
+    /// The file ended before its size said so.
+    Short,
+    /// The system refused.
+    Io(io::Error),
+    /// The scan was cancelled.
+    Cancelled,
+}
+
+impl From<io::Error> for ReadFailure {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+/// Hashes the first `size` bytes of `file` with BLAKE3, and in the same pass with each of `also`.
+///
+/// The bytes counted into the progress are taken back where the read fails.
+pub(super) fn hash_open_file(
+    file: &File,
+    size: u64,
+    also: &[DigestAlgorithm],
+    context: &Context,
+) -> Result<FileDigests, ReadFailure> {
+    let reader = Reader { file, context, counted: AtomicU64::new(0) };
+    let result = if also.is_empty() && size > SEGMENT_BYTES {
+        reader.parallel_blake3(size).map(|blake3| FileDigests { blake3, also: Vec::new() })
+    } else {
+        reader.one_pass(size, also)
+    };
+    if result.is_err() {
+        context.progress.take_back(reader.counted.load(Relaxed));
+    }
+    result
+}
+
+struct Reader<'a> {
+    file: &'a File,
+    context: &'a Context,
+    counted: AtomicU64,
+}
+
+impl Reader<'_> {
+    /// All digests in order over all blocks, on this thread.
+    fn one_pass(&self, size: u64, also: &[DigestAlgorithm]) -> Result<FileDigests, ReadFailure> {
+        let mut blake3 = blake3::Hasher::new();
+        let mut others: Vec<Box<dyn BlockDigest>> = also.iter().map(|algorithm| begin(*algorithm)).collect();
+        self.blocks(0, size, |block| {
+            blake3.update(block);
+            others.iter_mut().for_each(|digest| digest.update(block));
+        })?;
+        let also: Vec<ContentDigest> = others.into_iter().map(BlockDigest::finish).collect();
+        Ok(FileDigests { blake3: blake3.finalize().into(), also })
+    }
+
+    /// `size` is above [`SEGMENT_BYTES`], so the root always has two children.
+    fn parallel_blake3(&self, size: u64) -> Result<Blake3Digest, ReadFailure> {
+        let left = left_subtree_len(size);
+        let (left, right) = rayon::join(|| self.subtree(0, left), || self.subtree(left, size - left));
+        Ok(merge_subtrees_root(&left?, &right?, Mode::Hash).into())
+    }
+
+    fn subtree(&self, offset: u64, length: u64) -> Result<ChainingValue, ReadFailure> {
+        if length <= SEGMENT_BYTES {
+            let mut hasher = blake3::Hasher::new();
+            hasher.set_input_offset(offset);
+            self.blocks(offset, length, |block| {
+                hasher.update(block);
+            })?;
+            return Ok(hasher.finalize_non_root());
+        }
+        let left = left_subtree_len(length);
+        let (left, right) = rayon::join(|| self.subtree(offset, left), || self.subtree(offset + left, length - left));
+        Ok(merge_subtrees_non_root(&left?, &right?, Mode::Hash))
+    }
+
+    /// Hands the bytes from `offset` on to `take`, block by block, from this thread's buffer.
+    fn blocks(&self, offset: u64, length: u64, mut take: impl FnMut(&[u8])) -> Result<(), ReadFailure> {
+        thread_local! {
+            static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+        }
+        // No rayon call happens while the buffer is borrowed, so no stolen job can borrow it a second time.
+        BUFFER.with_borrow_mut(|buffer| {
+            buffer.resize(BLOCK_BYTES, 0);
+            let mut done = 0;
+            while done < length {
+                self.context.cancel.check().map_err(|_| ReadFailure::Cancelled)?;
+                let want = usize::try_from(length - done).map_or(BLOCK_BYTES, |left| left.min(BLOCK_BYTES));
+                let got = read_full(self.file, &mut buffer[..want], offset + done)?;
+                take(&buffer[..got]);
+                done += got as u64;
+                self.counted.fetch_add(got as u64, Relaxed);
+                self.context.progress.read(got as u64);
+                if got < want {
+                    return Err(ReadFailure::Short);
+                }
+            }
+            Ok(())
+        })
+    }
+}
+
+/// Reads until the buffer is full or the file ends.
+fn read_full(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match file.read_at(&mut buffer[filled..], offset + filled as u64) {
+            Ok(0) => break,
+            Ok(n) => filled += n,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write as _;
+
+    fn file_of(bytes: &[u8]) -> File {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(bytes).unwrap();
+        file
+    }
+
+    /// Sizes around every boundary: chunk, block, segment, and a right subtree of one byte.
+    #[test]
+    fn digests_are_blake3s_own_at_every_boundary() {
+        let segment = usize::try_from(SEGMENT_BYTES).unwrap();
+        let data: Vec<u8> = (0..4 * segment + 3).map(|i| (i * 31 % 251) as u8).collect();
+        for base in [0, 1, 1024, BLOCK_BYTES, segment, 2 * segment, 3 * segment, 4 * segment] {
+            for size in [base.saturating_sub(1), base, base + 1] {
+                let file = file_of(&data[..size]);
+                let context = Context::default();
+                let plain = hash_open_file(&file, size as u64, &[], &context).unwrap();
+                assert_eq!(plain.blake3, blake3::hash(&data[..size]).into(), "{size} bytes");
+                assert_eq!(context.progress.snapshot().bytes_hashed, size as u64);
+                let both = hash_open_file(&file, size as u64, &[DigestAlgorithm::Md5], &context).unwrap();
+                assert_eq!(both.blake3, plain.blake3);
+                assert_eq!(both.also.len(), 1);
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_shorter_than_its_size_gives_no_digest() {
+        let file = file_of(&vec![7; 5 << 20]);
+        let context = Context::default();
+        for size in [(5 << 20) + 1, 50 << 20] {
+            assert!(matches!(hash_open_file(&file, size, &[], &context), Err(ReadFailure::Short)));
+        }
+        assert_eq!(context.progress.snapshot().bytes_hashed, 0, "bytes of a failed read are taken back");
+    }
+
+    #[test]
+    fn a_cancelled_scan_stops_before_the_next_block() {
+        let file = file_of(&vec![7; 9 << 20]);
+        let context = Context::default();
+        context.cancel.cancel();
+        assert!(matches!(hash_open_file(&file, 9 << 20, &[], &context), Err(ReadFailure::Cancelled)));
+    }
+}

@@ -1,0 +1,190 @@
+//! Reading a file between two looks at its identity, so that a digest is that of one state of the file.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::BorrowedFd;
+
+use rustix::fs::{Mode, OFlags, fstat, openat};
+
+use super::context::{Cancelled, Context};
+use super::identity::FileIdentity;
+use super::read::{ReadFailure, hash_open_file};
+use crate::model::{Blake3Digest, ContentDigest, DigestAlgorithm, Name, Problem, Reason};
+
+/// How often a file that changes under the read is read before it is given up on.
+const ATTEMPTS: usize = 3;
+
+/// What the walk saw, and the digest must belong to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Expected {
+    /// Bytes.
+    pub size: u64,
+    /// Milliseconds since the epoch.
+    pub modified_ms: i64,
+}
+
+/// The digests of one read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileDigests {
+    /// BLAKE3, always.
+    pub blake3: Blake3Digest,
+    /// The others asked for, in the order asked.
+    pub also: Vec<ContentDigest>,
+}
+
+/// Why there is no digest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReadError {
+    /// The file could not be read steadily.
+    Problem(Problem),
+    /// The scan was cancelled.
+    Cancelled,
+}
+
+impl From<Cancelled> for ReadError {
+    fn from(_: Cancelled) -> Self {
+        Self::Cancelled
+    }
+}
+
+/// Hashes the file `name` in the open directory, following a symbolic link as the listing did.
+///
+/// The digest is that of the file the walk described: a file whose size or time is no longer `expected` is
+/// [`Reason::ChangedWhileReading`], whatever its bytes are now.
+pub fn hash_file(
+    directory: BorrowedFd<'_>,
+    name: &Name,
+    expected: Expected,
+    also: &[DigestAlgorithm],
+    context: &Context,
+) -> Result<FileDigests, ReadError> {
+    let open = || {
+        context.progress.opened();
+        // NONBLOCK: a pipe that took the file's place since the walk must not hang the scan.
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+        openat(directory, name.as_bytes(), flags, Mode::empty()).map(File::from)
+    };
+    steadily(expected, || Ok(open()?), |file, size| hash_open_file(file, size, also, context))
+}
+
+/// The rule itself, apart from what is opened and how it is read.
+fn steadily<T>(
+    expected: Expected,
+    open: impl Fn() -> io::Result<File>,
+    read: impl Fn(&File, u64) -> Result<T, ReadFailure>,
+) -> Result<T, ReadError> {
+    for _ in 0..ATTEMPTS {
+        let file = open().map_err(io_problem)?;
+        let before = look(&file)?;
+        if !before.is_regular() {
+            return Err(problem(Reason::NotARegularFile, "it is no longer a regular file"));
+        }
+        if before.size() != expected.size || before.modified_ms() != expected.modified_ms {
+            return Err(problem(Reason::ChangedWhileReading, "its size or time changed after it was listed"));
+        }
+        match read(&file, before.size()) {
+            Ok(value) if look(&file)? == before => return Ok(value),
+            Ok(_) | Err(ReadFailure::Short) => {}
+            Err(ReadFailure::Io(error)) => return Err(io_problem(error)),
+            Err(ReadFailure::Cancelled) => return Err(ReadError::Cancelled),
+        }
+    }
+    Err(problem(Reason::ChangedWhileReading, format!("it changed during each of {ATTEMPTS} reads")))
+}
+
+fn look(file: &File) -> Result<FileIdentity, ReadError> {
+    fstat(file).map(|stat| FileIdentity::of(&stat)).map_err(|errno| io_problem(errno.into()))
+}
+
+fn problem(reason: Reason, detail: impl Into<String>) -> ReadError {
+    ReadError::Problem(Problem::new(reason, detail))
+}
+
+fn io_problem(error: io::Error) -> ReadError {
+    ReadError::Problem(problem_of(&error))
+}
+
+/// A file that is gone has vanished; every other error makes it unreadable.
+pub fn problem_of(error: &io::Error) -> Problem {
+    let reason = match error.kind() {
+        io::ErrorKind::NotFound => Reason::Vanished,
+        _ => Reason::Unreadable,
+    };
+    Problem::new(reason, error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+    use std::fs;
+    use std::path::Path;
+
+    fn expected(path: &Path) -> Expected {
+        let identity = FileIdentity::of(&rustix::fs::stat(path).unwrap());
+        Expected { size: identity.size(), modified_ms: identity.modified_ms() }
+    }
+
+    fn reason(result: Result<(), ReadError>) -> Reason {
+        match result {
+            Err(ReadError::Problem(problem)) => problem.reason,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The bytes are the same again after each read, and so are size and time: only the change time tells.
+    #[test]
+    fn a_file_that_is_written_during_every_read_is_not_steady() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f");
+        fs::write(&path, b"one").unwrap();
+        let time = fs::metadata(&path).unwrap().modified().unwrap();
+        let reads = Cell::new(0);
+        let write_during_read = |_: &File, _: u64| {
+            reads.set(reads.get() + 1);
+            std::thread::sleep(std::time::Duration::from_millis(20));
+            fs::write(&path, b"two").unwrap();
+            File::options().write(true).open(&path).unwrap().set_modified(time).unwrap();
+            Ok(())
+        };
+        let result = steadily(expected(&path), || File::open(&path), write_during_read);
+        assert_eq!(reason(result), Reason::ChangedWhileReading);
+        assert_eq!(reads.get(), ATTEMPTS);
+    }
+
+    #[test]
+    fn a_file_that_settles_down_is_read_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f");
+        fs::write(&path, b"one").unwrap();
+        let reads = Cell::new(0);
+        let short_once = |_: &File, _: u64| {
+            reads.set(reads.get() + 1);
+            if reads.get() == 1 { Err(ReadFailure::Short) } else { Ok(()) }
+        };
+        assert_eq!(steadily(expected(&path), || File::open(&path), short_once), Ok(()));
+        assert_eq!(reads.get(), 2);
+    }
+
+    #[test]
+    fn a_file_that_is_not_what_the_walk_saw_is_not_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f");
+        fs::write(&path, b"one").unwrap();
+        let seen = expected(&path);
+        fs::write(&path, b"longer").unwrap();
+        let result = steadily(seen, || File::open(&path), |_, _| panic!("must not be read"));
+        assert_eq!(reason(result), Reason::ChangedWhileReading);
+        fs::remove_file(&path).unwrap();
+        assert_eq!(reason(steadily(seen, || File::open(&path), |_, _| Ok(()))), Reason::Vanished);
+    }
+
+    #[test]
+    fn a_failing_disk_makes_the_file_unreadable() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f");
+        fs::write(&path, b"one").unwrap();
+        let fail = |_: &File, _: u64| Err(ReadFailure::Io(io::Error::from_raw_os_error(5)));
+        assert_eq!(reason(steadily(expected(&path), || File::open(&path), fail)), Reason::Unreadable);
+    }
+}

@@ -1,0 +1,270 @@
+//! Walking a root in parallel: directories, their files, and what could not be listed.
+
+use std::io;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::path::Path;
+use std::sync::Mutex;
+
+use rustix::fs::{AtFlags, Dir, FileType, statat};
+use rustix::io::Errno;
+
+use super::beneath::RootHandle;
+use super::context::{Cancelled, Context};
+use super::identity::{modified_ms, size};
+use super::steady::problem_of;
+use crate::exclude::RootRules;
+use crate::model::{Content, FileEntry, Listed, Name, Problem, Reason, RelPath};
+
+/// One directory of a walked root.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WalkedDirectory {
+    /// Where it is; the root itself has the empty path.
+    pub path: RelPath,
+    /// It is a symbolic link to a directory: listed, never entered.
+    pub link: bool,
+    /// Its entries that are not directories, sorted by name. Nothing has been read yet.
+    pub files: Vec<FileEntry>,
+    /// Why it could not be listed; then `files` is empty and nothing below it is known.
+    pub unlisted: Option<Problem>,
+}
+
+/// What stands at a root's home.
+#[derive(Debug)]
+pub enum WalkedRoot {
+    /// Nothing: the root is missing on disk.
+    Absent,
+    /// A directory, or something that should be one; sorted by path, the root itself first.
+    Present {
+        /// The open root; `None` where it could not even be opened.
+        handle: Option<RootHandle>,
+        /// Every directory below, in pre-order.
+        directories: Vec<WalkedDirectory>,
+    },
+}
+
+/// Walks the root at `home`. Fails only where it is cancelled: what cannot be listed is part of the result.
+///
+/// Call it inside a rayon pool; each directory is a job of its own.
+pub fn walk_root(home: &Path, rules: &RootRules, context: &Context) -> Result<WalkedRoot, Cancelled> {
+    context.cancel.check()?;
+    let handle = match RootHandle::open(home) {
+        Ok(handle) => handle,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(WalkedRoot::Absent),
+        Err(error) => {
+            let root = unlisted(RelPath::root(), problem_of(&error));
+            return Ok(WalkedRoot::Present { handle: None, directories: vec![root] });
+        }
+    };
+    if rules.excludes_directory(&RelPath::root()) {
+        let root = WalkedDirectory { path: RelPath::root(), link: false, files: Vec::new(), unlisted: None };
+        return Ok(WalkedRoot::Present { handle: Some(handle), directories: vec![root] });
+    }
+    let walk = Walk { root: &handle, rules, context, found: Mutex::new(Vec::new()) };
+    rayon::scope(|scope| walk.directory(scope, RelPath::root()));
+    context.cancel.check()?;
+    let mut directories = walk.found.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
+    directories.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+    Ok(WalkedRoot::Present { handle: Some(handle), directories })
+}
+
+fn unlisted(path: RelPath, problem: Problem) -> WalkedDirectory {
+    WalkedDirectory { path, link: false, files: Vec::new(), unlisted: Some(problem) }
+}
+
+struct Walk<'a> {
+    root: &'a RootHandle,
+    rules: &'a RootRules,
+    context: &'a Context,
+    found: Mutex<Vec<WalkedDirectory>>,
+}
+
+impl<'a> Walk<'a> {
+    /// Lists one directory and spawns a job for each directory in it.
+    fn directory<'s>(&'s self, scope: &rayon::Scope<'s>, path: RelPath) {
+        if self.context.cancel.is_cancelled() {
+            return;
+        }
+        let mut found = Vec::with_capacity(1);
+        match self.list(&path) {
+            Ok(listing) => {
+                let bytes = listing.files.iter().map(FileEntry::size).sum();
+                self.context.progress.found(listing.files.len() as u64, bytes);
+                for subdirectory in listing.directories {
+                    scope.spawn(move |scope| self.directory(scope, subdirectory));
+                }
+                found.extend(listing.links.into_iter().map(|path| WalkedDirectory {
+                    path,
+                    link: true,
+                    files: Vec::new(),
+                    unlisted: None,
+                }));
+                found.push(WalkedDirectory { path, link: false, files: listing.files, unlisted: None });
+            }
+            Err(problem) => found.push(unlisted(path, problem)),
+        }
+        self.found.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).append(&mut found);
+    }
+
+    fn list(&self, path: &RelPath) -> Result<Listing, Problem> {
+        let fd = self.root.open_directory(path).map_err(|error| problem_of(&error))?;
+        let mut listing = Listing::default();
+        for (name, kind) in names(&fd).map_err(|errno| problem_of(&errno.into()))? {
+            let name = Name::new(&name).map_err(unrepresentable)?;
+            let entry_path = path.join(&name).map_err(unrepresentable)?;
+            match look(fd.as_fd(), &name, kind) {
+                Found::Directory if self.rules.excludes_directory(&entry_path) => {}
+                Found::Directory => listing.directories.push(entry_path),
+                // A link is no directory to the exclusion rules, whatever it points to.
+                _ if self.rules.excludes_file(&entry_path) => {}
+                Found::LinkToDirectory => listing.links.push(entry_path),
+                Found::File(listed) => listing.files.push(FileEntry { name, listed }),
+                Found::Gone => {}
+            }
+        }
+        listing.files.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        Ok(listing)
+    }
+}
+
+fn unrepresentable(error: impl std::fmt::Display) -> Problem {
+    Problem::new(Reason::Unreadable, format!("an entry in it cannot be named: {error}"))
+}
+
+#[derive(Default)]
+struct Listing {
+    files: Vec<FileEntry>,
+    directories: Vec<RelPath>,
+    links: Vec<RelPath>,
+}
+
+/// All names first, then the looks: the directory is read in few calls, and its stream is closed early.
+fn names(fd: &OwnedFd) -> Result<Vec<(Vec<u8>, FileType)>, Errno> {
+    let mut names = Vec::new();
+    for entry in Dir::read_from(fd)? {
+        let entry = entry?;
+        let name = entry.file_name().to_bytes();
+        if !matches!(name, b"." | b"..") {
+            names.push((name.to_vec(), entry.file_type()));
+        }
+    }
+    Ok(names)
+}
+
+enum Found {
+    Directory,
+    LinkToDirectory,
+    File(Listed),
+    /// It was in the directory's stream and is no longer: it was deleted before anything was known of it.
+    Gone,
+}
+
+/// What an entry is. A directory needs no look of its own: nothing of its metadata is compared.
+fn look(directory: BorrowedFd<'_>, name: &Name, hint: FileType) -> Found {
+    if hint == FileType::Directory {
+        return Found::Directory;
+    }
+    let stat = |flags| statat(directory, name.as_bytes(), flags);
+    match stat(AtFlags::SYMLINK_NOFOLLOW) {
+        Err(Errno::NOENT) => Found::Gone,
+        Err(errno) => Found::File(Listed::Unlistable(problem_of(&errno.into()))),
+        Ok(own) => match FileType::from_raw_mode(own.st_mode) {
+            FileType::Directory => Found::Directory,
+            FileType::Symlink => match stat(AtFlags::empty()) {
+                Err(errno) => Found::File(Listed::Unlistable(link_problem(errno))),
+                Ok(target) if FileType::from_raw_mode(target.st_mode) == FileType::Directory => Found::LinkToDirectory,
+                Ok(target) => Found::File(file(&target)),
+            },
+            _ => Found::File(file(&own)),
+        },
+    }
+}
+
+fn link_problem(errno: Errno) -> Problem {
+    let detail = match errno {
+        Errno::NOENT => "the symbolic link points to nothing".to_owned(),
+        other => format!("the symbolic link cannot be followed: {}", io::Error::from(other)),
+    };
+    Problem::new(Reason::Unreadable, detail)
+}
+
+fn file(stat: &rustix::fs::Stat) -> Listed {
+    let content = match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => Content::NotRead,
+        other => Content::Unverified(Problem::new(Reason::NotARegularFile, describe(other))),
+    };
+    Listed::File { size: size(stat), modified_ms: modified_ms(stat), content }
+}
+
+fn describe(kind: FileType) -> &'static str {
+    match kind {
+        FileType::Fifo => "it is a named pipe",
+        FileType::Socket => "it is a socket",
+        FileType::CharacterDevice => "it is a character device",
+        FileType::BlockDevice => "it is a block device",
+        _ => "it is neither a file nor a directory",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::ffi::OsStrExt as _;
+    use std::os::unix::fs::symlink;
+
+    fn walk(home: &Path) -> Vec<WalkedDirectory> {
+        match walk_root(home, &RootRules::none(), &Context::default()).unwrap() {
+            WalkedRoot::Present { directories, .. } => directories,
+            WalkedRoot::Absent => panic!("absent"),
+        }
+    }
+
+    #[test]
+    fn a_missing_root_is_absent_and_an_empty_one_is_not() {
+        let tmp = tempfile::tempdir().unwrap();
+        let missing = walk_root(&tmp.path().join("x"), &RootRules::none(), &Context::default()).unwrap();
+        assert!(matches!(missing, WalkedRoot::Absent));
+        assert_eq!(walk(tmp.path()).len(), 1);
+    }
+
+    #[test]
+    fn a_root_that_is_a_file_is_unlisted() {
+        let tmp = tempfile::NamedTempFile::new().unwrap();
+        let root = &walk(tmp.path())[0];
+        assert_eq!(root.unlisted.as_ref().map(|p| p.reason), Some(Reason::Unreadable));
+    }
+
+    #[test]
+    fn links_pipes_and_strange_names_are_listed_as_what_they_are() {
+        let tmp = tempfile::tempdir().unwrap();
+        let home = tmp.path();
+        fs::create_dir_all(home.join("dir/empty")).unwrap();
+        fs::write(home.join("dir/file"), b"12345").unwrap();
+        fs::write(home.join(std::ffi::OsStr::from_bytes(b"dir/\xff")), b"").unwrap();
+        symlink("file", home.join("dir/link")).unwrap();
+        symlink("nothing", home.join("dir/dangling")).unwrap();
+        symlink("empty", home.join("dir/linked")).unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, home.join("dir/pipe"), FileType::Fifo, 0o600.into(), 0).unwrap();
+
+        let directories = walk(home);
+        let paths: Vec<String> = directories.iter().map(|d| d.path.to_string()).collect();
+        assert_eq!(paths, ["", "dir", "dir/empty", "dir/linked"]);
+        assert!(directories[3].link && !directories[2].link);
+
+        let files = &directories[1].files;
+        let names: Vec<String> = files.iter().map(|f| f.name.to_string()).collect();
+        assert_eq!(names, ["dangling", "file", "link", "pipe", "\\xff"]);
+        assert!(matches!(&files[0].listed, Listed::Unlistable(p) if p.reason == Reason::Unreadable));
+        assert_eq!(files[1].listed, files[2].listed, "a link is listed as its target");
+        assert_eq!(files[1].size(), 5);
+        assert!(matches!(&files[3].listed, Listed::File { content: Content::Unverified(p), .. }
+            if p.reason == Reason::NotARegularFile));
+    }
+
+    #[test]
+    fn a_cancelled_walk_says_so() {
+        let context = Context::default();
+        context.cancel.cancel();
+        assert!(walk_root(Path::new("/"), &RootRules::none(), &context).is_err());
+    }
+}

@@ -1,0 +1,118 @@
+//! What all handlers share: the configuration, the instances ready to be scanned, tasks and offers.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use crate::config::{Config, ConfigError, Instance};
+use crate::exclude::{PatternError, Rules};
+use crate::manifest::{Identity, RootSpec};
+use crate::model::RootId;
+use crate::verify::{BuildJob, History, HistoryError, Offers, Tasks, Threads, now_ms};
+
+/// Why a service cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// The configuration has mistakes.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Exclusion patterns that cannot be honoured; all of them.
+    #[error("live_migration: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Patterns(Vec<PatternError>),
+    /// The history cannot be kept.
+    #[error(transparent)]
+    History(#[from] HistoryError),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {cause}")]
+    Listen {
+        /// Host and port of the configuration.
+        address: String,
+        /// What the system said.
+        cause: std::io::Error,
+    },
+}
+
+/// A service. Clones share everything.
+#[derive(Debug, Clone)]
+pub struct App {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    config: Config,
+    rules: Rules,
+    host_name: String,
+    tasks: Tasks,
+    offers: Offers,
+    requests: AtomicU64,
+}
+
+impl App {
+    /// Makes a service ready: compiles the exclusion rules and opens the history. Must be called within a tokio runtime.
+    pub fn new(config: Config) -> Result<Self, SetupError> {
+        let migration = &config.live_migration;
+        let rules = Rules::compile(&migration.files_to_exclude, &migration.dirs_to_exclude);
+        let rules = rules.map_err(SetupError::Patterns)?;
+        // A pattern may turn out wrong only with a root's directory put in; better now than in the first task.
+        let roots = config.instances.iter().flat_map(|instance| &instance.roots);
+        let wrong: Vec<PatternError> = roots.filter_map(|(id, home)| rules.for_root(*id, home).err()).collect();
+        if !wrong.is_empty() {
+            return Err(SetupError::Patterns(wrong));
+        }
+        let settings = &config.twintree;
+        let history = settings.state_dir.as_ref().map(|dir| History::open(dir, settings.history_max_tasks));
+        let inner = Inner {
+            rules,
+            host_name: crate::scan::host_name(),
+            tasks: Tasks::new(history.transpose()?)?,
+            offers: Offers::new(settings.manifest_retention),
+            requests: AtomicU64::new(0),
+            config,
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &Config {
+        &self.inner.config
+    }
+
+    /// The tasks of this service's destinations.
+    pub fn tasks(&self) -> &Tasks {
+        &self.inner.tasks
+    }
+
+    /// The manifests this service's sources offer.
+    pub fn offers(&self) -> &Offers {
+        &self.inner.offers
+    }
+
+    /// How many requests the service was sent, whatever it answered.
+    pub fn requests(&self) -> u64 {
+        self.inner.requests.load(Relaxed)
+    }
+
+    pub(super) fn count_request(&self) {
+        self.inner.requests.fetch_add(1, Relaxed);
+    }
+
+    /// How many threads a piece of work gets that asks for `asked`.
+    pub(super) fn threads(&self, asked: u32) -> Threads {
+        Threads::choose(self.config().twintree.threads, asked)
+    }
+
+    /// What to build of an instance: all its roots, or those wanted.
+    pub(super) fn job(&self, instance: &Instance, wanted: Option<&[RootId]>, threads: Threads) -> BuildJob {
+        let label = format!("{} (id {})", instance.host, instance.id);
+        let identity = Identity::new(self.inner.host_name.clone(), label, now_ms(), &self.inner.rules);
+        let chosen = instance.roots.iter().filter(|(id, _)| wanted.is_none_or(|wanted| wanted.contains(id)));
+        let roots = chosen
+            .filter_map(|(id, home)| {
+                // Compiled once when the service was set up, so it compiles again.
+                let rules = self.inner.rules.for_root(*id, home).ok()?;
+                Some(RootSpec { id: *id, home: home.clone(), rules })
+            })
+            .collect();
+        BuildJob { identity, roots, threads }
+    }
+}

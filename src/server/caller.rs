@@ -1,0 +1,60 @@
+//! Which instance a request is about: the Host header names it, the migration map gives it a role.
+
+use axum::extract::FromRequestParts;
+use axum::http::header::HOST;
+use axum::http::request::Parts;
+
+use super::app::App;
+use super::error::ApiError;
+use crate::config::{HostName, Instance, Role};
+
+/// A request to an instance that is a destination.
+pub(super) struct Destination {
+    pub app: App,
+    pub instance: Instance,
+    /// The source in the migration map.
+    pub source: HostName,
+}
+
+/// A request to an instance that is a source.
+pub(super) struct Source {
+    pub app: App,
+    pub instance: Instance,
+}
+
+impl FromRequestParts<App> for Destination {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        let host = host(parts)?;
+        match app.config().live_migration.migration_map.role_of(&host.host, host.port) {
+            Some(Role::Destination { source }) => {
+                let (instance, source) = (instance(app, &host)?, source.clone());
+                Ok(Self { app: app.clone(), instance, source })
+            }
+            Some(Role::Source { .. }) | None => Err(ApiError::NoRole),
+        }
+    }
+}
+
+impl FromRequestParts<App> for Source {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        let host = host(parts)?;
+        match app.config().live_migration.migration_map.role_of(&host.host, host.port) {
+            Some(Role::Source { .. }) => Ok(Self { app: app.clone(), instance: instance(app, &host)? }),
+            Some(Role::Destination { .. }) | None => Err(ApiError::NoRole),
+        }
+    }
+}
+
+/// A host that is no host has no role.
+fn host(parts: &Parts) -> Result<HostName, ApiError> {
+    let header = parts.headers.get(HOST).and_then(|value| value.to_str().ok());
+    header.and_then(|text| text.parse().ok()).ok_or(ApiError::NoRole)
+}
+
+fn instance(app: &App, host: &HostName) -> Result<Instance, ApiError> {
+    app.config().instance_by_host(&host.host).cloned().ok_or(ApiError::NoRole)
+}

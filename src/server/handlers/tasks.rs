@@ -1,0 +1,111 @@
+//! Verification tasks of a destination.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{Path, Query};
+use axum::http::StatusCode;
+use serde::Deserialize;
+
+use super::body;
+use crate::peer::{Peer, PeerAddress, RetryPolicy};
+use crate::protocol::{ReportBody, TaskCreated, TaskStatus, parse_task_request, routes};
+use crate::server::caller::Destination;
+use crate::server::error::ApiError;
+use crate::verify::RunInput;
+
+/// The largest task request, in bytes.
+const MAX_TASK_BYTES: usize = 64 << 10;
+
+/// How long a cancelled task is waited for before its status is given as it is.
+const CANCEL_WAIT: Duration = Duration::from_secs(5);
+
+/// The differences on one page of a report, where the request does not say; and the most it can ask for.
+const PAGE: usize = 10_000;
+
+/// Starts a verification; 409 while one is under way.
+pub(in crate::server) async fn create_task(
+    destination: Destination,
+    bytes: Result<Bytes, BytesRejection>,
+) -> Result<(StatusCode, Json<TaskCreated>), ApiError> {
+    let Destination { app, instance, source } = destination;
+    let bytes = body(bytes, MAX_TASK_BYTES)?;
+    let request = parse_task_request(&bytes, app.config().live_migration.max_concurrent_file_requests)?;
+    let algorithm = request.algorithm().map_err(|error| ApiError::Task(error.into()))?;
+    let port = source.port.unwrap_or(app.config().sidecar.port);
+    let client = &app.config().client;
+    let policy = RetryPolicy {
+        max_retries: client.max_retries as usize,
+        delay: client.retry_delay,
+        max_delay: client.max_retry_delay,
+        ..RetryPolicy::default()
+    };
+    let address = PeerAddress { host: source.host.clone(), port };
+    let peer = Peer::new(address, policy, client.request_idle_timeout);
+    let peer = peer.map_err(|error| ApiError::Internal(error.to_string()))?;
+    let threads = app.threads(request.max_concurrency);
+    let input = RunInput { job: app.job(&instance, None, threads), peer, threads, algorithm };
+    let task = app.tasks().start(instance.id, request, (source.host, port), input)?;
+    let id = task.status().id;
+    let created = TaskCreated { status_url: routes::task(&id), task_id: id };
+    Ok((StatusCode::ACCEPTED, Json(created)))
+}
+
+/// The latest task, in a list of none or one.
+pub(in crate::server) async fn list_tasks(destination: Destination) -> Json<Vec<TaskStatus>> {
+    let Destination { app, instance, .. } = destination;
+    Json(app.tasks().latest(instance.id).into_iter().collect())
+}
+
+/// The status of any task that is still known.
+pub(in crate::server) async fn get_task(
+    destination: Destination,
+    Path(id): Path<String>,
+) -> Result<Json<TaskStatus>, ApiError> {
+    let Destination { app, instance, .. } = destination;
+    let status = app.tasks().status(instance.id, &id).await.map_err(ApiError::History)?;
+    status.map(Json).ok_or(ApiError::NoTask(id))
+}
+
+/// Cancels a task; one that has ended stays as it is.
+pub(in crate::server) async fn cancel_task(
+    destination: Destination,
+    Path(id): Path<String>,
+) -> Result<Json<TaskStatus>, ApiError> {
+    let Destination { app, instance, .. } = destination;
+    if let Some(task) = app.tasks().task(instance.id, &id) {
+        task.cancel.cancel();
+        let _ = tokio::time::timeout(CANCEL_WAIT, task.ended()).await;
+        return Ok(Json(task.status()));
+    }
+    let status = app.tasks().status(instance.id, &id).await.map_err(ApiError::History)?;
+    status.map(Json).ok_or(ApiError::NoTaskToCancel(id))
+}
+
+/// Which page of a report.
+#[derive(Debug, Deserialize)]
+pub(in crate::server) struct PageQuery {
+    #[serde(default)]
+    offset: usize,
+    limit: Option<usize>,
+}
+
+/// The status of a task with one page of its differences.
+pub(in crate::server) async fn get_report(
+    destination: Destination,
+    Path(id): Path<String>,
+    page: Result<Query<PageQuery>, axum::extract::rejection::QueryRejection>,
+) -> Result<Json<ReportBody>, ApiError> {
+    let Destination { app, instance, .. } = destination;
+    let Query(page) = page.map_err(|rejection| ApiError::Body(rejection.body_text()))?;
+    let status = app.tasks().status(instance.id, &id).await.map_err(ApiError::History)?;
+    let findings = app.tasks().findings(instance.id, &id).await.map_err(ApiError::History)?;
+    let (Some(status), Some(findings)) = (status, findings) else { return Err(ApiError::NoTask(id)) };
+    let differences_total = findings.differences.len() as u64;
+    let limit = page.limit.unwrap_or(PAGE).min(PAGE);
+    let differences = findings.differences.into_iter().skip(page.offset).take(limit).collect();
+    let offset = page.offset as u64;
+    Ok(Json(ReportBody { status, notes: findings.notes, differences_total, offset, differences }))
+}

@@ -1,0 +1,74 @@
+//! Listening, serving, and stopping in order.
+
+use std::net::SocketAddr;
+
+use axum::serve::ListenerExt as _;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::app::{App, SetupError};
+use super::routes::router;
+use crate::peer::PeerAddress;
+
+/// An address that is bound and not served yet.
+#[derive(Debug)]
+pub struct Listener {
+    socket: TcpListener,
+    address: SocketAddr,
+}
+
+impl Listener {
+    /// Binds host and port of the configuration.
+    pub async fn bind(host: &str, port: u16) -> Result<Self, SetupError> {
+        let address = PeerAddress { host: host.to_owned(), port }.to_string();
+        let failed = |cause| SetupError::Listen { address: address.clone(), cause };
+        let socket = TcpListener::bind(&address).await.map_err(failed)?;
+        let address = socket.local_addr().map_err(failed)?;
+        Ok(Self { socket, address })
+    }
+
+    /// The address that was bound.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves in the background until stopped.
+    pub fn serve(self, app: App) -> Running {
+        let stop = CancellationToken::new();
+        let stopped = stop.clone();
+        let router = router(app.clone());
+        let server = tokio::spawn(async move {
+            // Small frames must not wait for the acknowledgement of earlier ones. A socket that refuses is only slower.
+            let socket = self.socket.tap_io(|stream| drop(stream.set_nodelay(true)));
+            axum::serve(socket, router).with_graceful_shutdown(stopped.cancelled_owned()).await
+        });
+        Running { app, stop, server }
+    }
+}
+
+/// A service under way.
+#[derive(Debug)]
+pub struct Running {
+    app: App,
+    stop: CancellationToken,
+    server: JoinHandle<std::io::Result<()>>,
+}
+
+impl Running {
+    /// The service.
+    pub fn app(&self) -> &App {
+        &self.app
+    }
+
+    /// Stops: tasks are cancelled and written to the history, no new request is taken, and streams under way are cut
+    /// after a short while. Their destinations attach again or say that the source stopped.
+    pub async fn stop(self) {
+        self.app.tasks().cancel_all().await;
+        self.stop.cancel();
+        let mut server = self.server;
+        if tokio::time::timeout(std::time::Duration::from_secs(2), &mut server).await.is_err() {
+            server.abort();
+        }
+    }
+}

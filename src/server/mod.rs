@@ -1,0 +1,12 @@
+//! The HTTP service: one route table, thin handlers, errors in the Sidecar's form.
+
+mod app;
+mod caller;
+mod error;
+mod handlers;
+mod listen;
+mod routes;
+
+pub use app::{App, SetupError};
+pub use listen::{Listener, Running};
+pub use routes::router;

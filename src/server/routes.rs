@@ -1,0 +1,44 @@
+//! The route table and the layers around it.
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
+use axum::routing::{delete, get, post};
+
+use super::app::App;
+use super::error::ApiError;
+use super::handlers::{health, manifests, tasks};
+use crate::protocol::{MAX_BRANCH_REQUEST_BYTES, routes};
+
+/// The largest body of any other request, in bytes.
+const MAX_BODY_BYTES: usize = 64 << 10;
+
+/// The service as a router.
+pub fn router(app: App) -> Router {
+    let branches = post(manifests::open_branches).layer(DefaultBodyLimit::max(MAX_BRANCH_REQUEST_BYTES));
+    Router::new()
+        .route(routes::HEALTH, get(health::get_health))
+        .route(routes::TASKS, post(tasks::create_task).get(tasks::list_tasks))
+        .route(routes::TASK, get(tasks::get_task).patch(tasks::cancel_task))
+        .route(routes::TASK_REPORT, get(tasks::get_report))
+        .route(routes::MANIFESTS, post(manifests::stream_manifest))
+        .route(routes::MANIFEST, delete(manifests::release_manifest))
+        .route(routes::BRANCHES, branches)
+        .fallback(async || ApiError::NoRoute)
+        .method_not_allowed_fallback(async || ApiError::NoMethod)
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        // Outermost, so that refused requests are counted and logged too.
+        .layer(from_fn_with_state(app.clone(), log_request))
+        .with_state(app)
+}
+
+async fn log_request(State(app): State<App>, request: Request, next: Next) -> Response {
+    app.count_request();
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let begun = std::time::Instant::now();
+    let response = next.run(request).await;
+    let elapsed_ms = begun.elapsed().as_millis() as u64;
+    tracing::debug!(%method, path, status = response.status().as_u16(), elapsed_ms, "a request was answered");
+    response
+}

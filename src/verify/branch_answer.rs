@@ -1,0 +1,192 @@
+//! The source's answer to a branch request: files from the manifest, and files whose leaves differ read anew.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::Stream;
+use serde_bytes::ByteBuf;
+use tokio::sync::mpsc;
+
+use super::blocking::{Threads, in_pool};
+use super::build::Phase;
+use super::offers::Offer;
+use super::read_anew::{Target, read_anew};
+use crate::manifest::{CodecError, DirectoryIndex, FileRecords, Manifest, RecordError, codec, differing_leaves};
+use crate::model::{ContentDigest, DigestAlgorithm, FileEntry, Problem, RootId, UnknownAlgorithm};
+use crate::protocol::{
+    BRANCH_BATCH, BranchFrame, BranchRequest, FileRead, MAX_BRANCH_REQUEST_BYTES, ReadOutcome, SourceFailure,
+    encode_frame,
+};
+use crate::scan::{Context, FileDigests};
+
+/// How many files one frame carries at most: the longest names and problems stay below the limit.
+const FILES_PER_FRAME: usize = 4096;
+
+/// How often the destination hears of progress.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Why a branch request is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum BranchError {
+    /// Not a branch request.
+    #[error("not a branch request: {0}")]
+    Body(#[from] CodecError),
+    /// Leaves that are none.
+    #[error("not a branch request: {0}")]
+    Leaves(#[from] RecordError),
+    /// An algorithm this source does not know.
+    #[error(transparent)]
+    Algorithm(#[from] UnknownAlgorithm),
+    /// Too many directories.
+    #[error("{0} directories are more than the {BRANCH_BATCH} a request may open")]
+    TooMany(usize),
+    /// A root or directory the manifest does not have.
+    #[error("the manifest has no directory {directory} in root number {root}")]
+    NoSuchDirectory {
+        /// The root's number.
+        root: u32,
+        /// The directory's index.
+        directory: u32,
+    },
+    /// The walk is not done, or content was asked for before it is known.
+    #[error("the manifest is not ready for this request")]
+    NotReady,
+}
+
+/// A directory of a request, found in the manifest.
+struct Asked {
+    root: RootId,
+    directory: DirectoryIndex,
+    files: Vec<FileEntry>,
+}
+
+/// Checks a request and answers it as a stream of frames.
+pub fn answer_branches(
+    offer: Arc<Offer>,
+    threads: Threads,
+    body: &[u8],
+) -> Result<impl Stream<Item = Bytes> + Send + use<>, BranchError> {
+    let request: BranchRequest = codec::decode::<_, MAX_BRANCH_REQUEST_BYTES>(body)?;
+    let algorithm = request.algorithm.as_deref().map(str::parse::<DigestAlgorithm>).transpose()?;
+    let manifest = offer.build.manifest().ok_or(BranchError::NotReady)?;
+    if algorithm.is_some() && offer.build.phase() != Phase::Done {
+        return Err(BranchError::NotReady);
+    }
+    let (asked, targets) = find(&manifest, request.directories)?;
+    if request.last && offer.build.phase() != Phase::Done {
+        // The destination found what it needs in the metadata: nobody will ask for the content.
+        offer.build.cancel();
+    }
+    Ok(stream(offer, manifest, asked, algorithm.map(|algorithm| (algorithm, targets)), threads))
+}
+
+type Targets = Vec<(u32, Target)>;
+
+fn find(
+    manifest: &Manifest,
+    directories: Vec<crate::protocol::BranchDirectory>,
+) -> Result<(Vec<Asked>, Targets), BranchError> {
+    if directories.len() > BRANCH_BATCH {
+        return Err(BranchError::TooMany(directories.len()));
+    }
+    let (mut asked, mut targets) = (Vec::with_capacity(directories.len()), Vec::new());
+    for (position, wanted) in (0..).zip(directories) {
+        let missing = || BranchError::NoSuchDirectory { root: wanted.root, directory: wanted.directory };
+        let root = manifest.roots().get(wanted.root as usize).ok_or_else(missing)?;
+        let tree = root.tree.as_ref().ok_or_else(missing)?;
+        let directory = DirectoryIndex(wanted.directory);
+        if !tree.table().contains(directory) {
+            return Err(missing());
+        }
+        let files = tree.files(directory);
+        if let Some(leaves) = wanted.leaves {
+            let leaves = leaves.check()?;
+            let differing = differing_leaves(&files, &leaves).into_iter();
+            targets
+                .extend(differing.filter_map(|(at, _)| {
+                    Target::new(root.id, directory, &files[at]).map(|target| (position, target))
+                }));
+        }
+        asked.push(Asked { root: root.id, directory, files });
+    }
+    Ok((asked, targets))
+}
+
+fn stream(
+    offer: Arc<Offer>,
+    manifest: Arc<Manifest>,
+    asked: Vec<Asked>,
+    anew: Option<(DigestAlgorithm, Targets)>,
+    threads: Threads,
+) -> impl Stream<Item = Bytes> + Send {
+    async_stream::stream! {
+        let _listener = offer.listen();
+        tracing::debug!(manifest = %offer.id, directories = asked.len(), "branches are opened");
+        for (position, directory) in (0..).zip(&asked) {
+            tracing::trace!(root = %directory.root, directory = directory.directory.0, "a branch is opened");
+            for page in directory.files.chunks(FILES_PER_FRAME) {
+                yield encode_frame(&BranchFrame::Files(position, FileRecords::of(page)));
+            }
+        }
+        yield encode_frame(&BranchFrame::FilesEnd);
+        if let Some((algorithm, targets)) = anew.filter(|(_, targets)| !targets.is_empty()) {
+            let context = Context::default();
+            // Stops the reading where the destination hangs up and this stream is dropped.
+            let _stop = CancelOnDrop(context.clone());
+            let (sender, mut results) = mpsc::unbounded_channel();
+            let work = context.clone();
+            let job = in_pool(threads, move || {
+                let (positions, targets): (Vec<u32>, Vec<Target>) = targets.into_iter().unzip();
+                read_anew(&manifest, &targets, algorithm, &work, &|at, outcome| {
+                    // Nobody listens any more once the destination has hung up.
+                    let _ = sender.send(file_read(positions[at], &targets[at], outcome));
+                })
+            });
+            let mut job = std::pin::pin!(job);
+            let mut ticks = tokio::time::interval(PROGRESS_INTERVAL);
+            let mut finished = None;
+            loop {
+                tokio::select! {
+                    biased;
+                    Some(read) = results.recv() => yield encode_frame(&BranchFrame::Read(read)),
+                    result = &mut job, if finished.is_none() => finished = Some(result),
+                    _ = ticks.tick(), if finished.is_none() => {
+                        yield encode_frame(&BranchFrame::Progress(context.progress.snapshot().bytes_hashed));
+                    }
+                    // The channel is drained and closed: the job is done.
+                    else => break,
+                }
+            }
+            if let Some(Err(died)) = finished {
+                let failure = SourceFailure { code: "read-failed".to_owned(), message: died.to_string() };
+                yield encode_frame(&BranchFrame::Error(failure));
+                return;
+            }
+        }
+        yield encode_frame(&BranchFrame::End);
+    }
+}
+
+struct CancelOnDrop(Context);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.cancel.cancel();
+    }
+}
+
+fn file_read(directory: u32, target: &Target, outcome: Result<FileDigests, Problem>) -> FileRead {
+    let outcome = match outcome {
+        Ok(digests) => {
+            let other = match digests.also.first() {
+                Some(ContentDigest::Md5(bytes)) => bytes.to_vec(),
+                Some(ContentDigest::XxHash32(value)) => value.to_le_bytes().to_vec(),
+                Some(ContentDigest::Blake3(_)) | None => Vec::new(),
+            };
+            ReadOutcome::Digests(digests.blake3.0, ByteBuf::from(other))
+        }
+        Err(problem) => ReadOutcome::Problem(problem.reason.code(), problem.detail),
+    };
+    FileRead { directory, name: ByteBuf::from(target.name().as_bytes()), outcome }
+}

@@ -1,0 +1,181 @@
+//! A manifest being built in the background, and what others see of it while it is.
+
+use std::sync::{Arc, Mutex, OnceLock};
+
+use tokio::sync::watch;
+
+use super::blocking::{PoolError, Threads, in_pool};
+use crate::manifest::{BuildError, DirectoryIndex, Identity, Manifest, RootSpec, SubtreeHash};
+use crate::scan::{Context, ProgressSnapshot};
+
+/// What to build.
+#[derive(Debug, Clone)]
+pub struct BuildJob {
+    /// What the manifest says of itself.
+    pub identity: Identity,
+    /// The roots.
+    pub roots: Vec<RootSpec>,
+    /// How many threads may work on it.
+    pub threads: Threads,
+}
+
+/// Why a build ended without a manifest.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BuildFailure {
+    /// It was asked to stop.
+    #[error("cancelled")]
+    Cancelled,
+    /// The tree is beyond what a manifest can hold, or the work died.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl From<BuildError> for BuildFailure {
+    fn from(error: BuildError) -> Self {
+        match error {
+            BuildError::Cancelled(_) => Self::Cancelled,
+            error @ BuildError::Table { .. } => Self::Failed(error.to_string()),
+        }
+    }
+}
+
+impl From<PoolError> for BuildFailure {
+    fn from(error: PoolError) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+/// How far a build is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Phase {
+    Walking,
+    Hashing,
+    Done,
+    Failed(BuildFailure),
+}
+
+/// A content hash that became known: root number, directory, hash.
+pub(super) type Finished = (u32, DirectoryIndex, SubtreeHash);
+
+/// A running or finished build. Dropping it stops the work.
+#[derive(Debug)]
+pub struct Build {
+    identity: Identity,
+    context: Context,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    phase: watch::Sender<Phase>,
+    manifest: OnceLock<Arc<Manifest>>,
+    finished: Mutex<Vec<Finished>>,
+    /// Wakes whoever follows [`Shared::finished`].
+    grown: tokio::sync::Notify,
+}
+
+impl Build {
+    /// Starts a build; must be called within a tokio runtime.
+    pub fn start(job: BuildJob) -> Self {
+        let shared = Arc::new(Shared {
+            phase: watch::Sender::new(Phase::Walking),
+            manifest: OnceLock::new(),
+            finished: Mutex::default(),
+            grown: tokio::sync::Notify::new(),
+        });
+        let build = Self { identity: job.identity.clone(), context: Context::default(), shared: Arc::clone(&shared) };
+        let context = build.context.clone();
+        tokio::spawn(async move {
+            let worker = Arc::clone(&shared);
+            let result = in_pool(job.threads, move || worker.work(job, &context)).await;
+            let phase = match result {
+                Ok(Ok(())) => Phase::Done,
+                Ok(Err(failure)) => Phase::Failed(failure),
+                Err(died) => Phase::Failed(died.into()),
+            };
+            shared.phase.send_replace(phase);
+            shared.grown.notify_waiters();
+        });
+        build
+    }
+
+    /// What the manifest says of itself.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// Asks the work to stop.
+    pub fn cancel(&self) {
+        self.context.cancel.cancel();
+    }
+
+    /// The counters of the work.
+    pub fn progress(&self) -> ProgressSnapshot {
+        self.context.progress.snapshot()
+    }
+
+    /// The walked manifest, as soon as its metadata is known; its content may still be unread.
+    pub async fn walked(&self) -> Result<Arc<Manifest>, BuildFailure> {
+        self.wait(|phase| *phase != Phase::Walking).await?;
+        self.manifest().ok_or_else(|| BuildFailure::Failed("the walk left no manifest".to_owned()))
+    }
+
+    /// The manifest with everything read that could be.
+    pub async fn done(&self) -> Result<Arc<Manifest>, BuildFailure> {
+        self.wait(|phase| *phase == Phase::Done).await?;
+        self.walked().await
+    }
+
+    /// The walked manifest, if the walk is done.
+    pub fn manifest(&self) -> Option<Arc<Manifest>> {
+        self.shared.manifest.get().cloned()
+    }
+
+    pub(super) fn phase(&self) -> Phase {
+        self.shared.phase.borrow().clone()
+    }
+
+    /// The content hashes that became known after the first `position` ones.
+    pub(super) fn finished_after(&self, position: usize) -> Vec<Finished> {
+        let finished = self.shared.finished.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        finished.get(position..).unwrap_or_default().to_vec()
+    }
+
+    /// Completes when something happened since it was created: a directory finished, or the phase changed.
+    pub(super) fn grown(&self) -> tokio::sync::futures::Notified<'_> {
+        self.shared.grown.notified()
+    }
+
+    async fn wait(&self, until: impl Fn(&Phase) -> bool) -> Result<(), BuildFailure> {
+        let mut phases = self.shared.phase.subscribe();
+        let reached = phases.wait_for(|phase| until(phase) || matches!(phase, Phase::Failed(_))).await;
+        match reached.as_deref() {
+            Ok(Phase::Failed(failure)) => Err(failure.clone()),
+            Ok(_) => Ok(()),
+            // The sender lives as long as `self`.
+            Err(_) => Err(BuildFailure::Failed("the build was given up".to_owned())),
+        }
+    }
+}
+
+impl Drop for Build {
+    fn drop(&mut self) {
+        self.cancel();
+    }
+}
+
+impl Shared {
+    fn work(&self, job: BuildJob, context: &Context) -> Result<(), BuildFailure> {
+        let manifest = Arc::new(Manifest::walk(job.identity, &job.roots, context)?);
+        let _ = self.manifest.set(Arc::clone(&manifest));
+        self.phase.send_replace(Phase::Hashing);
+        self.grown.notify_waiters();
+        let finished = |root: usize, directory: DirectoryIndex, hash: SubtreeHash| {
+            // A manifest has at most as many roots as a configuration names.
+            let entry = (root as u32, directory, hash);
+            self.finished.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(entry);
+            self.grown.notify_waiters();
+        };
+        manifest.hash_contents(context, &finished).map_err(|_| BuildFailure::Cancelled)
+    }
+}

@@ -1,0 +1,119 @@
+//! One task as others see it: its status moves while it runs, and stays once it is done.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use tokio_util::sync::CancellationToken;
+
+use super::now_ms;
+use super::state::{Event, message, next};
+use crate::model::{Counters, Outcome};
+use crate::protocol::{Progress, Protocol, TaskRequest, TaskState, TaskStatus};
+
+/// A verification task.
+#[derive(Debug)]
+pub struct Task {
+    /// The instance it verifies.
+    pub instance: u64,
+    /// What was asked for.
+    pub request: TaskRequest,
+    /// Asks the task to stop.
+    pub cancel: CancellationToken,
+    status: Mutex<TaskStatus>,
+    outcome: Mutex<Option<Arc<Outcome>>>,
+    ended: tokio::sync::watch::Sender<bool>,
+}
+
+impl Task {
+    pub(super) fn new(id: String, instance: u64, request: TaskRequest, source: String, port: u16) -> Self {
+        let status = TaskStatus {
+            id,
+            digest_algorithm: request.digest_algorithm.clone(),
+            state: TaskState::NotStarted,
+            source,
+            port,
+            counters: Counters::default(),
+            protocol: Protocol::Manifest,
+            progress: Progress::default(),
+            started_at: now_ms(),
+            ended_at: None,
+            message: None,
+        };
+        Self {
+            instance,
+            request,
+            cancel: CancellationToken::new(),
+            status: Mutex::new(status),
+            outcome: Mutex::new(None),
+            ended: tokio::sync::watch::Sender::new(false),
+        }
+    }
+
+    /// The status now.
+    pub fn status(&self) -> TaskStatus {
+        self.lock().clone()
+    }
+
+    /// What was found; `None` while the task is under way, and where it broke.
+    pub fn outcome(&self) -> Option<Arc<Outcome>> {
+        self.outcome.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
+    }
+
+    /// Completes once the state is final.
+    pub async fn ended(&self) {
+        // The sender lives in `self`, so waiting cannot fail.
+        let _ = self.ended.subscribe().wait_for(|ended| *ended).await;
+    }
+
+    pub(super) fn begin(&self) {
+        let mut status = self.lock();
+        status.state = next(status.state, Event::Begin);
+    }
+
+    /// Shows how far the work is. Ignored once the task has ended.
+    pub(super) fn show(&self, progress: Progress, counters: Counters) {
+        let mut status = self.lock();
+        if !status.state.is_final() {
+            status.progress = progress;
+            status.counters = counters;
+        }
+    }
+
+    pub(super) fn finish(&self, outcome: Outcome, progress: Progress) {
+        let text = message(&outcome);
+        let (counters, verdict) = (outcome.counters, outcome.verdict());
+        *self.outcome.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(Arc::new(outcome));
+        self.end(Event::Compared(verdict), text, Some((counters, progress)));
+    }
+
+    /// The work broke off. Counters of matches that were shown on the way stay: each of them was proven.
+    pub(super) fn fail(&self, text: String, progress: Progress) {
+        let counters = self.lock().counters;
+        self.end(Event::Broke, Some(text), Some((counters, progress)));
+    }
+
+    pub(super) fn cancelled(&self, progress: Progress) {
+        let counters = self.lock().counters;
+        self.end(Event::Cancelled, Some("cancelled on request".to_owned()), Some((counters, progress)));
+    }
+
+    fn end(&self, event: Event, text: Option<String>, last: Option<(Counters, Progress)>) {
+        {
+            let mut status = self.lock();
+            if status.state.is_final() {
+                return;
+            }
+            status.state = next(status.state, event);
+            status.message = text;
+            status.ended_at = Some(now_ms());
+            if let Some((counters, progress)) = last {
+                status.counters = counters;
+                status.progress = progress;
+            }
+        }
+        self.ended.send_replace(true);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, TaskStatus> {
+        self.status.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}

@@ -1,0 +1,33 @@
+//! The verification task, and what a source does for one: state machine, run, registry, history.
+//!
+//! The one bridge from async to the rayon pools is `blocking.rs`.
+
+mod blocking;
+mod branch_answer;
+mod build;
+mod evidence;
+mod history;
+mod live;
+mod offers;
+mod open;
+mod read_anew;
+mod registry;
+mod run;
+mod state;
+mod stream;
+
+pub use blocking::Threads;
+pub use branch_answer::{BranchError, answer_branches};
+pub use build::{Build, BuildFailure, BuildJob};
+pub use history::{History, HistoryError, StoredFindings};
+pub use live::Task;
+pub use offers::{Busy, Offer, Offers};
+pub use registry::{InstanceBusy, Tasks};
+pub use run::{RunError, RunInput};
+pub use stream::manifest_stream;
+
+/// Milliseconds since the epoch.
+pub fn now_ms() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,146 @@
+//! Manifests a source offers: builds kept under their ids, so that a broken stream can be attached to again.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::time::{Duration, Instant};
+
+use uuid::Uuid;
+
+use super::build::{Build, BuildJob, Phase};
+
+/// How many unfinished builds a service works on at a time; a further destination is told to come back.
+const MAX_RUNNING: usize = 4;
+
+/// How long a build goes on that no destination listens to: longer than a client's retries with their delays.
+const ORPHAN_GRACE: Duration = Duration::from_secs(60);
+
+/// How often forgotten builds are looked for.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The source works on as many manifests as it can.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("Server is busy processing live migration file requests, please try again later")]
+pub struct Busy;
+
+/// A manifest offered to destinations.
+#[derive(Debug)]
+pub struct Offer {
+    /// Its name on the wire.
+    pub id: Uuid,
+    /// The instance it is of.
+    pub instance: u64,
+    /// The build behind it.
+    pub build: Build,
+    listeners: AtomicUsize,
+    last_used: Mutex<Instant>,
+}
+
+impl Offer {
+    /// Counts somebody who follows the offer until the guard is dropped.
+    pub(super) fn listen(self: &Arc<Self>) -> Listener {
+        self.listeners.fetch_add(1, Relaxed);
+        Listener(Arc::clone(self))
+    }
+
+    fn touch(&self) {
+        *self.last_used.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Instant::now();
+    }
+
+    fn idle(&self) -> Duration {
+        match self.listeners.load(Relaxed) {
+            0 => self.last_used.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).elapsed(),
+            _ => Duration::ZERO,
+        }
+    }
+
+    fn is_running(&self) -> bool {
+        matches!(self.build.phase(), Phase::Walking | Phase::Hashing)
+    }
+}
+
+/// Somebody follows an offer.
+#[derive(Debug)]
+pub(super) struct Listener(Arc<Offer>);
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.0.touch();
+        self.0.listeners.fetch_sub(1, Relaxed);
+    }
+}
+
+/// All offers of a service. Clones share them.
+#[derive(Debug, Clone)]
+pub struct Offers {
+    offers: Arc<Mutex<HashMap<Uuid, Arc<Offer>>>>,
+}
+
+impl Offers {
+    /// Offers kept for `retention` after they were last used. Must be called within a tokio runtime.
+    pub fn new(retention: Duration) -> Self {
+        let offers = Arc::new(Mutex::new(HashMap::new()));
+        tokio::spawn(sweep(Arc::downgrade(&offers), retention));
+        Self { offers }
+    }
+
+    /// The offer a destination was following, if it is still there and of this instance; otherwise a new build.
+    pub fn attach_or_start(&self, instance: u64, resume: Option<Uuid>, job: BuildJob) -> Result<Arc<Offer>, Busy> {
+        let mut offers = self.lock();
+        let known = resume.and_then(|id| offers.get(&id)).filter(|offer| offer.instance == instance);
+        if let Some(offer) = known.filter(|offer| !matches!(offer.build.phase(), Phase::Failed(_))) {
+            offer.touch();
+            return Ok(Arc::clone(offer));
+        }
+        if offers.values().filter(|offer| offer.is_running()).count() >= MAX_RUNNING {
+            return Err(Busy);
+        }
+        let offer = Arc::new(Offer {
+            id: Uuid::new_v4(),
+            instance,
+            build: Build::start(job),
+            listeners: AtomicUsize::new(0),
+            last_used: Mutex::new(Instant::now()),
+        });
+        offers.insert(offer.id, Arc::clone(&offer));
+        Ok(offer)
+    }
+
+    /// An offer of this instance.
+    pub fn get(&self, instance: u64, id: Uuid) -> Option<Arc<Offer>> {
+        let offers = self.lock();
+        let offer = offers.get(&id).filter(|offer| offer.instance == instance)?;
+        offer.touch();
+        Some(Arc::clone(offer))
+    }
+
+    /// Forgets an offer and stops its build. True where there was one.
+    pub fn release(&self, instance: u64, id: Uuid) -> bool {
+        let mut offers = self.lock();
+        match offers.get(&id).is_some_and(|offer| offer.instance == instance) {
+            true => offers.remove(&id).map(|offer| offer.build.cancel()).is_some(),
+            false => false,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Uuid, Arc<Offer>>> {
+        self.offers.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+/// Drops offers nobody has used for long enough. Ends with the service.
+async fn sweep(offers: Weak<Mutex<HashMap<Uuid, Arc<Offer>>>>, retention: Duration) {
+    loop {
+        tokio::time::sleep(SWEEP_INTERVAL).await;
+        let Some(offers) = offers.upgrade() else { return };
+        offers.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).retain(|id, offer| {
+            let limit = if offer.is_running() { ORPHAN_GRACE } else { retention };
+            let keep = offer.idle() <= limit;
+            if !keep {
+                tracing::info!(manifest = %id, "a manifest nobody asked for any more was dropped");
+                offer.build.cancel();
+            }
+            keep
+        });
+    }
+}

@@ -1,0 +1,217 @@
+//! One verification from the destination's side: walk and hash here, exchange manifests with the source, open what
+//! differs, and come to an outcome. Decisions are the pure functions of `manifest/` and `evidence.rs`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::blocking::Threads;
+use super::build::{Build, BuildFailure, BuildJob};
+use super::live::Task;
+use super::open::{Assembled, Opener, assemble};
+use crate::manifest::{Comparand as _, Depth, Described, Manifest, notes};
+use crate::model::{Counters, DigestAlgorithm, MetadataSummary, Outcome, Verdict};
+use crate::peer::{Exchange, Peer, PeerError, RemoteManifest};
+use crate::protocol::{ManifestRequest, PROTOCOL_VERSION, Progress};
+
+/// How often the status is brought up to date.
+const SHOW_INTERVAL: Duration = Duration::from_millis(200);
+
+/// What a run needs.
+#[derive(Debug)]
+pub struct RunInput {
+    /// What to scan here.
+    pub job: BuildJob,
+    /// The source.
+    pub peer: Peer,
+    /// How many threads may read files anew.
+    pub threads: Threads,
+    /// The algorithm of the evidence.
+    pub algorithm: DigestAlgorithm,
+}
+
+/// Why a run came to no outcome.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The source failed.
+    #[error("source {0}")]
+    Source(#[from] PeerError),
+    /// The destination's own scan failed.
+    #[error("destination: {0}")]
+    Destination(#[from] BuildFailure),
+    /// Somebody cancelled it.
+    #[error("cancelled")]
+    Cancelled,
+}
+
+/// Runs a task to its end and leaves the result in it. Never panics, never leaves the task unfinished.
+pub(super) async fn run(task: Arc<Task>, input: RunInput) {
+    task.begin();
+    let build = Build::start(input.job);
+    let exchange = Exchange::new(input.peer.clone(), request(&task, &build));
+    let run = Run {
+        task: &task,
+        peer: &input.peer,
+        build: &build,
+        exchange: &exchange,
+        algorithm: input.algorithm,
+        threads: input.threads,
+    };
+    let result = tokio::select! {
+        result = run.compare_while_showing() => result,
+        () = task.cancel.cancelled() => Err(RunError::Cancelled),
+    };
+    build.cancel();
+    if result.is_err()
+        && let Some(id) = exchange.manifest_id()
+    {
+        input.peer.release(id).await;
+    }
+    match result {
+        Ok(outcome) => {
+            task.finish(outcome, run.progress());
+        }
+        Err(RunError::Cancelled) => task.cancelled(run.progress()),
+        Err(error) => task.fail(error.to_string(), run.progress()),
+    }
+}
+
+fn request(task: &Task, build: &Build) -> ManifestRequest {
+    ManifestRequest {
+        protocol_version: PROTOCOL_VERSION,
+        roots: None,
+        rules_fingerprint: Some(build.identity().rules_fingerprint().to_string()),
+        max_concurrency: task.request.max_concurrency,
+        resume: None,
+    }
+}
+
+struct Run<'a> {
+    task: &'a Task,
+    peer: &'a Peer,
+    build: &'a Build,
+    exchange: &'a Exchange,
+    algorithm: DigestAlgorithm,
+    threads: Threads,
+}
+
+impl Run<'_> {
+    async fn compare_while_showing(&self) -> Result<Outcome, RunError> {
+        let mut compare = std::pin::pin!(self.compare());
+        let mut ticks = tokio::time::interval(SHOW_INTERVAL);
+        let mut proven = Proven::default();
+        loop {
+            tokio::select! {
+                outcome = &mut compare => return outcome,
+                _ = ticks.tick() => {
+                    proven.update(self.build, self.exchange);
+                    self.task.show(self.progress(), proven.counters);
+                }
+            }
+        }
+    }
+
+    /// Both sides work at the same time from the first moment; the metadata of both decides whether content matters.
+    async fn compare(&self) -> Result<Outcome, RunError> {
+        let mut exchange = std::pin::pin!(self.exchange.run());
+        let mut streamed = false;
+        let metadata = async { tokio::try_join!(async { Ok(self.exchange.metadata().await) }, self.build.walked()) };
+        let mut metadata = std::pin::pin!(metadata);
+        let (remote, local): (Arc<RemoteManifest>, Arc<Manifest>) = loop {
+            tokio::select! {
+                biased;
+                both = &mut metadata => break both?,
+                done = &mut exchange, if !streamed => {
+                    done?;
+                    streamed = true;
+                }
+            }
+        };
+        let opener = Opener { peer: self.peer, remote: &remote, local: &local, threads: self.threads };
+        if !self.task.request.keep_going {
+            let Assembled { outcome, released } = assemble(&opener, Depth::Metadata, None, self.algorithm).await?;
+            if outcome.counters.metadata_summary() == MetadataSummary::Different {
+                if !streamed && !released {
+                    self.peer.release(remote.id).await;
+                }
+                return Ok(self.with_notes(outcome, &remote, &local));
+            }
+        }
+        if !streamed {
+            exchange.await?;
+        }
+        let local = self.build.done().await?;
+        let contents = self.exchange.contents();
+        let opener = Opener { peer: self.peer, remote: &remote, local: &local, threads: self.threads };
+        let Assembled { outcome, .. } = assemble(&opener, Depth::Content, Some(&contents), self.algorithm).await?;
+        Ok(self.with_notes(outcome, &remote, &local))
+    }
+
+    fn with_notes(&self, mut outcome: Outcome, remote: &RemoteManifest, local: &Manifest) -> Outcome {
+        let source = Described { identity: &remote.identity, tables: &remote.tables() };
+        let destination = Described { identity: &local.identity, tables: &local.tables() };
+        outcome.notes = notes(source, destination);
+        if outcome.verdict() == Verdict::NothingCompared {
+            outcome.notes.push("there was not a single file to compare on either side".to_owned());
+        }
+        outcome
+    }
+
+    fn progress(&self) -> Progress {
+        let (here, there) = (self.build.progress(), self.exchange.progress());
+        Progress {
+            source_requests: self.peer.requests(),
+            files_total: here.files_total,
+            files_hashed: here.files_hashed,
+            bytes_total: here.bytes_total,
+            bytes_hashed: here.bytes_hashed,
+            source_files_total: there.files_total,
+            source_bytes_total: there.bytes_total,
+            source_files_hashed: there.files_hashed,
+            source_bytes_hashed: there.bytes_hashed,
+        }
+    }
+}
+
+/// Counters that can be shown before the end: what content hashes of both sides have proven so far.
+///
+/// Only for roots whose metadata is proven equal: there the two tables are the same, and so are the indices.
+#[derive(Debug, Default)]
+struct Proven {
+    counters: Counters,
+    metadata_counted: bool,
+    waiting: Vec<super::build::Finished>,
+}
+
+impl Proven {
+    fn update(&mut self, build: &Build, exchange: &Exchange) {
+        let (Some(local), Some(remote)) = (build.manifest(), exchange.metadata_now()) else { return };
+        let root = |number: u32| {
+            let (id, theirs) = remote.roots.get(number as usize)?;
+            let ours = local.root(*id)?.tree.as_ref()?;
+            let root = crate::manifest::DirectoryIndex::ROOT;
+            let same = ours.table().get(root).metadata.proves_equal(&theirs.as_ref()?.get(root).metadata);
+            same.then_some(ours)
+        };
+        if !self.metadata_counted {
+            self.metadata_counted = true;
+            for tree in (0..remote.roots.len() as u32).filter_map(root) {
+                let totals = tree.table().totals(crate::manifest::DirectoryIndex::ROOT);
+                self.counters.metadata_matched += totals.files + totals.directories;
+            }
+        }
+        self.waiting.extend(exchange.take_fresh());
+        let matched = &mut self.counters.files_matched;
+        self.waiting.retain(|(number, directory, theirs)| {
+            let Some(tree) = root(*number) else { return false };
+            match tree.content_if_known(*directory) {
+                None => true,
+                Some(ours) => {
+                    if ours.proves_equal(theirs) {
+                        *matched += tree.table().get(*directory).files;
+                    }
+                    false
+                }
+            }
+        });
+    }
+}

@@ -1,0 +1,131 @@
+//! The source's manifest stream: one build's state as frames, from the start, for as many listeners as attach.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::Stream;
+
+use super::build::{Finished, Phase};
+use super::offers::Offer;
+use crate::manifest::{DirectoryRecord, DirectoryTable, HashKind, Manifest};
+use crate::protocol::{
+    End, Hello, ManifestFrame, PROTOCOL_VERSION, ProgressFrame, RootFrame, SourceFailure, encode_frame,
+};
+
+/// How many directories one frame carries at most: names of 1 KiB and problems of 512 bytes stay below the limit.
+const DIRECTORIES_PER_FRAME: usize = 4096;
+
+/// How often a listener hears of progress.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The frames of an offer. Dropping the stream does not stop the build; see [`super::Offers`].
+pub fn manifest_stream(offer: Arc<Offer>) -> impl Stream<Item = Bytes> + Send {
+    async_stream::stream! {
+        let _listener = offer.listen();
+        yield encode_frame(&hello(&offer));
+        let mut ticks = tokio::time::interval(PROGRESS_INTERVAL);
+        let manifest = loop {
+            let grown = offer.build.grown();
+            if let Some(manifest) = offer.build.manifest() {
+                break manifest;
+            }
+            if let Some(failure) = failure(&offer) {
+                yield failure;
+                return;
+            }
+            tokio::select! {
+                () = grown => {}
+                _ = ticks.tick() => yield encode_frame(&ManifestFrame::Progress(progress(&offer))),
+            }
+        };
+        for frame in metadata_frames(&manifest) {
+            yield frame;
+        }
+        let mut sent = 0;
+        loop {
+            // Created before the look at the state, so that nothing that happens in between is missed.
+            let grown = offer.build.grown();
+            let phase = offer.build.phase();
+            let finished = offer.build.finished_after(sent);
+            sent += finished.len();
+            for page in finished.chunks(DIRECTORIES_PER_FRAME) {
+                yield encode_frame(&content(page));
+            }
+            if let Some(failure) = failure(&offer) {
+                yield failure;
+                return;
+            }
+            if phase == Phase::Done {
+                yield encode_frame(&ManifestFrame::Progress(progress(&offer)));
+                yield encode_frame(&ManifestFrame::End(end(&manifest)));
+                return;
+            }
+            tokio::select! {
+                () = grown => {}
+                _ = ticks.tick() => yield encode_frame(&ManifestFrame::Progress(progress(&offer))),
+            }
+        }
+    }
+}
+
+fn hello(offer: &Offer) -> ManifestFrame {
+    ManifestFrame::Hello(Hello {
+        protocol_version: PROTOCOL_VERSION,
+        manifest_id: offer.id.into_bytes(),
+        identity: offer.build.identity().clone(),
+    })
+}
+
+fn progress(offer: &Offer) -> ProgressFrame {
+    let progress = offer.build.progress();
+    ProgressFrame {
+        files_total: progress.files_total,
+        bytes_total: progress.bytes_total,
+        files_hashed: progress.files_hashed,
+        bytes_hashed: progress.bytes_hashed,
+    }
+}
+
+fn failure(offer: &Offer) -> Option<Bytes> {
+    let Phase::Failed(failure) = offer.build.phase() else { return None };
+    let failure = SourceFailure { code: "build-failed".to_owned(), message: failure.to_string() };
+    Some(encode_frame(&ManifestFrame::Error(failure)))
+}
+
+fn content(finished: &[Finished]) -> ManifestFrame {
+    let hash = |(root, directory, hash): &Finished| (*root, directory.0, hash.digest().map(|digest| digest.0));
+    ManifestFrame::Content(finished.iter().map(hash).collect())
+}
+
+/// Root by root, so that only a page is encoded at a time.
+fn metadata_frames(manifest: &Manifest) -> impl Iterator<Item = Bytes> + Send + '_ {
+    let roots = manifest.roots().iter().flat_map(|root| {
+        let table = root.tree.as_ref().map(|tree| tree.table());
+        let head = ManifestFrame::Root(RootFrame {
+            directory_type: root.id.directory_type.code(),
+            index: root.id.index,
+            directories: table.map(|table| table.len() as u32),
+        });
+        std::iter::once(head).chain(table.into_iter().flat_map(directory_frames))
+    });
+    roots.chain(std::iter::once(ManifestFrame::MetadataEnd)).map(|frame| encode_frame(&frame))
+}
+
+fn directory_frames(table: &DirectoryTable) -> impl Iterator<Item = ManifestFrame> + Send + '_ {
+    (0..table.len()).step_by(DIRECTORIES_PER_FRAME).map(move |start| {
+        let page = table.indices().skip(start).take(DIRECTORIES_PER_FRAME);
+        ManifestFrame::Directories(page.map(|index| DirectoryRecord::from(table.get(index))).collect())
+    })
+}
+
+fn end(manifest: &Manifest) -> End {
+    let totals = manifest.totals();
+    End {
+        files: totals.files,
+        directories: totals.directories,
+        bytes: totals.bytes,
+        metadata: manifest.instance_hash(HashKind::Metadata).digest().map(|digest| digest.0),
+        content: manifest.instance_hash(HashKind::Content).digest().map(|digest| digest.0),
+    }
+}

@@ -1,0 +1,16 @@
+//! What the tests share: two services on loopback, a client of theirs, trees, and the outside material where it is.
+
+pub mod services;
+pub mod trees;
+
+use std::path::PathBuf;
+
+/// Material that lies beside a checkout and is never part of it. Says on standard error that a test skips without it.
+pub fn outside(relative: &str) -> Option<PathBuf> {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared").join(relative);
+    if path.exists() {
+        return Some(path);
+    }
+    eprintln!("skipped: {relative} is not beside this checkout");
+    None
+}
