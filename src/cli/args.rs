@@ -130,7 +130,7 @@ pub enum TaskAction {
 }
 
 /// How a tree is scanned.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct ScanArgs {
     /// Leave out files: a glob: or regex: pattern on the absolute path, as Java's PathMatcher reads it
     #[arg(long, value_name = "PATTERN")]

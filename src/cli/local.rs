@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::args::ScanArgs;
 use super::exit_code::CommandError;
 use super::progress::{Bars, SideProgress};
+use crate::config::{Config, Instance};
 use crate::exclude::Rules;
 use crate::manifest::{BuildError, Identity, Manifest, RootSpec};
 use crate::model::RootId;
@@ -34,6 +35,19 @@ impl Tree {
         let home = std::path::absolute(path).map_err(|error| usage(error.to_string()))?;
         let rules = Rules::compile(&scan.exclude_file, &scan.exclude_dir).map_err(CommandError::Patterns)?;
         Ok(Self { label: home.display().to_string(), rules, roots: vec![(RootId::DATA_0, home)] })
+    }
+
+    /// The roots of a configured instance, under the configuration's rules and those of the command line.
+    pub(super) fn of_instance(config: &Config, instance: &Instance, scan: &ScanArgs) -> Result<Self, CommandError> {
+        let both =
+            |configured: &[String], given: &[String]| configured.iter().chain(given).cloned().collect::<Vec<_>>();
+        let files = both(&config.live_migration.files_to_exclude, &scan.exclude_file);
+        let directories = both(&config.live_migration.dirs_to_exclude, &scan.exclude_dir);
+        Ok(Self {
+            label: format!("{} (id {})", instance.host, instance.id),
+            rules: Rules::compile(&files, &directories).map_err(CommandError::Patterns)?,
+            roots: instance.roots.clone(),
+        })
     }
 
     fn specs(&self) -> Result<Vec<RootSpec>, CommandError> {

@@ -5,7 +5,6 @@ use super::exit_code::{CommandError, ExitCode};
 use super::local::{Scan, Tree, pool};
 use super::output;
 use crate::config::Config;
-use crate::exclude::Rules;
 use crate::manifest::{HashKind, SubtreeHash, write};
 
 pub(super) fn run(args: &ManifestArgs, common: &Common) -> Result<ExitCode, CommandError> {
@@ -48,15 +47,7 @@ fn tree(args: &ManifestArgs) -> Result<Tree, CommandError> {
                 CommandError::Usage(format!("{}: no instance with id {id}; there are: {known}", path.display()))
             };
             let instance = config.instance_by_id(id).ok_or_else(unknown)?;
-            let migration = &config.live_migration;
-            let files: Vec<String> =
-                migration.files_to_exclude.iter().chain(&args.scan.exclude_file).cloned().collect();
-            let dirs: Vec<String> = migration.dirs_to_exclude.iter().chain(&args.scan.exclude_dir).cloned().collect();
-            Ok(Tree {
-                label: format!("{} (id {})", instance.host, instance.id),
-                rules: Rules::compile(&files, &dirs).map_err(CommandError::Patterns)?,
-                roots: instance.roots.clone(),
-            })
+            Tree::of_instance(&config, instance, &args.scan)
         }
         _ => Err(CommandError::Usage("a directory, or --config with --instance, is needed".to_owned())),
     }

@@ -46,7 +46,7 @@ pub(super) fn run(args: &VerifyArgs, common: &Common) -> Result<ExitCode, Comman
 }
 
 /// Looks at the task until it has ended. A service that restarts or a network that hiccups is borne for a while.
-async fn follow(destination: &Destination, id: &str, quiet: bool) -> Result<TaskStatus, CommandError> {
+pub(super) async fn follow(destination: &Destination, id: &str, quiet: bool) -> Result<TaskStatus, CommandError> {
     let bars = Bars::new(&["source", "destination"], quiet);
     let mut wait = POLL.0;
     let mut answered = Instant::now();
@@ -92,12 +92,5 @@ pub(super) fn print(report: ReportBody, as_json: bool) -> Result<(), CommandErro
     if as_json {
         return output::print_json(&report);
     }
-    let result = ResultBody {
-        state: report.status.state,
-        counters: report.status.counters,
-        message: report.status.message,
-        notes: report.notes,
-        differences: report.differences,
-    };
-    output::print(&report::outcome(&result))
+    output::print(&report::outcome(&ResultBody::from(report)))
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::{Counters, Outcome, Verdict};
-use crate::protocol::{DifferenceBody, TaskState};
+use crate::protocol::{DifferenceBody, ReportBody, TaskState};
 
 /// State, the seven counters under the Sidecar's names, and the differences.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +34,18 @@ impl From<&Outcome> for ResultBody {
             message: None,
             notes: outcome.notes.clone(),
             differences: outcome.differences.iter().map(DifferenceBody::from).collect(),
+        }
+    }
+}
+
+impl From<ReportBody> for ResultBody {
+    fn from(report: ReportBody) -> Self {
+        Self {
+            state: report.status.state,
+            counters: report.status.counters,
+            message: report.status.message,
+            notes: report.notes,
+            differences: report.differences,
         }
     }
 }

@@ -82,7 +82,7 @@ fn one_evidence(evidence: &EvidenceBody) -> String {
     match evidence.file_type {
         Some(crate::model::EntryKind::Directory) => parts.push("directory".to_owned()),
         Some(crate::model::EntryKind::File) => {}
-        None => parts.push("unknown".to_owned()),
+        None => parts.push("not known".to_owned()),
     }
     parts.extend(evidence.size.map(|size| format!("{size} bytes")));
     parts.extend(evidence.last_modified_time.map(time_utc));

@@ -1,0 +1,101 @@
+//! Folders of `src/` are layers: each may use those above it in this list and none below, and some are kept free of
+//! I/O or of a library. Reads the sources, so it holds for code that no test runs.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// From the bottom up, with what a layer must not name besides the layers that come after it.
+const LAYERS: [(&str, &[&str]); 12] = [
+    ("model", IO),
+    // `std::path` is a value; nothing of it is asked of the disk here.
+    ("exclude", IO),
+    ("config", &["tokio::", "axum::", "reqwest::"]),
+    ("scan", &["tokio::", "axum::", "reqwest::"]),
+    ("manifest", &["tokio::", "axum::", "reqwest::"]),
+    ("protocol", IO),
+    ("peer", &["axum::"]),
+    ("verify", &["axum::"]),
+    ("bulk", &["axum::"]),
+    ("report", &["tokio::", "axum::", "std::fs", "std::net"]),
+    ("server", &[]),
+    ("cli", &[]),
+];
+
+/// `tokio_util::codec` decodes bytes that are at hand, and is no I/O.
+const IO: &[&str] =
+    &["std::fs", "std::net", "std::io::", "std::process", "rustix::", "rayon::", "tokio::", "axum::", "reqwest::"];
+
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).expect("a folder of src/") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            found.extend(sources(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// The code of a file without comments and without its unit tests, which may use what they like.
+fn code(path: &Path) -> String {
+    let text = fs::read_to_string(path).expect("a source file");
+    let text = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
+    let lines = text.lines().map(|line| line.split("//").next().unwrap_or_default());
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn src() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+}
+
+#[test]
+fn every_folder_is_a_layer() {
+    for entry in fs::read_dir(src()).expect("src") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+            assert!(LAYERS.iter().any(|(layer, _)| *layer == name), "src/{name} is no layer");
+        }
+    }
+}
+
+#[test]
+fn no_layer_uses_one_that_comes_after_it() {
+    let mut wrong = Vec::new();
+    for (position, (layer, forbidden)) in LAYERS.iter().enumerate() {
+        let folder = src().join(layer);
+        if !folder.exists() {
+            continue;
+        }
+        for path in sources(&folder) {
+            let code = code(&path);
+            for (later, _) in &LAYERS[position + 1..] {
+                let grouped = code.contains("use crate::{") && code.contains(&format!("{later}::"));
+                if code.contains(&format!("crate::{later}::")) || grouped {
+                    wrong.push(format!("{} uses {later}", path.display()));
+                }
+            }
+            let named = forbidden.iter().filter(|name| code.contains(*name));
+            wrong.extend(named.map(|name| format!("{} names {name}", path.display())));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn only_one_module_names_the_encoder() {
+    let naming: Vec<PathBuf> = sources(&src()).into_iter().filter(|path| code(path).contains("bincode::")).collect();
+    assert_eq!(naming, [src().join("manifest/codec.rs")]);
+}
+
+#[test]
+fn only_the_bridge_crosses_from_async_to_the_pools() {
+    let crossing = |path: &PathBuf| {
+        let code = code(path);
+        code.contains("spawn_blocking") || code.contains("block_in_place")
+    };
+    let crossing: Vec<PathBuf> = sources(&src()).into_iter().filter(crossing).collect();
+    assert_eq!(crossing, [src().join("verify/blocking.rs")]);
+}
