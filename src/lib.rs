@@ -1,4 +1,11 @@
-//! Proves that a directory tree on one host equals the tree on another.
+//! Proves that a directory tree on one host equals the tree on another, by exchanging one Merkle manifest.
+//!
+//! The guarantees, in order of weight, stand in `docs/guarantees.md`. The first: *equal* means that every entry was read
+//! on both sides and is the same; what could not be read is unverified, which is neither equal nor different.
+//!
+//! Folders are layers, from the bottom up: [`model`] values, [`exclude`] rules, [`config`] files, [`scan`] the disk,
+//! [`manifest`] trees and their comparison, [`protocol`] what crosses the network, [`peer`] the source seen from the
+//! destination, [`verify`] tasks, [`report`] results, [`server`] HTTP, [`cli`] commands. Each uses those before it.
 
 pub mod cli;
 pub mod config;

@@ -77,8 +77,8 @@ fn bracket(rest: &mut Iter<'_, Symbol>, out: &mut String) -> Result<(), Fault> {
             set.add('-', '-', false);
         }
     }
-    // The character that a '-' after it would make the beginning of a range.
-    let mut begin: Option<char> = None;
+    // The character that a '-' after it would make the beginning of a range, and whether it already ends one.
+    let mut begin: Option<(char, bool)> = None;
     loop {
         let symbol = *rest.next().ok_or_else(unclosed)?;
         if symbol.is(']') {
@@ -89,10 +89,10 @@ fn bracket(rest: &mut Iter<'_, Symbol>, out: &mut String) -> Result<(), Fault> {
         }
         if !symbol.is('-') {
             set.add(symbol.c, symbol.c, false);
-            begin = Some(symbol.c);
+            begin = Some((symbol.c, false));
             continue;
         }
-        let first = begin.take().ok_or_else(|| range("'-' in a bracket expression".to_owned()))?;
+        let (first, ends_range) = begin.take().ok_or_else(|| range("'-' in a bracket expression".to_owned()))?;
         let last = *rest.next().ok_or_else(unclosed)?;
         if last.is(']') {
             set.add('-', '-', false);
@@ -102,10 +102,18 @@ fn bracket(rest: &mut Iter<'_, Symbol>, out: &mut String) -> Result<(), Fault> {
             // Java writes such an end into its own notation without an escape, where it swallows what follows.
             return Err(Fault::unsupported("'\\' as the end of a range", "a range with another end"));
         }
-        if last.is('[') || !ordered(first, last.c) {
+        if last.is('[') || !units_ordered(first, last.c) || (!ends_range && first > last.c) {
             return Err(range(format!("the range {:?}", format!("{first}-{}", last.c))));
         }
-        set.add(first, last.c, false);
+        if ends_range {
+            set.add('-', '-', false);
+            set.add(last.c, last.c, false);
+        } else {
+            set.add(first, last.c, false);
+        }
+        // Nothing may begin at the end of a range, but of a character of two UTF-16 units Java takes the second for
+        // one that follows the range; a '-' after that is ordinary.
+        begin = (last.c.len_utf16() == 2).then_some((last.c, true));
     }
     if set.is_empty() {
         // Java reads the ']' twice, once as a member, and misses the end.
@@ -115,12 +123,10 @@ fn bracket(rest: &mut Iter<'_, Symbol>, out: &mut String) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Java compares a range's ends twice: as characters and, before that, the UTF-16 units that stand next to the '-'.
-fn ordered(first: char, last: char) -> bool {
+/// Java orders a range's ends as characters and, before that, by the UTF-16 units that stand next to the '-'.
+fn units_ordered(first: char, last: char) -> bool {
     let (mut a, mut b) = ([0; 2], [0; 2]);
-    let left = first.encode_utf16(&mut a);
-    let right = last.encode_utf16(&mut b);
-    first <= last && left.last() <= right.first()
+    first.encode_utf16(&mut a).last() <= last.encode_utf16(&mut b).first()
 }
 
 #[cfg(test)]

@@ -9,9 +9,6 @@ use super::java_class::Escaped;
 use super::notation::{DOT, Set, push_char};
 use super::placeholder::Symbol;
 
-/// How deep groups may nest; the parser and the engine recurse that deep.
-const MAX_DEPTH: usize = 100;
-
 /// The same language in the engine's notation.
 pub(super) fn translate(symbols: Vec<Symbol>) -> Result<String, Fault> {
     let input = unquote(symbols);
@@ -19,6 +16,7 @@ pub(super) fn translate(symbols: Vec<Symbol>) -> Result<String, Fault> {
         input,
         at: 0,
         depth: 0,
+        places: 0,
         ignore_case: false,
         dot_all: false,
         group_names: Vec::new(),
@@ -54,20 +52,22 @@ fn unquote(symbols: Vec<Symbol>) -> Vec<Symbol> {
 
 /// Reads the pattern from left to right and writes its translation.
 pub(super) struct Parser {
-    input: Vec<Symbol>,
-    at: usize,
-    depth: usize,
+    pub(super) input: Vec<Symbol>,
+    pub(super) at: usize,
+    pub(super) depth: usize,
+    /// How many `^`, `$` and the like have been read.
+    pub(super) places: usize,
     /// `(?i)`: until the end of the group it stands in, across its alternatives.
     pub(super) ignore_case: bool,
     /// `(?s)`: likewise.
-    dot_all: bool,
-    group_names: Vec<String>,
-    out: String,
+    pub(super) dot_all: bool,
+    pub(super) group_names: Vec<String>,
+    pub(super) out: String,
 }
 
 /// Whether a part may end with `$`. Java's `$` also stands before a line terminator at the very end; that is no
 /// different from the end itself as long as nothing after the `$` can take the line terminator in.
-type EndsWithDollar = bool;
+pub(super) type EndsWithDollar = bool;
 
 impl Parser {
     pub(super) fn next(&mut self) -> Option<Symbol> {
@@ -90,7 +90,7 @@ impl Parser {
         there
     }
 
-    fn alternatives(&mut self) -> Result<EndsWithDollar, Fault> {
+    pub(super) fn alternatives(&mut self) -> Result<EndsWithDollar, Fault> {
         let mut dollar = self.sequence()?;
         while self.eat('|') {
             self.out.push('|');
@@ -123,6 +123,9 @@ impl Parser {
             '.' => self.out.push_str(if self.dot_all { "(?s:.)" } else { DOT }),
             '^' => return self.place(r"\A").map(|()| false),
             '$' => return self.place(r"\z").map(|()| true),
+            '{' if self.digit().is_some() => {
+                return Err(Fault::unsupported("a count with nothing before it to repeat", "a part before it, or \\{"));
+            }
             '*' | '+' | '?' | '{' => {
                 let construct = format!("{:?} with nothing before it to repeat", symbol.c);
                 return Err(Fault::malformed(
@@ -155,134 +158,12 @@ impl Parser {
     }
 
     fn place(&mut self, notation: &str) -> Result<(), Fault> {
+        self.places += 1;
         self.out.push_str(notation);
         if self.quantifier()? {
             return Err(Fault::unsupported("a quantifier after a boundary", "the boundary alone"));
         }
         Ok(())
-    }
-
-    /// Reads a group whose '(' has been read.
-    fn group(&mut self) -> Result<EndsWithDollar, Fault> {
-        let outer = (self.ignore_case, self.dot_all);
-        if self.eat('?') && !self.group_head()? {
-            return Ok(false);
-        }
-        self.depth += 1;
-        if self.depth > MAX_DEPTH {
-            return Err(Fault::unsupported("groups nested too deep", "at most 100 levels"));
-        }
-        self.out.push_str("(?:");
-        let dollar = self.alternatives()?;
-        if !self.eat(')') {
-            return Err(Fault::malformed("'('", "')' at the group's end, or \\("));
-        }
-        self.out.push(')');
-        self.depth -= 1;
-        (self.ignore_case, self.dot_all) = outer;
-        if self.quantifier()? && dollar {
-            return Err(Fault::unsupported("a repeated group that ends with '$'", "'$' at the end"));
-        }
-        Ok(dollar)
-    }
-
-    /// Reads what follows "(?"; false where that was all there is to the group.
-    fn group_head(&mut self) -> Result<bool, Fault> {
-        if self.eat(':') {
-            return Ok(true);
-        }
-        if self.peek_is('=') || self.peek_is('!') {
-            return Err(Fault::unsupported("a look-ahead (?= or (?!", "patterns that say what does match"));
-        }
-        if self.eat('>') {
-            return Err(Fault::unsupported("an atomic group (?>", "(?:"));
-        }
-        if self.eat('<') {
-            if self.peek_is('=') || self.peek_is('!') {
-                return Err(Fault::unsupported("a look-behind (?<= or (?<!", "patterns that say what does match"));
-            }
-            return self.group_name().map(|()| true);
-        }
-        let mut on = true;
-        loop {
-            match self.next() {
-                Some(s) if s.is('i') => self.ignore_case = on,
-                Some(s) if s.is('s') => self.dot_all = on,
-                Some(s) if s.is('-') && on => on = false,
-                Some(s) if s.is(':') => return Ok(true),
-                Some(s) if s.is(')') => return Ok(false),
-                Some(s) if "mdxuUc".contains(s.c) && !s.literal => {
-                    return Err(Fault::unsupported(format!("the flag (?{})", s.c), "no flags but (?i) and (?s)"));
-                }
-                _ => return Err(Fault::malformed("\"(?\"", "a kind of group that Java knows, or \\(")),
-            }
-        }
-    }
-
-    fn group_name(&mut self) -> Result<(), Fault> {
-        let mut name = String::new();
-        while let Some(s) = self.next().filter(|s| !s.is('>')) {
-            name.push(s.c);
-        }
-        let closed = self.at > 0 && self.input[self.at - 1].is('>');
-        let word =
-            name.starts_with(|c: char| c.is_ascii_alphabetic()) && name.chars().all(|c| c.is_ascii_alphanumeric());
-        if !closed || !word || self.group_names.contains(&name) {
-            return Err(Fault::malformed(
-                "the group name after \"(?<\"",
-                "letters and digits, each name once, and '>'",
-            ));
-        }
-        self.group_names.push(name);
-        Ok(())
-    }
-
-    /// Reads a quantifier, if there is one, and tells whether there was.
-    fn quantifier(&mut self) -> Result<bool, Fault> {
-        let Some(symbol) = self.input.get(self.at).copied().filter(|s| !s.literal && "*+?{".contains(s.c)) else {
-            return Ok(false);
-        };
-        self.at += 1;
-        if symbol.c == '{' {
-            let count = self.count()?;
-            self.out.push_str(&count);
-        } else {
-            self.out.push(symbol.c);
-        }
-        if self.eat('+') {
-            return Err(Fault::unsupported("a possessive quantifier", "the quantifier without its '+'"));
-        }
-        // A reluctant quantifier accepts the same texts.
-        self.eat('?');
-        if "*+?{".chars().any(|c| self.peek_is(c)) {
-            return Err(Fault::unsupported("a quantifier after a quantifier", "a group around the first"));
-        }
-        Ok(true)
-    }
-
-    /// Reads `n}`, `n,}` or `n,m}`.
-    fn count(&mut self) -> Result<String, Fault> {
-        let fault = || Fault::malformed("'{'", "{n}, {n,} or {n,m} with n <= m, or \\{");
-        let least = self.number().ok_or_else(fault)?;
-        let count = if !self.eat(',') {
-            format!("{{{least}}}")
-        } else if self.peek_is('}') {
-            format!("{{{least},}}")
-        } else {
-            let most = self.number().filter(|most| least <= *most).ok_or_else(fault)?;
-            format!("{{{least},{most}}}")
-        };
-        if self.eat('}') { Ok(count) } else { Err(fault()) }
-    }
-
-    fn number(&mut self) -> Option<u32> {
-        let mut digits = String::new();
-        while let Some(s) = self.input.get(self.at).filter(|s| !s.literal && s.c.is_ascii_digit()) {
-            digits.push(s.c);
-            self.at += 1;
-        }
-        // Java's limit.
-        digits.parse().ok().filter(|n| *n <= i32::MAX as u32)
     }
 }
 
@@ -332,6 +213,7 @@ mod tests {
             ("a*+", "possessive"),
             ("a{2}+", "possessive"),
             ("a{2}{3}", "quantifier after a quantifier"),
+            ("a|{3}", "a count with nothing before it"),
             ("^*a", "quantifier after a boundary"),
             ("(a)\\1", "back-reference"),
             ("(?<x>a)\\k<x>", "back-reference"),
@@ -358,7 +240,8 @@ mod tests {
             ("a$\\n", "'$' before other parts"),
             ("(?s)(a|b$).?", "'$' before other parts"),
             ("(a$\\n?)", "'$' before other parts"),
-            ("(a$)*", "repeated group that ends with '$'"),
+            ("(a$)*", "repeated group with a boundary"),
+            ("(/|^){2}a", "repeated group with a boundary"),
         ] {
             let Err(PatternError::Unsupported { pattern, construct, .. }) = compile(regex) else {
                 panic!("{regex} must be refused as unsupported");

@@ -13,6 +13,7 @@
 mod error;
 mod java_class;
 mod java_glob;
+mod java_group;
 mod java_regex;
 mod notation;
 mod pattern;

@@ -32,11 +32,12 @@ impl Placeholder {
     }
 }
 
-/// What stands between `${` and `}`, where that is a word; anything else with a dollar sign is ordinary text.
+/// What stands between `${` and `}`, where that is a word; anything else with a dollar sign is ordinary text, above all
+/// the `\${2}` of a regular expression.
 fn names(body: &str) -> impl Iterator<Item = &str> {
     body.split("${").skip(1).filter_map(|rest| {
         let (name, _) = rest.split_once('}')?;
-        let word = !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || c == '_');
+        let word = name.starts_with(|c: char| !c.is_numeric()) && name.chars().all(|c| c.is_alphanumeric() || c == '_');
         word.then_some(name)
     })
 }
@@ -137,7 +138,7 @@ mod tests {
             let text = format!("${{{name}}}");
             assert_eq!(Placeholder::first_of(&format!("${{HINTS_DIR}}/{text}")), Err(text));
         }
-        for body in ["$HINTS_DIR", "${}", "${a,b}", "${HINTS_DIR", "$ {HINTS_DIR}", "${a${b"] {
+        for body in ["$HINTS_DIR", "${}", "${2}", "${a,b}", "${HINTS_DIR", "$ {HINTS_DIR}", "${a${b"] {
             assert_eq!(Placeholder::first_of(body), Ok(None), "{body}");
         }
     }

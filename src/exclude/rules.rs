@@ -57,7 +57,9 @@ impl Rules {
     /// that can still fail is the size of a pattern that repeats a very long path.
     pub fn for_root(&self, root: RootId, home: &Path) -> Result<RootRules, PatternError> {
         let mut text = String::new();
-        push_decoded(&mut text, home.as_os_str().as_encoded_bytes());
+        let home = home.as_os_str().as_encoded_bytes();
+        // Only "/" itself cannot be named without a trailing slash; its entries are "/a", not "//a".
+        push_decoded(&mut text, home.strip_suffix(b"/").unwrap_or(home));
         let compile = |patterns: &[Pattern]| {
             let applicable = patterns.iter().filter(|pattern| pattern.applies_to(root));
             applicable.map(|pattern| pattern.compile(&text)).collect::<Result<Vec<_>, _>>()
@@ -209,6 +211,7 @@ mod tests {
             }
         }
         assert!(excludes("glob:${DATA_FILE_DIR}/x", "data/0", b"/a\xff\xe2\x82", b"x"));
+        assert!(excludes("glob:${DATA_FILE_DIR}/x", "data/0", b"/", b"x"));
         assert!(excludes("glob:{/other,${DATA_FILE_DIR}}/x", "data/0", b"/a}b", b"x"));
     }
 

@@ -44,6 +44,23 @@ impl Outcome {
         }
     }
 
+    /// Why the two sides are not proven equal, in a sentence; `None` where no counter says so.
+    pub fn summary(&self) -> Option<String> {
+        let c = &self.counters;
+        let parts: Vec<String> = [
+            (c.files_not_found_at_source, "missing at the source"),
+            (c.files_not_found_at_destination, "missing at the destination"),
+            (c.metadata_mismatches, "with other metadata"),
+            (c.digest_mismatches, "with other content"),
+            (c.digest_verification_failures, "that could not be verified"),
+        ]
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect();
+        (!parts.is_empty()).then(|| format!("entries that are not proven equal: {}", parts.join(", ")))
+    }
+
     /// Adds what was found elsewhere in the same comparison.
     pub fn absorb(&mut self, other: Self) {
         self.counters.add(&other.counters);

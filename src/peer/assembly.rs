@@ -60,6 +60,12 @@ impl RemoteManifest {
         self.roots.iter().map(|(id, table)| (*id, table.as_ref())).collect()
     }
 
+    /// Files and bytes in all roots, as the source says.
+    pub fn files_and_bytes(&self) -> (u64, u64) {
+        let totals = self.roots.iter().filter_map(|(_, table)| table.as_ref()).map(|t| t.totals(DirectoryIndex::ROOT));
+        totals.fold((0, 0), |(files, bytes), own| (files.saturating_add(own.files), bytes.saturating_add(own.bytes)))
+    }
+
     /// A root's number on the wire, and its table.
     pub fn root(&self, id: RootId) -> Option<(u32, &DirectoryTable)> {
         let at = self.roots.iter().position(|(other, _)| *other == id)?;

@@ -128,7 +128,11 @@ impl Exchange {
         if before.is_some_and(|before| before.roots != manifest.roots) {
             return Err(PeerError::TreeChanged { peer: self.peer.address().clone() });
         }
-        self.state().fresh.clear();
+        {
+            let mut state = self.state();
+            state.fresh.clear();
+            (state.progress.files_total, state.progress.bytes_total) = manifest.files_and_bytes();
+        }
         self.metadata.send_replace(Some(Arc::new(manifest)));
         Ok(())
     }

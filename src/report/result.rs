@@ -31,7 +31,7 @@ impl From<&Outcome> for ResultBody {
         Self {
             state,
             counters: outcome.counters,
-            message: None,
+            message: outcome.summary(),
             notes: outcome.notes.clone(),
             differences: outcome.differences.iter().map(DifferenceBody::from).collect(),
         }

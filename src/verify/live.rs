@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use tokio_util::sync::CancellationToken;
 
 use super::now_ms;
-use super::state::{Event, message, next};
+use super::state::{Event, next};
 use crate::model::{Counters, Outcome};
 use crate::protocol::{Progress, Protocol, TaskRequest, TaskState, TaskStatus};
 
@@ -79,7 +79,7 @@ impl Task {
     }
 
     pub(super) fn finish(&self, outcome: Outcome, progress: Progress) {
-        let text = message(&outcome);
+        let text = outcome.summary();
         let (counters, verdict) = (outcome.counters, outcome.verdict());
         *self.outcome.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(Arc::new(outcome));
         self.end(Event::Compared(verdict), text, Some((counters, progress)));

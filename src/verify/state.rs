@@ -1,6 +1,6 @@
 //! The state machine of a task. Pure.
 
-use crate::model::{Counters, Outcome, Verdict};
+use crate::model::Verdict;
 use crate::protocol::TaskState;
 
 /// What happens to a task.
@@ -30,30 +30,6 @@ pub(super) fn next(state: TaskState, event: Event) -> TaskState {
         (_, Event::Broke | Event::ServiceStopped) => TaskState::Failed,
         (_, Event::Cancelled) => TaskState::Cancelled,
     }
-}
-
-/// Why a comparison failed, in a sentence; `None` where it did not.
-pub(super) fn message(outcome: &Outcome) -> Option<String> {
-    let Counters {
-        files_not_found_at_source,
-        files_not_found_at_destination,
-        metadata_mismatches,
-        digest_mismatches,
-        digest_verification_failures,
-        ..
-    } = outcome.counters;
-    let parts: Vec<String> = [
-        (files_not_found_at_source, "missing at the source"),
-        (files_not_found_at_destination, "missing at the destination"),
-        (metadata_mismatches, "with other metadata"),
-        (digest_mismatches, "with other content"),
-        (digest_verification_failures, "that could not be verified"),
-    ]
-    .into_iter()
-    .filter(|(count, _)| *count > 0)
-    .map(|(count, what)| format!("{count} {what}"))
-    .collect();
-    (!parts.is_empty()).then(|| format!("entries that are not proven equal: {}", parts.join(", ")))
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
 //! Writing a manifest: next to its place, synced, then renamed, so that no reader ever sees half of one.
 
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use serde_bytes::ByteBuf;
-use tempfile::NamedTempFile;
 
 use super::section::{FileError, checksum_start};
 use super::{BLOCKS, DIRECTORIES, END, EndRecord, FORMAT_VERSION, IDENTITY, MAGIC, RootRecord, TreeRecord};
@@ -24,7 +24,11 @@ fn write_beside(manifest: &Manifest, path: &Path) -> io::Result<()> {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    let mut file = NamedTempFile::with_prefix_in(".twintree-manifest-", directory)?;
+    // As any new file: whoever may not read it is the umask's business.
+    let mut file = tempfile::Builder::new()
+        .prefix(".twintree-manifest-")
+        .permissions(Permissions::from_mode(0o666))
+        .tempfile_in(directory)?;
     let mut out = BufWriter::with_capacity(1 << 20, file.as_file_mut());
     write_to(manifest, &mut out)?;
     out.flush()?;
