@@ -61,11 +61,11 @@ impl Running {
         &self.app
     }
 
-    /// Stops: tasks are cancelled and written to the history, no new request is taken, and streams under way are cut
-    /// after a short while. Their destinations attach again or say that the source stopped.
+    /// Stops: tasks end and are written to the history, no new request is taken, and streams under way are cut. Their destinations attach again or say that the source stopped.
     pub async fn stop(self) {
-        self.app.tasks().cancel_all().await;
+        self.app.tasks().stop_all().await;
         self.stop.cancel();
+        self.app.offers().stop_all();
         let mut server = self.server;
         if tokio::time::timeout(std::time::Duration::from_secs(2), &mut server).await.is_err() {
             server.abort();

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition};
 use serde::{Deserialize, Serialize};
 
+use super::live::SERVICE_STOPPED;
 use super::now_ms;
 use super::state::{Event, next};
 use crate::protocol::{DifferenceBody, TaskStatus};
@@ -122,7 +123,7 @@ impl History {
         for mut task in self.all()? {
             if !task.status.state.is_final() {
                 task.status.state = next(task.status.state, Event::ServiceStopped);
-                task.status.message = Some("the service stopped while the task was under way".to_owned());
+                task.status.message = Some(SERVICE_STOPPED.to_owned());
                 task.status.ended_at = Some(now_ms());
                 self.keep(&task, None)?;
             }

@@ -9,6 +9,9 @@ use super::state::{Event, next};
 use crate::model::{Counters, Outcome};
 use crate::protocol::{Progress, Protocol, TaskRequest, TaskState, TaskStatus};
 
+/// Why a task ended that was under way when its service stopped.
+pub(super) const SERVICE_STOPPED: &str = "the service stopped while the task was under way";
+
 /// A verification task.
 #[derive(Debug)]
 pub struct Task {
@@ -18,9 +21,11 @@ pub struct Task {
     pub request: TaskRequest,
     /// Asks the task to stop.
     pub cancel: CancellationToken,
+    /// The service stops, and the task with it.
+    pub(super) stop: CancellationToken,
     status: Mutex<TaskStatus>,
     outcome: Mutex<Option<Arc<Outcome>>>,
-    ended: tokio::sync::watch::Sender<bool>,
+    settled: tokio::sync::watch::Sender<bool>,
 }
 
 impl Task {
@@ -42,9 +47,10 @@ impl Task {
             instance,
             request,
             cancel: CancellationToken::new(),
+            stop: CancellationToken::new(),
             status: Mutex::new(status),
             outcome: Mutex::new(None),
-            ended: tokio::sync::watch::Sender::new(false),
+            settled: tokio::sync::watch::Sender::new(false),
         }
     }
 
@@ -58,10 +64,10 @@ impl Task {
         self.outcome.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
     }
 
-    /// Completes once the state is final.
-    pub async fn ended(&self) {
+    /// Completes once the state is final and the history, where one is kept, has it.
+    pub async fn settled(&self) {
         // The sender lives in `self`, so waiting cannot fail.
-        let _ = self.ended.subscribe().wait_for(|ended| *ended).await;
+        let _ = self.settled.subscribe().wait_for(|settled| *settled).await;
     }
 
     pub(super) fn begin(&self) {
@@ -82,35 +88,39 @@ impl Task {
         let text = outcome.summary();
         let (counters, verdict) = (outcome.counters, outcome.verdict());
         *self.outcome.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(Arc::new(outcome));
-        self.end(Event::Compared(verdict), text, Some((counters, progress)));
+        self.end(Event::Compared(verdict), text, (counters, progress));
     }
 
     /// The work broke off. Counters of matches that were shown on the way stay: each of them was proven.
     pub(super) fn fail(&self, text: String, progress: Progress) {
         let counters = self.lock().counters;
-        self.end(Event::Broke, Some(text), Some((counters, progress)));
+        self.end(Event::Broke, Some(text), (counters, progress));
     }
 
     pub(super) fn cancelled(&self, progress: Progress) {
         let counters = self.lock().counters;
-        self.end(Event::Cancelled, Some("cancelled on request".to_owned()), Some((counters, progress)));
+        self.end(Event::Cancelled, Some("cancelled on request".to_owned()), (counters, progress));
     }
 
-    fn end(&self, event: Event, text: Option<String>, last: Option<(Counters, Progress)>) {
-        {
-            let mut status = self.lock();
-            if status.state.is_final() {
-                return;
-            }
-            status.state = next(status.state, event);
-            status.message = text;
-            status.ended_at = Some(now_ms());
-            if let Some((counters, progress)) = last {
-                status.counters = counters;
-                status.progress = progress;
-            }
+    pub(super) fn stopped(&self, progress: Progress) {
+        let counters = self.lock().counters;
+        self.end(Event::ServiceStopped, Some(SERVICE_STOPPED.to_owned()), (counters, progress));
+    }
+
+    fn end(&self, event: Event, text: Option<String>, last: (Counters, Progress)) {
+        let mut status = self.lock();
+        if status.state.is_final() {
+            return;
         }
-        self.ended.send_replace(true);
+        status.state = next(status.state, event);
+        status.message = text;
+        status.ended_at = Some(now_ms());
+        (status.counters, status.progress) = last;
+    }
+
+    /// Nothing about the task will change any more, here or in the history.
+    pub(super) fn settle(&self) {
+        self.settled.send_replace(true);
     }
 
     fn lock(&self) -> MutexGuard<'_, TaskStatus> {

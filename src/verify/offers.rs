@@ -102,6 +102,7 @@ impl Offers {
             listeners: AtomicUsize::new(0),
             last_used: Mutex::new(Instant::now()),
         });
+        drop_older(&mut offers, instance);
         offers.insert(offer.id, Arc::clone(&offer));
         Ok(offer)
     }
@@ -123,9 +124,22 @@ impl Offers {
         }
     }
 
+    /// Stops every build, as the service does when it stops; streams under way are cut.
+    pub fn stop_all(&self) {
+        self.lock().values().for_each(|offer| offer.build.cancel());
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<Uuid, Arc<Offer>>> {
         self.offers.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
+}
+
+/// A new build of an instance makes older ones worthless, but for destinations that still ask about them: of those that
+/// nobody listens to, only the last used one is kept. Bounds the memory of destinations that verify again and again.
+fn drop_older(offers: &mut HashMap<Uuid, Arc<Offer>>, instance: u64) {
+    let unused = |offer: &Offer| offer.instance == instance && !offer.is_running() && offer.idle() > Duration::ZERO;
+    let newest = offers.values().filter(|offer| unused(offer)).min_by_key(|offer| offer.idle()).map(|offer| offer.id);
+    offers.retain(|id, offer| !unused(offer) || Some(*id) == newest);
 }
 
 /// Drops offers nobody has used for long enough. Ends with the service.

@@ -13,7 +13,7 @@ use crate::manifest::{
     Comparand as _, Depth, DirectoryPair, DirectoryTable, FileRecords, Manifest, OpenedSide, PairSide, PlannedRoot,
     RootHashes, SubtreeHash, compare_directory, differing_leaves, plan_instance,
 };
-use crate::model::{DigestAlgorithm, FileEntry, Name, Outcome, Problem, RootId};
+use crate::model::{Difference, DigestAlgorithm, FileEntry, Name, Outcome, Problem, RootId};
 use crate::peer::{OpenedBranches, Peer, RemoteManifest, fetch_branches};
 use crate::protocol::{BRANCH_BATCH, BranchDirectory, BranchRequest};
 use crate::scan::{Context, FileDigests};
@@ -196,9 +196,10 @@ impl Batch<'_> {
     }
 }
 
+/// A directory's differences are in the order of its names, so the one of a file is found without a search through all.
 fn settle_named(outcome: &mut Outcome, name: &Name, source: &TwoReads, destination: &TwoReads) {
-    let at = outcome.differences.iter().position(|d| d.url.path.names().last() == Some(name.as_bytes()));
-    if let Some(at) = at {
+    let named = |difference: &Difference| difference.url.path.names().last().cmp(&Some(name.as_bytes()));
+    if let Ok(at) = outcome.differences.binary_search_by(named) {
         settle(outcome, at, source, destination);
     }
 }

@@ -114,12 +114,12 @@ impl Tasks {
         known.find(|task| task.instance == instance && task.status().id == id).cloned()
     }
 
-    /// Cancels every task under way and waits for them to end.
-    pub async fn cancel_all(&self) {
+    /// Ends every task under way, because the service stops, and waits until they have ended.
+    pub async fn stop_all(&self) {
         let running: Vec<Arc<Task>> = self.live().latest.values().cloned().collect();
-        running.iter().for_each(|task| task.cancel.cancel());
+        running.iter().for_each(|task| task.stop.cancel());
         for task in running {
-            task.ended().await;
+            task.settled().await;
         }
     }
 
@@ -148,7 +148,11 @@ async fn run_and_keep(task: Arc<Task>, input: RunInput, history: Option<Arc<Hist
     async {
         keep(&task, None, history.clone()).await;
         tracing::info!(source = %input.peer.address(), "a verification begins");
-        run(Arc::clone(&task), input).await;
+        // In a task of its own: whatever happens in there, the verification must not stay under way for ever.
+        let work = tokio::spawn(run(Arc::clone(&task), input).in_current_span());
+        if let Err(died) = work.await {
+            task.fail(format!("internal error: {died}"), task.status().progress);
+        }
         let status = task.status();
         tracing::info!(
             state = %status.state,
@@ -159,6 +163,7 @@ async fn run_and_keep(task: Arc<Task>, input: RunInput, history: Option<Arc<Hist
             "a verification ended"
         );
         keep(&task, findings(&task), history).await;
+        task.settle();
     }
     .instrument(span)
     .await;

@@ -41,9 +41,12 @@ pub enum RunError {
     /// Somebody cancelled it.
     #[error("cancelled")]
     Cancelled,
+    /// The service stops.
+    #[error("the service stops")]
+    ServiceStopped,
 }
 
-/// Runs a task to its end and leaves the result in it. Never panics, never leaves the task unfinished.
+/// Runs a task to its end and leaves the result in it.
 pub(super) async fn run(task: Arc<Task>, input: RunInput) {
     task.begin();
     let build = Build::start(input.job);
@@ -59,6 +62,7 @@ pub(super) async fn run(task: Arc<Task>, input: RunInput) {
     let result = tokio::select! {
         result = run.compare_while_showing() => result,
         () = task.cancel.cancelled() => Err(RunError::Cancelled),
+        () = task.stop.cancelled() => Err(RunError::ServiceStopped),
     };
     build.cancel();
     if result.is_err()
@@ -71,6 +75,7 @@ pub(super) async fn run(task: Arc<Task>, input: RunInput) {
             task.finish(outcome, run.progress());
         }
         Err(RunError::Cancelled) => task.cancelled(run.progress()),
+        Err(RunError::ServiceStopped) => task.stopped(run.progress()),
         Err(error) => task.fail(error.to_string(), run.progress()),
     }
 }

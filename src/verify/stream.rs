@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::Stream;
 
-use super::build::{Finished, Phase};
+use super::build::{BuildFailure, Finished, Phase};
 use super::offers::Offer;
 use crate::manifest::{DirectoryRecord, DirectoryTable, HashKind, Manifest};
 use crate::protocol::{
@@ -30,8 +30,10 @@ pub fn manifest_stream(offer: Arc<Offer>) -> impl Stream<Item = Bytes> + Send {
             if let Some(manifest) = offer.build.manifest() {
                 break manifest;
             }
-            if let Some(failure) = failure(&offer) {
-                yield failure;
+            if let Phase::Failed(failure) = offer.build.phase() {
+                if let Some(frame) = last_words(failure) {
+                    yield frame;
+                }
                 return;
             }
             tokio::select! {
@@ -52,8 +54,10 @@ pub fn manifest_stream(offer: Arc<Offer>) -> impl Stream<Item = Bytes> + Send {
             for page in finished.chunks(DIRECTORIES_PER_FRAME) {
                 yield encode_frame(&content(page));
             }
-            if let Some(failure) = failure(&offer) {
-                yield failure;
+            if let Phase::Failed(failure) = phase {
+                if let Some(frame) = last_words(failure) {
+                    yield frame;
+                }
                 return;
             }
             if phase == Phase::Done {
@@ -87,10 +91,16 @@ fn progress(offer: &Offer) -> ProgressFrame {
     }
 }
 
-fn failure(offer: &Offer) -> Option<Bytes> {
-    let Phase::Failed(failure) = offer.build.phase() else { return None };
-    let failure = SourceFailure { code: "build-failed".to_owned(), message: failure.to_string() };
-    Some(encode_frame(&ManifestFrame::Error(failure)))
+/// A build that failed says why. One that was cancelled, because the service stops or nobody should be listening, is cut
+/// off: to a destination that does listen, the stream was interrupted, and it asks again.
+fn last_words(failure: BuildFailure) -> Option<Bytes> {
+    match failure {
+        BuildFailure::Cancelled => None,
+        BuildFailure::Failed(message) => {
+            let failure = SourceFailure { code: "build-failed".to_owned(), message };
+            Some(encode_frame(&ManifestFrame::Error(failure)))
+        }
+    }
 }
 
 fn content(finished: &[Finished]) -> ManifestFrame {

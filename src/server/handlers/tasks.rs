@@ -77,7 +77,7 @@ pub(in crate::server) async fn cancel_task(
     let Destination { app, instance, .. } = destination;
     if let Some(task) = app.tasks().task(instance.id, &id) {
         task.cancel.cancel();
-        let _ = tokio::time::timeout(CANCEL_WAIT, task.ended()).await;
+        let _ = tokio::time::timeout(CANCEL_WAIT, task.settled()).await;
         return Ok(Json(task.status()));
     }
     let status = app.tasks().status(instance.id, &id).await.map_err(ApiError::History)?;
