@@ -32,7 +32,7 @@ impl Bars {
         // The template is a constant; a wrong one shows in the first run and falls back to a plain bar.
         let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
         let bar = |label: &&str| {
-            let bar = lines.add(ProgressBar::new(0).with_style(style.clone()).with_prefix((*label).to_owned()));
+            let bar = lines.add(ProgressBar::no_length().with_style(style.clone()).with_prefix((*label).to_owned()));
             bar.enable_steady_tick(Duration::from_millis(200));
             bar
         };
@@ -43,7 +43,9 @@ impl Bars {
     /// Shows how far the side with this number is.
     pub(super) fn show(&self, side: usize, progress: SideProgress) {
         let Some(bar) = self.bars.get(side) else { return };
-        bar.set_length(progress.bytes_total);
+        if progress.bytes_total > 0 {
+            bar.set_length(progress.bytes_total);
+        }
         bar.set_position(progress.bytes_hashed);
         let (done, total) = (HumanCount(progress.files_hashed), HumanCount(progress.files_total));
         bar.set_message(format!("{done}/{total} files, {}", HumanBytes(progress.bytes_total)));

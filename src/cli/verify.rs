@@ -14,7 +14,7 @@ use crate::protocol::{ReportBody, TaskStatus};
 use crate::report::{self, ResultBody};
 
 /// The first and the longest wait between two looks at a task.
-const POLL: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
+const POLL: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(500));
 
 /// How long a service that does not answer is asked again, while the task goes on without us.
 const PATIENCE: Duration = Duration::from_secs(60);
