@@ -9,7 +9,9 @@ mod hash;
 mod identity;
 mod plan;
 mod record;
+mod shape;
 mod table;
+mod table_error;
 mod tree;
 
 pub use block::BlockError;
@@ -21,5 +23,6 @@ pub use hash::{HashKind, SubtreeHash, instance_hash, subtree_hash};
 pub use identity::Identity;
 pub use plan::{Depth, DirectoryPair, PairSide, PlannedRoot, RootHashes, RootPlan, plan, plan_instance};
 pub use record::{DirectoryRecord, FileRecords, RecordError};
-pub use table::{Directory, DirectoryIndex, DirectoryTable, FilesError, TableError, Totals};
+pub use table::{Directory, DirectoryIndex, DirectoryTable, Totals, hash_of_roots};
+pub use table_error::{FilesError, TableError};
 pub use tree::{BuildError, Manifest, Root, RootSpec, Tree};

@@ -1,7 +1,9 @@
 //! The directories of one root as a flat table in pre-order, checked before anything relies on its shape.
 
-use super::hash::{HashKind, SubtreeHash, subtree_hash};
-use crate::model::{FileEntry, MAX_PATH_BYTES, Name, PathError, Problem, RelPath};
+use super::hash::{HashKind, SubtreeHash, instance_hash, subtree_hash};
+use super::shape::{check_shape, sums};
+use super::table_error::{FilesError, TableError};
+use crate::model::{FileEntry, Name, Problem, RelPath, RootId};
 
 /// The position of a directory in its table. The root is 0; everything below a directory follows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -47,59 +49,10 @@ pub struct Totals {
     pub bytes: u64,
 }
 
-/// Why a list of directories is not a table.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum TableError {
-    /// There is no directory at all.
-    #[error("the table has no root directory")]
-    Empty,
-    /// More directories than a table may hold.
-    #[error("{0} directories are more than the {max} a table may hold", max = DirectoryTable::MAX_DIRECTORIES)]
-    TooMany(usize),
-    /// The first directory is not a root, or a later one is.
-    #[error("directory {0}: the root must be the first directory and the only one without a name")]
-    Root(u32),
-    /// The parent does not stand before the directory, on the path to it.
-    #[error("directory {0}: its parent is not a directory that is still open in pre-order")]
-    Parent(u32),
-    /// A directory does not come after its elder sibling in the order of raw bytes.
-    #[error("directory {0}: its name does not come after that of the directory before it")]
-    Order(u32),
-    /// The path is too long.
-    #[error("directory {0}: {1}")]
-    Path(u32, PathError),
-    /// A directory that was not entered has entries.
-    #[error("directory {0}: it was not entered, and yet something is said to be in it")]
-    NotEntered(u32),
-    /// The sums do not fit 64 bits.
-    #[error("directory {0}: the sums of files or bytes are impossibly large")]
-    Overflow(u32),
-    /// A directory without files has a hash that its child directories do not give.
-    #[error("directory {0}: its {1:?} hash is not that of the directories in it")]
-    Hash(u32, HashKind),
-}
-
-/// Why some files are not those of a directory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum FilesError {
-    /// Not as many, or not of the size, that the directory's record says.
-    #[error("not the number of files or bytes its record says")]
-    Sums(DirectoryIndex),
-    /// A path would be longer than [`MAX_PATH_BYTES`].
-    #[error("the path of a file is too long")]
-    Path(DirectoryIndex),
-    /// A file has the name of a child directory.
-    #[error("a file and a directory have the same name")]
-    Twice(DirectoryIndex),
-    /// The files do not give the directory's hash.
-    #[error("its {1:?} hash is not that of its entries")]
-    Hash(DirectoryIndex, HashKind),
-}
-
 /// The directories of one root in pre-order, siblings sorted by the raw bytes of their names.
 ///
 /// Checked on construction, so that every index, parent and path is sound, no path is longer than
-/// [`MAX_PATH_BYTES`], and the depth therefore at most half of that.
+/// [`crate::model::MAX_PATH_BYTES`], and the depth therefore at most half of that.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DirectoryTable {
     directories: Vec<Directory>,
@@ -263,79 +216,26 @@ impl DirectoryTable {
     }
 }
 
-/// One pass with the stack of directories that are still open: whatever is not on it cannot be a parent.
-fn check_shape(directories: &[Directory]) -> Result<(), TableError> {
-    if directories.is_empty() {
-        return Err(TableError::Empty);
-    }
-    if directories.len() > DirectoryTable::MAX_DIRECTORIES {
-        return Err(TableError::TooMany(directories.len()));
-    }
-    struct Open<'a> {
-        index: u32,
-        path_bytes: usize,
-        last_child: Option<&'a Name>,
-    }
-    let mut open: Vec<Open<'_>> = Vec::new();
-    for (index, directory) in (0..).zip(directories) {
-        match (&directory.name, index) {
-            (None, 0) if directory.parent == DirectoryIndex::ROOT && !directory.link => {
-                open.push(Open { index, path_bytes: 0, last_child: None });
-            }
-            (Some(name), 1..) => {
-                while open.last().is_some_and(|top| top.index != directory.parent.0) {
-                    open.pop();
-                }
-                let parent = open.last_mut().ok_or(TableError::Parent(index))?;
-                if parent.last_child.is_some_and(|elder| elder >= name) {
-                    return Err(TableError::Order(index));
-                }
-                parent.last_child = Some(name);
-                let path_bytes = parent.path_bytes + usize::from(parent.path_bytes > 0) + name.as_bytes().len();
-                if path_bytes > MAX_PATH_BYTES {
-                    return Err(TableError::Path(index, PathError::PathTooLong));
-                }
-                let parent = &directories[parent.index as usize];
-                if parent.link || parent.unlisted.is_some() {
-                    return Err(TableError::NotEntered(directory.parent.0));
-                }
-                open.push(Open { index, path_bytes, last_child: None });
-            }
-            _ => return Err(TableError::Root(index)),
-        }
-        if directory.files > 0 && (directory.link || directory.unlisted.is_some()) {
-            return Err(TableError::NotEntered(index));
-        }
-    }
-    Ok(())
-}
-
-/// Backwards, every directory is complete before it is added to its parent.
-fn sums(directories: &[Directory]) -> Result<(Vec<u32>, Vec<Totals>), TableError> {
-    let mut ends: Vec<u32> = (1..=directories.len() as u32).collect();
-    let mut totals = vec![Totals::default(); directories.len()];
-    for (at, directory) in directories.iter().enumerate().rev() {
-        let overflow = || TableError::Overflow(at as u32);
-        let own = &mut totals[at];
-        own.files = own.files.checked_add(directory.files).ok_or_else(overflow)?;
-        own.bytes = own.bytes.checked_add(directory.bytes).ok_or_else(overflow)?;
-        let own = *own;
-        if at == 0 {
-            break;
-        }
-        let parent = directory.parent.at();
-        ends[parent] = ends[parent].max(ends[at]);
-        let sum = &mut totals[parent];
-        sum.files = sum.files.checked_add(own.files).ok_or_else(overflow)?;
-        sum.bytes = sum.bytes.checked_add(own.bytes).ok_or_else(overflow)?;
-        sum.directories += own.directories + 1;
-    }
-    Ok((ends, totals))
+/// The root hash of an instance: its roots in order, each with its table and the content hash of the table's root;
+/// `None` for an absent root.
+pub fn hash_of_roots<'a>(
+    kind: HashKind,
+    roots: impl Iterator<Item = (RootId, Option<(&'a DirectoryTable, SubtreeHash)>)>,
+) -> SubtreeHash {
+    let roots = roots.map(|(id, tree)| {
+        let hash = tree.map(|(table, content)| match kind {
+            HashKind::Metadata => table.get(DirectoryIndex::ROOT).metadata,
+            HashKind::Content => content,
+        });
+        (id, hash)
+    });
+    instance_hash(kind, &roots.collect::<Vec<_>>())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::PathError;
 
     fn directory(parent: u32, name: &str, files: u64) -> Directory {
         Directory {

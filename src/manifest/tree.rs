@@ -10,9 +10,10 @@ use std::sync::{Arc, Mutex, OnceLock};
 use rayon::prelude::*;
 
 use super::block;
-use super::hash::{HashKind, SubtreeHash, instance_hash, subtree_hash};
+use super::hash::{HashKind, SubtreeHash, subtree_hash};
 use super::identity::Identity;
-use super::table::{Directory, DirectoryIndex, DirectoryTable, TableError, Totals};
+use super::table::{Directory, DirectoryIndex, DirectoryTable, Totals, hash_of_roots};
+use super::table_error::TableError;
 use crate::exclude::RootRules;
 use crate::model::{Content, FileEntry, Listed, Name, RelPath, RootId};
 use crate::scan::{
@@ -139,18 +140,8 @@ impl Manifest {
 
     /// The instance's root hash of the given kind.
     pub fn instance_hash(&self, kind: HashKind) -> SubtreeHash {
-        let roots: Vec<_> = self
-            .roots
-            .iter()
-            .map(|root| {
-                let hash = root.tree.as_ref().map(|tree| match kind {
-                    HashKind::Metadata => tree.table.get(DirectoryIndex::ROOT).metadata,
-                    HashKind::Content => tree.content(DirectoryIndex::ROOT),
-                });
-                (root.id, hash)
-            })
-            .collect();
-        instance_hash(kind, &roots)
+        let tree = |root: &'_ Root| root.tree.as_ref().map(|tree| (&tree.table, tree.content(DirectoryIndex::ROOT)));
+        hash_of_roots(kind, self.roots.iter().map(|root| (root.id, tree(root))))
     }
 }
 

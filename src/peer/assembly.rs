@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use crate::manifest::{
-    Directory, DirectoryIndex, DirectoryTable, HashKind, Identity, RecordError, SubtreeHash, TableError, instance_hash,
+    Directory, DirectoryIndex, DirectoryTable, HashKind, Identity, RecordError, SubtreeHash, TableError, hash_of_roots,
 };
 use crate::model::{Blake3Digest, DirectoryType, RootId};
 use crate::protocol::{End, Hello, ManifestFrame, PROTOCOL_VERSION, ProgressFrame, RootFrame, SourceFailure};
@@ -206,24 +206,21 @@ fn check_end(manifest: &RemoteManifest, contents: &[Vec<Option<SubtreeHash>>], e
         return Err(AssemblyError::ContentMissing(missing));
     }
     let mut sums = End { files: 0, directories: 0, bytes: 0, metadata: None, content: None };
-    let (mut metadata, mut content) = (Vec::new(), Vec::new());
+    let mut roots = Vec::with_capacity(manifest.roots.len());
     for ((id, table), hashes) in manifest.roots.iter().zip(contents) {
-        let Some(table) = table else {
-            metadata.push((*id, None));
-            content.push((*id, None));
-            continue;
-        };
         let hashes: Vec<SubtreeHash> = hashes.iter().map(|h| h.unwrap_or(SubtreeHash::Unproven)).collect();
-        table.check_hashes_without_files(Some(&hashes)).map_err(|error| AssemblyError::Table(*id, error))?;
-        let totals = table.totals(DirectoryIndex::ROOT);
-        sums.files = sums.files.checked_add(totals.files).ok_or(AssemblyError::End)?;
-        sums.directories = sums.directories.checked_add(totals.directories).ok_or(AssemblyError::End)?;
-        sums.bytes = sums.bytes.checked_add(totals.bytes).ok_or(AssemblyError::End)?;
-        metadata.push((*id, Some(table.get(DirectoryIndex::ROOT).metadata)));
-        content.push((*id, hashes.first().copied()));
+        if let Some(table) = table {
+            table.check_hashes_without_files(Some(&hashes)).map_err(|error| AssemblyError::Table(*id, error))?;
+            let totals = table.totals(DirectoryIndex::ROOT);
+            sums.files = sums.files.checked_add(totals.files).ok_or(AssemblyError::End)?;
+            sums.directories = sums.directories.checked_add(totals.directories).ok_or(AssemblyError::End)?;
+            sums.bytes = sums.bytes.checked_add(totals.bytes).ok_or(AssemblyError::End)?;
+        }
+        roots.push((*id, table.as_ref().zip(hashes.first().copied())));
     }
-    sums.metadata = instance_hash(HashKind::Metadata, &metadata).digest().map(|digest| digest.0);
-    sums.content = instance_hash(HashKind::Content, &content).digest().map(|digest| digest.0);
+    let hash = |kind| hash_of_roots(kind, roots.iter().copied()).digest().map(|digest| digest.0);
+    sums.metadata = hash(HashKind::Metadata);
+    sums.content = hash(HashKind::Content);
     if sums == end { Ok(()) } else { Err(AssemblyError::End) }
 }
 

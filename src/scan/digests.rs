@@ -4,7 +4,16 @@ use std::hash::Hasher as _;
 
 use md5::Digest as _;
 
-use crate::model::{ContentDigest, DigestAlgorithm};
+use crate::model::{Blake3Digest, ContentDigest, DigestAlgorithm};
+
+/// The digests of one read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileDigests {
+    /// BLAKE3, always.
+    pub blake3: Blake3Digest,
+    /// The others asked for, in the order asked.
+    pub also: Vec<ContentDigest>,
+}
 
 /// A digest that takes a file's bytes in order.
 pub(super) trait BlockDigest {

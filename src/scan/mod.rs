@@ -12,8 +12,9 @@ mod walk;
 
 pub use beneath::RootHandle;
 pub use context::{Cancel, Cancelled, Context, Progress, ProgressSnapshot};
+pub use digests::FileDigests;
 pub use read::SEGMENT_BYTES;
-pub use steady::{Expected, FileDigests, ReadError, hash_file, problem_of};
+pub use steady::{Expected, ReadError, hash_file, problem_of};
 pub use walk::{WalkedDirectory, WalkedRoot, walk_root};
 
 /// The machine's own name, as the kernel has it.

@@ -14,8 +14,7 @@ use blake3::hazmat::{
 };
 
 use super::context::Context;
-use super::digests::{BlockDigest, begin};
-use super::steady::FileDigests;
+use super::digests::{BlockDigest, FileDigests, begin};
 use crate::model::{Blake3Digest, ContentDigest, DigestAlgorithm};
 
 /// Bytes read at a time: large enough to make system calls cheap, small enough to stay in a core's cache until it is

@@ -7,9 +7,10 @@ use std::os::fd::BorrowedFd;
 use rustix::fs::{Mode, OFlags, fstat, openat};
 
 use super::context::{Cancelled, Context};
+use super::digests::FileDigests;
 use super::identity::FileIdentity;
 use super::read::{ReadFailure, hash_open_file};
-use crate::model::{Blake3Digest, ContentDigest, DigestAlgorithm, Name, Problem, Reason};
+use crate::model::{DigestAlgorithm, Name, Problem, Reason};
 
 /// How often a file that changes under the read is read before it is given up on.
 const ATTEMPTS: usize = 3;
@@ -21,15 +22,6 @@ pub struct Expected {
     pub size: u64,
     /// Milliseconds since the epoch.
     pub modified_ms: i64,
-}
-
-/// The digests of one read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FileDigests {
-    /// BLAKE3, always.
-    pub blake3: Blake3Digest,
-    /// The others asked for, in the order asked.
-    pub also: Vec<ContentDigest>,
 }
 
 /// Why there is no digest.

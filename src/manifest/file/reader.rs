@@ -11,9 +11,9 @@ use super::section::{CHECKSUM_BYTES, Fault, FileError, HEAD_BYTES, MAX_SECTION_B
 use super::{BLOCKS, DIRECTORIES, END, EndRecord, FORMAT_VERSION, IDENTITY, MAGIC, RootRecord, TreeRecord};
 use crate::manifest::block::{self, MAX_BLOCK_BYTES};
 use crate::manifest::codec;
-use crate::manifest::hash::{HashKind, SubtreeHash, instance_hash};
+use crate::manifest::hash::{HashKind, SubtreeHash};
 use crate::manifest::identity::Identity;
-use crate::manifest::table::{Directory, DirectoryIndex, DirectoryTable, Totals};
+use crate::manifest::table::{Directory, DirectoryIndex, DirectoryTable, Totals, hash_of_roots};
 use crate::model::{Blake3Digest, DirectoryType, FileEntry, RootId};
 
 /// An open manifest file whose tables were checked. Blocks are checked when they are read.
@@ -109,18 +109,13 @@ impl ManifestFile {
 
     /// The instance's root hash of the given kind.
     pub fn instance_hash(&self, kind: HashKind) -> SubtreeHash {
-        let roots: Vec<_> = self
-            .roots
-            .iter()
-            .map(|root| {
-                let hash = root.tree.as_ref().map(|tree| match kind {
-                    HashKind::Metadata => tree.table.get(DirectoryIndex::ROOT).metadata,
-                    HashKind::Content => tree.content[DirectoryIndex::ROOT.at()],
-                });
-                (root.id, hash)
-            })
-            .collect();
-        instance_hash(kind, &roots)
+        let roots = self.roots.iter();
+        hash_of_roots(
+            kind,
+            roots.map(|root| {
+                (root.id, root.tree.as_ref().map(|tree| (&tree.table, tree.content[DirectoryIndex::ROOT.at()])))
+            }),
+        )
     }
 
     /// How many blocks were read so far.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::manifest::block::BlockError;
 use crate::manifest::codec::CodecError;
 use crate::manifest::record::RecordError;
-use crate::manifest::table::{FilesError, TableError};
+use crate::manifest::table_error::{FilesError, TableError};
 use crate::model::RelPath;
 
 /// Tag (4 bytes) and length (8 bytes) before a payload.
