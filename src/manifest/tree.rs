@@ -140,8 +140,11 @@ impl Manifest {
 
     /// The instance's root hash of the given kind.
     pub fn instance_hash(&self, kind: HashKind) -> SubtreeHash {
-        let tree = |root: &'_ Root| root.tree.as_ref().map(|tree| (&tree.table, tree.content(DirectoryIndex::ROOT)));
-        hash_of_roots(kind, self.roots.iter().map(|root| (root.id, tree(root))))
+        let roots = self.roots.iter().map(|root| {
+            let tree = root.tree.as_ref();
+            (root.id, tree.map(|tree| (&tree.table, tree.content(DirectoryIndex::ROOT))))
+        });
+        hash_of_roots(kind, roots)
     }
 }
 
