@@ -8,5 +8,6 @@
 )]
 
 mod cli;
+mod format_vectors;
 mod real_sstables;
 mod support;
