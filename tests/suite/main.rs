@@ -7,7 +7,10 @@
     reason = "nothing here is a library"
 )]
 
+mod broken_links;
 mod cli;
 mod format_vectors;
+mod oracle;
 mod real_sstables;
 mod support;
+mod unlisted;

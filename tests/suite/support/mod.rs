@@ -1,5 +1,14 @@
 //! What the tests share: two services on loopback, a client of theirs, trees, and the outside material where it is.
 
+pub mod disk;
+pub mod one_root;
+pub mod oracle;
+pub mod ordinary_user;
+pub mod random;
+pub mod random_cases;
+pub mod random_faults;
+pub mod random_roots;
+pub mod random_trees;
 pub mod services;
 pub mod trees;
 

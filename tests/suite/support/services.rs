@@ -17,10 +17,12 @@ pub struct Pair {
 }
 
 /// What differs between the tests' services. `roots` are lines of an instance in `sidecar.yaml`, such as
-/// `storage_dir: /x`; `extra` is more top-level YAML for both services.
+/// `storage_dir: /x`; `live_migration` is more lines of that section and `extra` more top-level YAML, both for both
+/// services.
 pub struct Setup<'a> {
     pub source_roots: &'a str,
     pub destination_roots: &'a str,
+    pub live_migration: &'a str,
     pub extra: &'a str,
     /// What the destination takes for the source's port, such as that of a proxy; the source's own where `None`.
     pub source_port: Option<u16>,
@@ -30,7 +32,7 @@ pub struct Setup<'a> {
 pub fn storage_dirs<'a>(source: &'a mut String, destination: &'a mut String) -> Setup<'a> {
     *source = format!("storage_dir: {source:?}");
     *destination = format!("storage_dir: {destination:?}");
-    Setup { source_roots: source, destination_roots: destination, extra: "", source_port: None }
+    Setup { source_roots: source, destination_roots: destination, live_migration: "", extra: "", source_port: None }
 }
 
 impl Pair {
@@ -44,8 +46,9 @@ impl Pair {
             let yaml = format!(
                 "cassandra_instances:\n  - id: 1\n    host: 127.0.0.1\n    {}\n\
                  sidecar: {{host: 127.0.0.1, port: {port}}}\n\
-                 live_migration:\n  migration_map: {{'127.0.0.1:{called}': '127.0.0.1:{destination_port}'}}\n{}\n{}",
+                 live_migration:\n  migration_map: {{'127.0.0.1:{called}': '127.0.0.1:{destination_port}'}}\n  {}\n{}\n{}",
                 roots.replace('\n', "\n    "),
+                setup.live_migration.replace('\n', "\n  "),
                 RETRY_QUICKLY,
                 setup.extra,
             );
@@ -60,6 +63,14 @@ impl Pair {
             destination_port,
             http: reqwest::Client::new(),
         }
+    }
+
+    /// Stops both services. Those of a pair that is only dropped run on as long as the runtime does.
+    pub async fn stop(self) {
+        let Self { source, destination, http, .. } = self;
+        drop(http);
+        destination.stop().await;
+        source.stop().await;
     }
 
     /// The destination's URL of a path below the live-migration prefix.
