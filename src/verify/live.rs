@@ -21,6 +21,8 @@ pub struct Task {
     status: Mutex<TaskStatus>,
     outcome: Mutex<Option<Arc<Outcome>>>,
     ended: tokio::sync::watch::Sender<bool>,
+    /// Whether the history holds the ended task; `None` as long as that is not known.
+    settled: tokio::sync::watch::Sender<Option<bool>>,
 }
 
 impl Task {
@@ -45,6 +47,7 @@ impl Task {
             status: Mutex::new(status),
             outcome: Mutex::new(None),
             ended: tokio::sync::watch::Sender::new(false),
+            settled: tokio::sync::watch::Sender::new(None),
         }
     }
 
@@ -62,6 +65,20 @@ impl Task {
     pub async fn ended(&self) {
         // The sender lives in `self`, so waiting cannot fail.
         let _ = self.ended.subscribe().wait_for(|ended| *ended).await;
+    }
+
+    /// Completes once the task has ended and it was tried to write it to the history.
+    pub(super) async fn settled(&self) {
+        let _ = self.settled.subscribe().wait_for(Option::is_some).await;
+    }
+
+    /// Whether the history holds the task as it ended.
+    pub(super) fn in_history(&self) -> bool {
+        *self.settled.borrow() == Some(true)
+    }
+
+    pub(super) fn settle(&self, in_history: bool) {
+        self.settled.send_replace(Some(in_history));
     }
 
     pub(super) fn begin(&self) {

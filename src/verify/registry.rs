@@ -34,11 +34,11 @@ struct Live {
     latest: HashMap<u64, Arc<Task>>,
     /// The latest task of earlier processes.
     before: HashMap<u64, StoredTask>,
-    /// Older tasks, where there is no history to keep them; oldest first.
+    /// Older tasks that no history holds: there is none, or it is not written yet, or cannot be; oldest first.
     older: Vec<Arc<Task>>,
 }
 
-/// How many older tasks are kept in memory where no state directory is configured.
+/// How many older tasks are kept in memory.
 const MAX_OLDER: usize = 100;
 
 impl Tasks {
@@ -66,9 +66,9 @@ impl Tasks {
             if running {
                 return Err(InstanceBusy(instance));
             }
-            let replaced = live.latest.insert(instance, Arc::clone(&task));
-            if let (Some(replaced), None) = (replaced, &self.inner.history) {
+            if let Some(replaced) = live.latest.insert(instance, Arc::clone(&task)) {
                 live.older.push(replaced);
+                live.older.retain(|task| !task.in_history());
                 let surplus = live.older.len().saturating_sub(MAX_OLDER);
                 live.older.drain(..surplus);
             }
@@ -114,12 +114,12 @@ impl Tasks {
         known.find(|task| task.instance == instance && task.status().id == id).cloned()
     }
 
-    /// Cancels every task under way and waits for them to end.
+    /// Cancels every task under way and waits for them to end and to stand in the history.
     pub async fn cancel_all(&self) {
         let running: Vec<Arc<Task>> = self.live().latest.values().cloned().collect();
         running.iter().for_each(|task| task.cancel.cancel());
         for task in running {
-            task.ended().await;
+            task.settled().await;
         }
     }
 
@@ -146,7 +146,7 @@ async fn run_and_keep(task: Arc<Task>, input: RunInput, history: Option<Arc<Hist
     let id = task.status().id;
     let span = tracing::info_span!("task", task = %id, instance = task.instance);
     async {
-        keep(&task, None, history.clone()).await;
+        let _ = keep(&task, None, history.clone()).await;
         tracing::info!(source = %input.peer.address(), "a verification begins");
         run(Arc::clone(&task), input).await;
         let status = task.status();
@@ -158,20 +158,23 @@ async fn run_and_keep(task: Arc<Task>, input: RunInput, history: Option<Arc<Hist
             message = status.message.as_deref().unwrap_or(""),
             "a verification ended"
         );
-        keep(&task, findings(&task), history).await;
+        let kept = keep(&task, findings(&task), history).await;
+        task.settle(kept);
     }
     .instrument(span)
     .await;
 }
 
-async fn keep(task: &Task, findings: Option<StoredFindings>, history: Option<Arc<History>>) {
-    let Some(history) = history else { return };
+/// Whether the history has the task now.
+async fn keep(task: &Task, findings: Option<StoredFindings>, history: Option<Arc<History>>) -> bool {
+    let Some(history) = history else { return false };
     let stored = StoredTask { instance: task.instance, status: task.status() };
     match blocking(move || history.keep(&stored, findings.as_ref())).await {
-        Ok(Ok(())) => {}
+        Ok(Ok(())) => return true,
         Ok(Err(error)) => tracing::error!(%error, "the task was not written to the history"),
         Err(error) => tracing::error!(%error, "the task was not written to the history"),
     }
+    false
 }
 
 fn findings(task: &Task) -> Option<StoredFindings> {
