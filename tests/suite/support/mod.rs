@@ -1,5 +1,9 @@
 //! What the tests share: two services on loopback, a client of theirs, trees, and the outside material where it is.
 
+pub mod chaos_proxy;
+pub mod process;
+pub mod raw_http;
+pub mod scripted_source;
 pub mod services;
 pub mod trees;
 
