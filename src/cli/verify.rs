@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::args::{Common, VerifyArgs};
 use super::client::{CallError, Destination, runtime};
@@ -15,6 +16,9 @@ use crate::report::{self, ResultBody};
 
 /// The first and the longest wait between two looks at a task.
 const POLL: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(500));
+
+/// How long Ctrl-C waits for the id of a task that is being submitted.
+const CREATE_GRACE: Duration = Duration::from_secs(2);
 
 /// How long a service that does not answer is asked again, while the task goes on without us.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -31,13 +35,24 @@ pub(super) fn run(args: &VerifyArgs, common: &Common) -> Result<ExitCode, Comman
             "digestAlgorithm": algorithm.name(),
             "keepGoing": args.keep_going,
         });
-        let id = destination.create_task(&request).await?.task_id;
+        // Before the task exists: from then on Ctrl-C must cancel it, and not leave it behind.
+        let mut interrupt =
+            signal(SignalKind::interrupt()).map_err(|error| CommandError::Failed(format!("signals: {error}")))?;
+        let mut creating = std::pin::pin!(destination.create_task(&request));
+        let (created, interrupted) = tokio::select! {
+            created = &mut creating => (created?, false),
+            _ = interrupt.recv() => match tokio::time::timeout(CREATE_GRACE, creating).await {
+                Ok(created) => (created?, true),
+                Err(_) => return Err(CommandError::Cancelled),
+            },
+        };
+        let id = created.task_id;
         if !common.quiet {
             output::remark(&format!("task {id}"));
         }
         let status = tokio::select! {
-            status = follow(&destination, &id, common.quiet) => status?,
-            _ = tokio::signal::ctrl_c() => destination.cancel(&id).await?,
+            status = follow(&destination, &id, common.quiet), if !interrupted => status?,
+            _ = async { interrupted || interrupt.recv().await.is_some() } => destination.cancel(&id).await?,
         };
         let report = destination.report(&id).await?;
         print(report, args.json)?;

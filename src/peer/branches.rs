@@ -1,5 +1,7 @@
 //! Opening branches at the source: their files, checked against the hashes they must give, and files read anew.
 
+use std::collections::HashSet;
+
 use bytes::Bytes;
 use uuid::Uuid;
 
@@ -7,9 +9,9 @@ use super::assembly::RemoteManifest;
 use super::client::{Frames, Peer};
 use super::error::PeerError;
 use super::retry::Retries;
-use crate::manifest::{DirectoryIndex, SubtreeHash, codec};
+use crate::manifest::{DirectoryIndex, DirectoryTable, SubtreeHash, codec};
 use crate::model::{Blake3Digest, ContentDigest, DigestAlgorithm, FileEntry, Name, Problem, Reason};
-use crate::protocol::{BRANCHES_MEDIA_TYPE, BranchFrame, BranchRequest, ReadOutcome, routes};
+use crate::protocol::{BRANCHES_MEDIA_TYPE, BranchDirectory, BranchFrame, BranchRequest, ReadOutcome, routes};
 use crate::scan::FileDigests;
 
 /// A file the source read anew.
@@ -73,22 +75,23 @@ impl Fetch<'_> {
             self.peer.post_for_frames(&routes::branches(id), BRANCHES_MEDIA_TYPE, body, BRANCHES_MEDIA_TYPE).await?;
         let files = self.files(&mut frames, retries).await?;
         on_files(&files);
-        let mut reads = Vec::new();
+        let listed = files.iter().map(Vec::len).sum::<usize>() as u64;
+        let (mut reads, mut read_already) = (Vec::new(), HashSet::new());
         loop {
             match frames.next::<BranchFrame>().await? {
                 BranchFrame::Read(read) => {
                     let position = read.directory as usize;
                     let name = Name::new(&read.name).map_err(|_| self.broken("a name that is none"))?;
-                    let known = files
-                        .get(position)
-                        .is_some_and(|files| files.binary_search_by(|file| file.name.cmp(&name)).is_ok());
-                    if !known {
-                        return Err(self.broken("a file was read that is not in its directory"));
+                    let known =
+                        files.get(position).and_then(|files| files.binary_search_by(|file| file.name.cmp(&name)).ok());
+                    let at = known.ok_or_else(|| self.broken("a file was read that is not in its directory"))?;
+                    if !read_already.insert((position, at)) {
+                        return Err(self.broken("a file was read anew twice"));
                     }
                     let outcome = self.outcome(read.outcome)?;
                     reads.push(RemoteRead { directory: position, name, outcome });
                 }
-                BranchFrame::Progress(_) => retries.delivered(),
+                BranchFrame::Progress(bytes) => retries.delivered(listed.saturating_add(bytes)),
                 BranchFrame::End => return Ok(OpenedBranches { files, reads }),
                 other => return Err(self.unexpected(other)),
             }
@@ -97,26 +100,32 @@ impl Fetch<'_> {
 
     async fn files(&self, frames: &mut Frames, retries: &mut Retries) -> Result<Vec<Vec<FileEntry>>, PeerError> {
         let mut all: Vec<Vec<FileEntry>> = vec![Vec::new(); self.request.directories.len()];
+        let mut listed = 0;
         loop {
             match frames.next::<BranchFrame>().await? {
                 BranchFrame::Files(position, records) => {
-                    retries.delivered();
                     let files = records.check().map_err(|error| self.broken(&error.to_string()))?;
                     let known = all.get_mut(position as usize);
                     let known = known.ok_or_else(|| self.broken("files of a directory nobody asked for"))?;
-                    known.extend(files);
-                    if !known.is_sorted_by(|a, b| a.name < b.name) {
+                    // Each list is sorted in itself.
+                    if known.last().zip(files.first()).is_some_and(|(last, first)| last.name >= first.name) {
                         return Err(self.broken("files out of order"));
                     }
+                    listed += files.len() as u64;
+                    known.extend(files);
+                    // Before more of them are taken: a source must not make us hold what it never announced.
+                    if known.len() as u64 > self.announced(position as usize)? {
+                        return Err(self.broken("more files in a directory than it said before"));
+                    }
+                    retries.delivered(listed);
                 }
-                BranchFrame::Progress(_) => retries.delivered(),
+                BranchFrame::Progress(_) => {}
                 BranchFrame::FilesEnd => break,
                 other => return Err(self.unexpected(other)),
             }
         }
         for (asked, files) in self.request.directories.iter().zip(&all) {
-            let table = self.manifest.roots.get(asked.root as usize).and_then(|(_, table)| table.as_ref());
-            let table = table.ok_or_else(|| self.broken("no such root"))?;
+            let table = self.table(asked)?;
             let contents = self.contents.and_then(|contents| contents.get(asked.root as usize)).map(Vec::as_slice);
             table.check_files(DirectoryIndex(asked.directory), files, contents).map_err(|error| {
                 let path = table.path(DirectoryIndex(asked.directory));
@@ -124,6 +133,17 @@ impl Fetch<'_> {
             })?;
         }
         Ok(all)
+    }
+
+    fn table(&self, asked: &BranchDirectory) -> Result<&DirectoryTable, PeerError> {
+        let table = self.manifest.roots.get(asked.root as usize).and_then(|(_, table)| table.as_ref());
+        table.filter(|table| table.contains(DirectoryIndex(asked.directory))).ok_or_else(|| self.broken("no such root"))
+    }
+
+    /// How many files the manifest says the directory at this position of the request has.
+    fn announced(&self, position: usize) -> Result<u64, PeerError> {
+        let asked = &self.request.directories[position];
+        Ok(self.table(asked)?.get(DirectoryIndex(asked.directory)).files)
     }
 
     fn outcome(&self, outcome: ReadOutcome) -> Result<Result<FileDigests, Problem>, PeerError> {

@@ -9,7 +9,7 @@ use super::assembly::{Assembly, AssemblyError, RemoteManifest, Step};
 use super::client::Peer;
 use super::error::PeerError;
 use super::retry::Retries;
-use crate::manifest::{DirectoryIndex, SubtreeHash};
+use crate::manifest::{DirectoryIndex, DirectoryTable, SubtreeHash};
 use crate::protocol::{MANIFEST_MEDIA_TYPE, ManifestFrame, ManifestRequest, ProgressFrame, routes};
 
 /// One exchange: driven by [`Exchange::run`], watched by everybody else.
@@ -27,6 +27,9 @@ struct State {
     progress: ProgressFrame,
     /// Content hashes nobody has taken yet.
     fresh: Vec<(u32, DirectoryIndex, SubtreeHash)>,
+    /// By root number and directory: whether its content hash was fresh once. A stream that is attached to again
+    /// repeats all of them, and whoever counts them must not count twice.
+    seen: Vec<Vec<bool>>,
     /// All content hashes, once the stream is complete.
     contents: Vec<Vec<SubtreeHash>>,
 }
@@ -77,7 +80,7 @@ impl Exchange {
         self.state().manifest_id
     }
 
-    /// The content hashes that came since the last call.
+    /// The content hashes that came since the last call; each directory's once.
     pub fn take_fresh(&self) -> Vec<(u32, DirectoryIndex, SubtreeHash)> {
         std::mem::take(&mut self.state().fresh)
     }
@@ -95,12 +98,19 @@ impl Exchange {
         let request = ManifestRequest { resume: self.manifest_id(), ..self.request.clone() };
         // Our own request always serialises.
         let body = serde_json::to_vec(&request).unwrap_or_default();
-        let mut frames =
-            self.peer.post_for_frames(routes::MANIFESTS, "application/json", body.into(), MANIFEST_MEDIA_TYPE).await?;
+        let answer = self.peer.post_for_frames(routes::MANIFESTS, "application/json", body.into(), MANIFEST_MEDIA_TYPE);
+        let mut frames = answer.await.map_err(without_the_route)?;
         let mut assembly = Assembly::default();
+        let (mut received, mut progressed) = (0, 0);
         loop {
             let frame: ManifestFrame = frames.next().await?;
-            retries.delivered();
+            match &frame {
+                ManifestFrame::Directories(records) => received += records.len() as u64,
+                ManifestFrame::Content(hashes) => received += hashes.len() as u64,
+                ManifestFrame::Progress(source) => progressed = source.files_total.saturating_add(source.bytes_hashed),
+                _ => {}
+            }
+            retries.delivered(progressed.saturating_add(received));
             if let ManifestFrame::Hello(hello) = &frame {
                 self.state().manifest_id = Some(Uuid::from_bytes(hello.manifest_id));
             }
@@ -109,7 +119,7 @@ impl Exchange {
                 Step::Taken => {}
                 Step::Progress(progress) => self.state().progress = progress,
                 Step::Metadata(manifest) => self.publish(manifest)?,
-                Step::Content(hashes) => self.state().fresh.extend(hashes),
+                Step::Content(hashes) => self.state().take(hashes),
                 Step::End => {
                     self.state().contents = assembly.contents();
                     return Ok(());
@@ -128,9 +138,12 @@ impl Exchange {
         if before.is_some_and(|before| before.roots != manifest.roots) {
             return Err(PeerError::TreeChanged { peer: self.peer.address().clone() });
         }
+        let directories = |table: &Option<DirectoryTable>| table.as_ref().map_or(0, DirectoryTable::len);
         {
             let mut state = self.state();
-            state.fresh.clear();
+            if self.metadata.borrow().is_none() {
+                state.seen = manifest.roots.iter().map(|(_, table)| vec![false; directories(table)]).collect();
+            }
             (state.progress.files_total, state.progress.bytes_total) = manifest.files_and_bytes();
         }
         self.metadata.send_replace(Some(Arc::new(manifest)));
@@ -143,5 +156,25 @@ impl Exchange {
             AssemblyError::Version(theirs) => PeerError::Version { peer, theirs },
             cause => PeerError::Assembly { peer, cause },
         }
+    }
+}
+
+impl State {
+    fn take(&mut self, hashes: Vec<(u32, DirectoryIndex, SubtreeHash)>) {
+        for (root, directory, hash) in hashes {
+            let seen = self.seen.get_mut(root as usize).and_then(|root| root.get_mut(directory.at()));
+            // The assembly has refused hashes of directories that do not exist.
+            if seen.is_some_and(|seen| !std::mem::replace(seen, true)) {
+                self.fresh.push((root, directory, hash));
+            }
+        }
+    }
+}
+
+/// A source never answers 404 to this request, so whoever does lacks the route or the role, whatever its message.
+fn without_the_route(error: PeerError) -> PeerError {
+    match error {
+        PeerError::Status { peer, status: 404, .. } => PeerError::NotTwintree { peer },
+        error => error,
     }
 }

@@ -9,13 +9,13 @@ use super::error::PeerError;
 /// How a destination bears a source's failures.
 #[derive(Debug, Clone, Copy)]
 pub struct RetryPolicy {
-    /// Retries after the first failure; the count begins anew once the peer delivered something.
+    /// Retries after the first failure; the count begins anew once the peer delivered something new.
     pub max_retries: usize,
     /// The first delay; it doubles each time.
     pub delay: Duration,
     /// The longest delay.
     pub max_delay: Duration,
-    /// The longest time without anything delivered, over all retries.
+    /// The longest time from a failure on without anything new, over all retries.
     pub budget: Duration,
 }
 
@@ -36,32 +36,37 @@ impl Default for RetryPolicy {
 pub(super) struct Retries {
     policy: RetryPolicy,
     delays: backon::ExponentialBackoff,
-    since: Instant,
     failures: u32,
+    /// When the first of these failures was.
+    since: Instant,
+    /// How much one answer has delivered at most.
+    furthest: u64,
 }
 
 impl Retries {
     pub(super) fn new(policy: RetryPolicy) -> Self {
-        let delays = ExponentialBuilder::new()
-            .with_jitter()
-            .with_min_delay(policy.delay)
-            .with_max_delay(policy.max_delay)
-            .with_max_times(policy.max_retries)
-            .build();
-        Self { policy, delays, since: Instant::now(), failures: 0 }
+        Self { policy, delays: delays(policy), failures: 0, since: Instant::now(), furthest: 0 }
     }
 
-    /// The peer delivered something: earlier failures count no more.
-    pub(super) fn delivered(&mut self) {
+    /// An answer has delivered so much since it began. Where that is more than any answer before it, earlier failures
+    /// count no more. A repetition is nothing new: a peer whose answers all break off at the same place would
+    /// otherwise be asked for ever.
+    pub(super) fn delivered(&mut self, so_far: u64) {
+        if so_far <= self.furthest {
+            return;
+        }
+        self.furthest = so_far;
         if self.failures > 0 {
-            *self = Self::new(self.policy);
-        } else {
-            self.since = Instant::now();
+            self.failures = 0;
+            self.delays = delays(self.policy);
         }
     }
 
     /// How long to wait before the next attempt; the error itself where there is none.
     pub(super) fn after(&mut self, error: PeerError) -> Result<Duration, PeerError> {
+        if self.failures == 0 {
+            self.since = Instant::now();
+        }
         self.failures += 1;
         if !error.is_transient() {
             return Err(error);
@@ -79,6 +84,15 @@ impl Retries {
             _ => Err(PeerError::GaveUp { last: Box::new(error), requests: self.failures }),
         }
     }
+}
+
+fn delays(policy: RetryPolicy) -> backon::ExponentialBackoff {
+    ExponentialBuilder::new()
+        .with_jitter()
+        .with_min_delay(policy.delay)
+        .with_max_delay(policy.max_delay)
+        .with_max_times(policy.max_retries)
+        .build()
 }
 
 #[cfg(test)]
@@ -114,10 +128,21 @@ mod tests {
         let mut retries = Retries::new(policy());
         let asked = Duration::from_secs(7);
         assert_eq!(retries.after(status(503, Some(asked))).unwrap(), asked);
-        for _ in 0..10 {
+        for so_far in 1..=10 {
             retries.after(status(500, None)).unwrap();
-            retries.delivered();
+            retries.delivered(so_far);
         }
+    }
+
+    #[test]
+    fn a_peer_that_only_repeats_itself_is_given_up() {
+        let mut retries = Retries::new(policy());
+        retries.delivered(5);
+        for so_far in [1, 5, 4] {
+            retries.after(status(500, None)).unwrap();
+            retries.delivered(so_far);
+        }
+        assert!(matches!(retries.after(status(500, None)), Err(PeerError::GaveUp { requests: 4, .. })));
     }
 
     #[test]

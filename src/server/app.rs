@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use tokio_util::sync::CancellationToken;
+
 use crate::config::{Config, ConfigError, Instance};
 use crate::exclude::{PatternError, Rules};
 use crate::manifest::{Identity, RootSpec};
@@ -45,6 +47,7 @@ struct Inner {
     tasks: Tasks,
     offers: Offers,
     requests: AtomicU64,
+    stopping: CancellationToken,
 }
 
 impl App {
@@ -67,6 +70,7 @@ impl App {
             tasks: Tasks::new(history.transpose()?)?,
             offers: Offers::new(settings.manifest_retention),
             requests: AtomicU64::new(0),
+            stopping: CancellationToken::new(),
             config,
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -85,6 +89,11 @@ impl App {
     /// The manifests this service's sources offer.
     pub fn offers(&self) -> &Offers {
         &self.inner.offers
+    }
+
+    /// Cancelled when the service stops. Streams that may go on for hours end then.
+    pub(super) fn stopping(&self) -> &CancellationToken {
+        &self.inner.stopping
     }
 
     /// How many requests the service was sent, whatever it answered.

@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use axum::serve::ListenerExt as _;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 
 use super::app::{App, SetupError};
 use super::routes::router;
@@ -35,15 +34,14 @@ impl Listener {
 
     /// Serves in the background until stopped.
     pub fn serve(self, app: App) -> Running {
-        let stop = CancellationToken::new();
-        let stopped = stop.clone();
+        let stopped = app.stopping().clone();
         let router = router(app.clone());
         let server = tokio::spawn(async move {
             // Small frames must not wait for the acknowledgement of earlier ones. A socket that refuses is only slower.
             let socket = self.socket.tap_io(|stream| drop(stream.set_nodelay(true)));
             axum::serve(socket, router).with_graceful_shutdown(stopped.cancelled_owned()).await
         });
-        Running { app, stop, server }
+        Running { app, server }
     }
 }
 
@@ -51,7 +49,6 @@ impl Listener {
 #[derive(Debug)]
 pub struct Running {
     app: App,
-    stop: CancellationToken,
     server: JoinHandle<std::io::Result<()>>,
 }
 
@@ -61,10 +58,11 @@ impl Running {
         &self.app
     }
 
-    /// Stops: tasks end and are written to the history, no new request is taken, and streams under way are cut. Their destinations attach again or say that the source stopped.
+    /// Stops: tasks end and are written to the history, no new request is taken, and streams under way are cut. Their
+    /// destinations attach again or say that the source stopped.
     pub async fn stop(self) {
         self.app.tasks().stop_all().await;
-        self.stop.cancel();
+        self.app.stopping().cancel();
         self.app.offers().stop_all();
         let mut server = self.server;
         if tokio::time::timeout(std::time::Duration::from_secs(2), &mut server).await.is_err() {

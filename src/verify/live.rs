@@ -25,7 +25,8 @@ pub struct Task {
     pub(super) stop: CancellationToken,
     status: Mutex<TaskStatus>,
     outcome: Mutex<Option<Arc<Outcome>>>,
-    settled: tokio::sync::watch::Sender<bool>,
+    /// Whether the history holds the ended task; `None` as long as that is not known.
+    settled: tokio::sync::watch::Sender<Option<bool>>,
 }
 
 impl Task {
@@ -50,7 +51,7 @@ impl Task {
             stop: CancellationToken::new(),
             status: Mutex::new(status),
             outcome: Mutex::new(None),
-            settled: tokio::sync::watch::Sender::new(false),
+            settled: tokio::sync::watch::Sender::new(None),
         }
     }
 
@@ -64,10 +65,20 @@ impl Task {
         self.outcome.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
     }
 
-    /// Completes once the state is final and the history, where one is kept, has it.
+    /// Completes once the task has ended and it was tried to write it to the history.
     pub async fn settled(&self) {
         // The sender lives in `self`, so waiting cannot fail.
-        let _ = self.settled.subscribe().wait_for(|settled| *settled).await;
+        let _ = self.settled.subscribe().wait_for(Option::is_some).await;
+    }
+
+    /// Whether the history holds the task as it ended.
+    pub(super) fn in_history(&self) -> bool {
+        *self.settled.borrow() == Some(true)
+    }
+
+    /// Nothing about the task will change any more, here or in the history.
+    pub(super) fn settle(&self, in_history: bool) {
+        self.settled.send_replace(Some(in_history));
     }
 
     pub(super) fn begin(&self) {
@@ -116,11 +127,6 @@ impl Task {
         status.message = text;
         status.ended_at = Some(now_ms());
         (status.counters, status.progress) = last;
-    }
-
-    /// Nothing about the task will change any more, here or in the history.
-    pub(super) fn settle(&self) {
-        self.settled.send_replace(true);
     }
 
     fn lock(&self) -> MutexGuard<'_, TaskStatus> {

@@ -115,6 +115,11 @@ impl Offers {
         Some(Arc::clone(offer))
     }
 
+    /// All offers, in no order.
+    pub fn all(&self) -> Vec<Arc<Offer>> {
+        self.lock().values().cloned().collect()
+    }
+
     /// Forgets an offer and stops its build. True where there was one.
     pub fn release(&self, instance: u64, id: Uuid) -> bool {
         let mut offers = self.lock();

@@ -34,11 +34,11 @@ struct Live {
     latest: HashMap<u64, Arc<Task>>,
     /// The latest task of earlier processes.
     before: HashMap<u64, StoredTask>,
-    /// Older tasks, where there is no history to keep them; oldest first.
+    /// Older tasks that no history holds: there is none, or it is not written yet, or cannot be; oldest first.
     older: Vec<Arc<Task>>,
 }
 
-/// How many older tasks are kept in memory where no state directory is configured.
+/// How many older tasks are kept in memory.
 const MAX_OLDER: usize = 100;
 
 impl Tasks {
@@ -66,9 +66,9 @@ impl Tasks {
             if running {
                 return Err(InstanceBusy(instance));
             }
-            let replaced = live.latest.insert(instance, Arc::clone(&task));
-            if let (Some(replaced), None) = (replaced, &self.inner.history) {
+            if let Some(replaced) = live.latest.insert(instance, Arc::clone(&task)) {
                 live.older.push(replaced);
+                live.older.retain(|task| !task.in_history());
                 let surplus = live.older.len().saturating_sub(MAX_OLDER);
                 live.older.drain(..surplus);
             }
@@ -114,7 +114,7 @@ impl Tasks {
         known.find(|task| task.instance == instance && task.status().id == id).cloned()
     }
 
-    /// Ends every task under way, because the service stops, and waits until they have ended.
+    /// Ends every task under way, because the service stops, and waits until they have ended and stand in the history.
     pub async fn stop_all(&self) {
         let running: Vec<Arc<Task>> = self.live().latest.values().cloned().collect();
         running.iter().for_each(|task| task.stop.cancel());
@@ -146,7 +146,7 @@ async fn run_and_keep(task: Arc<Task>, input: RunInput, history: Option<Arc<Hist
     let id = task.status().id;
     let span = tracing::info_span!("task", task = %id, instance = task.instance);
     async {
-        keep(&task, None, history.clone()).await;
+        let _ = keep(&task, None, history.clone()).await;
         tracing::info!(source = %input.peer.address(), "a verification begins");
         // In a task of its own: whatever happens in there, the verification must not stay under way for ever.
         let work = tokio::spawn(run(Arc::clone(&task), input).in_current_span());
@@ -162,21 +162,23 @@ async fn run_and_keep(task: Arc<Task>, input: RunInput, history: Option<Arc<Hist
             message = status.message.as_deref().unwrap_or(""),
             "a verification ended"
         );
-        keep(&task, findings(&task), history).await;
-        task.settle();
+        let kept = keep(&task, findings(&task), history).await;
+        task.settle(kept);
     }
     .instrument(span)
     .await;
 }
 
-async fn keep(task: &Task, findings: Option<StoredFindings>, history: Option<Arc<History>>) {
-    let Some(history) = history else { return };
+/// Whether the history has the task now.
+async fn keep(task: &Task, findings: Option<StoredFindings>, history: Option<Arc<History>>) -> bool {
+    let Some(history) = history else { return false };
     let stored = StoredTask { instance: task.instance, status: task.status() };
     match blocking(move || history.keep(&stored, findings.as_ref())).await {
-        Ok(Ok(())) => {}
+        Ok(Ok(())) => return true,
         Ok(Err(error)) => tracing::error!(%error, "the task was not written to the history"),
         Err(error) => tracing::error!(%error, "the task was not written to the history"),
     }
+    false
 }
 
 fn findings(task: &Task) -> Option<StoredFindings> {

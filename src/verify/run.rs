@@ -144,6 +144,8 @@ impl Run<'_> {
         if !streamed {
             exchange.await?;
         }
+        // A source that restarted in the meantime holds the same tables under another name.
+        let remote = self.exchange.metadata().await;
         let local = self.build.done().await?;
         let contents = self.exchange.contents();
         let opener = Opener { peer: self.peer, remote: &remote, local: &local, threads: self.threads };

@@ -8,9 +8,17 @@
 )]
 
 mod broken_links;
+mod cancelling;
 mod cli;
+mod faults;
 mod format_vectors;
+mod history;
+mod interruptions;
+mod lies;
 mod oracle;
 mod real_sstables;
+mod request_counts;
+mod serve_process;
 mod support;
+mod tasks_api;
 mod unlisted;

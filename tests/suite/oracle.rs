@@ -91,6 +91,8 @@ async fn verify(case: &Case) -> Value {
         destination_roots: &destination,
         live_migration: &case.live_migration(),
         extra: "",
+        destination_extra: "",
+        idle_timeout: "5s",
         source_port: None,
     })
     .await;

@@ -2,18 +2,19 @@
 
 use axum::body::{Body, Bytes};
 use axum::extract::Path;
-use axum::extract::rejection::BytesRejection;
+use axum::extract::rejection::{BytesRejection, PathRejection};
 use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use futures_util::{Stream, StreamExt as _};
 use uuid::Uuid;
 
-use super::body;
+use super::{body, id};
 use crate::model::RootId;
 use crate::protocol::{
     BRANCHES_MEDIA_TYPE, MANIFEST_MEDIA_TYPE, MAX_BRANCH_REQUEST_BYTES, ManifestRequest, PROTOCOL_VERSION,
 };
+use crate::server::app::App;
 use crate::server::caller::Source;
 use crate::server::error::ApiError;
 use crate::verify::{answer_branches, manifest_stream};
@@ -42,35 +43,39 @@ pub(in crate::server) async fn stream_manifest(
     let job = app.job(&instance, wanted.as_deref(), app.threads(request.max_concurrency));
     let offer = app.offers().attach_or_start(instance.id, request.resume, job)?;
     tracing::info!(manifest = %offer.id, instance = instance.id, resumed = request.resume == Some(offer.id), "a manifest is streamed");
-    Ok(frames(MANIFEST_MEDIA_TYPE, manifest_stream(offer)))
+    Ok(frames(&app, MANIFEST_MEDIA_TYPE, manifest_stream(offer)))
 }
 
 /// Opens branches of a manifest.
 pub(in crate::server) async fn open_branches(
     source: Source,
-    Path(id): Path<String>,
+    path: Result<Path<String>, PathRejection>,
     bytes: Result<Bytes, BytesRejection>,
 ) -> Result<Response, ApiError> {
     let Source { app, instance } = source;
+    let id = id(path);
     let bytes = body(bytes, MAX_BRANCH_REQUEST_BYTES)?;
     let offer = id.parse().ok().and_then(|id: Uuid| app.offers().get(instance.id, id));
     let offer = offer.ok_or(ApiError::NoManifest(id))?;
     let threads = app.threads(app.config().live_migration.max_concurrent_file_requests);
-    Ok(frames(BRANCHES_MEDIA_TYPE, answer_branches(offer, threads, &bytes)?))
+    Ok(frames(&app, BRANCHES_MEDIA_TYPE, answer_branches(offer, threads, &bytes)?))
 }
 
 /// Forgets a manifest and stops what is still hashed for it.
 pub(in crate::server) async fn release_manifest(
     source: Source,
-    Path(id): Path<String>,
+    path: Result<Path<String>, PathRejection>,
 ) -> Result<StatusCode, ApiError> {
     let Source { app, instance } = source;
+    let id = id(path);
     let released = id.parse().is_ok_and(|id: Uuid| app.offers().release(instance.id, id));
     if released { Ok(StatusCode::NO_CONTENT) } else { Err(ApiError::NoManifest(id)) }
 }
 
-/// A stream that nothing on the way may hold back, keep or change.
-fn frames(media_type: &'static str, stream: impl Stream<Item = Bytes> + Send + 'static) -> Response {
+/// A stream that nothing on the way may hold back, keep or change. Where the service stops it is cut short: without
+/// its last frame it is an interrupted exchange, which the destination tries again.
+fn frames(app: &App, media_type: &'static str, stream: impl Stream<Item = Bytes> + Send + 'static) -> Response {
+    let stream = stream.take_until(app.stopping().clone().cancelled_owned());
     let body = Body::from_stream(stream.map(Ok::<_, std::convert::Infallible>));
     ([(CONTENT_TYPE, media_type), (CACHE_CONTROL, "no-store, no-transform")], body).into_response()
 }

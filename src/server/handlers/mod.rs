@@ -5,7 +5,8 @@ pub(super) mod manifests;
 pub(super) mod tasks;
 
 use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
+use axum::extract::Path;
+use axum::extract::rejection::{BytesRejection, PathRejection};
 use axum::http::StatusCode;
 
 use super::error::ApiError;
@@ -16,4 +17,9 @@ fn body(body: Result<Bytes, BytesRejection>, limit: usize) -> Result<Bytes, ApiE
         StatusCode::PAYLOAD_TOO_LARGE => ApiError::BodyTooLarge(limit),
         _ => ApiError::Body(rejection.body_text()),
     })
+}
+
+/// The id in a path. One that is not UTF-8 names nothing here, and is refused as every other unknown id is.
+fn id(path: Result<Path<String>, PathRejection>) -> String {
+    path.map_or_else(|_| char::REPLACEMENT_CHARACTER.to_string(), |Path(id)| id)
 }

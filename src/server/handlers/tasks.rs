@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
+use axum::extract::rejection::{BytesRejection, PathRejection};
 use axum::extract::{Path, Query};
 use axum::http::StatusCode;
 use serde::Deserialize;
 
-use super::body;
+use super::{body, id};
 use crate::peer::{Peer, PeerAddress, RetryPolicy};
 use crate::protocol::{ReportBody, TaskCreated, TaskStatus, parse_task_request, routes};
 use crate::server::caller::Destination;
@@ -62,9 +62,10 @@ pub(in crate::server) async fn list_tasks(destination: Destination) -> Json<Vec<
 /// The status of any task that is still known.
 pub(in crate::server) async fn get_task(
     destination: Destination,
-    Path(id): Path<String>,
+    path: Result<Path<String>, PathRejection>,
 ) -> Result<Json<TaskStatus>, ApiError> {
     let Destination { app, instance, .. } = destination;
+    let id = id(path);
     let status = app.tasks().status(instance.id, &id).await.map_err(ApiError::History)?;
     status.map(Json).ok_or(ApiError::NoTask(id))
 }
@@ -72,9 +73,10 @@ pub(in crate::server) async fn get_task(
 /// Cancels a task; one that has ended stays as it is.
 pub(in crate::server) async fn cancel_task(
     destination: Destination,
-    Path(id): Path<String>,
+    path: Result<Path<String>, PathRejection>,
 ) -> Result<Json<TaskStatus>, ApiError> {
     let Destination { app, instance, .. } = destination;
+    let id = id(path);
     if let Some(task) = app.tasks().task(instance.id, &id) {
         task.cancel.cancel();
         let _ = tokio::time::timeout(CANCEL_WAIT, task.settled()).await;
@@ -95,10 +97,11 @@ pub(in crate::server) struct PageQuery {
 /// The status of a task with one page of its differences.
 pub(in crate::server) async fn get_report(
     destination: Destination,
-    Path(id): Path<String>,
+    path: Result<Path<String>, PathRejection>,
     page: Result<Query<PageQuery>, axum::extract::rejection::QueryRejection>,
 ) -> Result<Json<ReportBody>, ApiError> {
     let Destination { app, instance, .. } = destination;
+    let id = id(path);
     let Query(page) = page.map_err(|rejection| ApiError::Body(rejection.body_text()))?;
     let status = app.tasks().status(instance.id, &id).await.map_err(ApiError::History)?;
     let findings = app.tasks().findings(instance.id, &id).await.map_err(ApiError::History)?;

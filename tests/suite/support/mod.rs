@@ -1,14 +1,18 @@
 //! What the tests share: two services on loopback, a client of theirs, trees, and the outside material where it is.
 
+pub mod chaos_proxy;
 pub mod disk;
 pub mod one_root;
 pub mod oracle;
 pub mod ordinary_user;
+pub mod process;
 pub mod random;
 pub mod random_cases;
 pub mod random_faults;
 pub mod random_roots;
 pub mod random_trees;
+pub mod raw_http;
+pub mod scripted_source;
 pub mod services;
 pub mod trees;
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use twintree::config::Config;
+use twintree::protocol::{FrameDecoder, ManifestFrame};
 use twintree::server::{App, Listener, Running};
 
 /// A source and its destination.
@@ -13,6 +14,9 @@ pub struct Pair {
     pub destination: Running,
     pub source_port: u16,
     pub destination_port: u16,
+    /// The port under which the destination knows the source.
+    pub called_port: u16,
+    destination_config: Config,
     http: reqwest::Client,
 }
 
@@ -24,6 +28,10 @@ pub struct Setup<'a> {
     pub destination_roots: &'a str,
     pub live_migration: &'a str,
     pub extra: &'a str,
+    /// More top-level YAML for the destination alone.
+    pub destination_extra: &'a str,
+    /// How long a source may be silent.
+    pub idle_timeout: &'a str,
     /// What the destination takes for the source's port, such as that of a proxy; the source's own where `None`.
     pub source_port: Option<u16>,
 }
@@ -32,35 +40,54 @@ pub struct Setup<'a> {
 pub fn storage_dirs<'a>(source: &'a mut String, destination: &'a mut String) -> Setup<'a> {
     *source = format!("storage_dir: {source:?}");
     *destination = format!("storage_dir: {destination:?}");
-    Setup { source_roots: source, destination_roots: destination, live_migration: "", extra: "", source_port: None }
+    Setup {
+        source_roots: source,
+        destination_roots: destination,
+        live_migration: "",
+        extra: "",
+        destination_extra: "",
+        idle_timeout: "5s",
+        source_port: None,
+    }
 }
 
 impl Pair {
+    /// Starts both services over these storage directories; the destination calls `port` instead of the source's.
+    pub async fn calling(port: u16, source: &Path, destination: &Path) -> Self {
+        let (mut s, mut d) = (source.display().to_string(), destination.display().to_string());
+        Self::start(Setup { source_port: Some(port), ..storage_dirs(&mut s, &mut d) }).await
+    }
+
     /// Starts both services on free ports of 127.0.0.1.
     pub async fn start(setup: Setup<'_>) -> Self {
         let source = Listener::bind("127.0.0.1", 0).await.unwrap();
         let destination = Listener::bind("127.0.0.1", 0).await.unwrap();
         let (source_port, destination_port) = (source.address().port(), destination.address().port());
         let called = setup.source_port.unwrap_or(source_port);
-        let serve = |listener: Listener, port: u16, called: u16, roots: &str| {
+        let serve = |listener: Listener, port: u16, called: u16, roots: &str, extra: &str| {
             let yaml = format!(
                 "cassandra_instances:\n  - id: 1\n    host: 127.0.0.1\n    {}\n\
                  sidecar: {{host: 127.0.0.1, port: {port}}}\n\
-                 live_migration:\n  migration_map: {{'127.0.0.1:{called}': '127.0.0.1:{destination_port}'}}\n  {}\n{}\n{}",
+                 live_migration:\n  migration_map: {{'127.0.0.1:{called}': '127.0.0.1:{destination_port}'}}\n  {}\n{}\n{}\n{extra}",
                 roots.replace('\n', "\n    "),
                 setup.live_migration.replace('\n', "\n  "),
-                RETRY_QUICKLY,
+                retry_quickly(setup.idle_timeout),
                 setup.extra,
             );
             let config =
                 Config::parse(&yaml, Path::new("sidecar.yaml"), None).unwrap_or_else(|e| panic!("{e}\n{yaml}"));
-            listener.serve(App::new(config).unwrap())
+            (listener.serve(App::new(config.clone()).unwrap()), config)
         };
+        let (source, _) = serve(source, source_port, called, setup.source_roots, "");
+        let (destination, destination_config) =
+            serve(destination, destination_port, called, setup.destination_roots, setup.destination_extra);
         Self {
-            source: serve(source, source_port, called, setup.source_roots),
-            destination: serve(destination, destination_port, called, setup.destination_roots),
+            source,
+            destination,
             source_port,
             destination_port,
+            called_port: called,
+            destination_config,
             http: reqwest::Client::new(),
         }
     }
@@ -71,6 +98,31 @@ impl Pair {
         drop(http);
         destination.stop().await;
         source.stop().await;
+    }
+
+    /// Stops the destination and starts it again on its port, with its configuration.
+    pub async fn restart_destination(self) -> Self {
+        self.destination.stop().await;
+        let listener = Listener::bind("127.0.0.1", self.destination_port).await.unwrap();
+        // The task of a connection may hold the stopped service, and with it the history, a moment longer.
+        for _ in 0..300 {
+            if let Ok(app) = App::new(self.destination_config.clone()) {
+                return Self { destination: listener.serve(app), ..self };
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("the history stays locked");
+    }
+
+    /// What the source really answers to a manifest request, as frames, whoever stands in for it.
+    pub async fn true_frames(&self) -> Vec<ManifestFrame> {
+        let url = format!("http://127.0.0.1:{}/api/v1/live-migration/manifests", self.source_port);
+        let request = self.http.post(url).header("Host", format!("127.0.0.1:{}", self.called_port));
+        let body = json!({ "protocolVersion": 1, "maxConcurrency": 4 });
+        let response = request.json(&body).send().await.unwrap().error_for_status().unwrap();
+        let mut decoder = FrameDecoder::default();
+        decoder.push(&response.bytes().await.unwrap());
+        std::iter::from_fn(|| decoder.decode().unwrap()).collect()
     }
 
     /// The destination's URL of a path below the live-migration prefix.
@@ -98,30 +150,44 @@ impl Pair {
 
     /// Runs a task to its end and returns its report.
     pub async fn verify(&self, request: &Value) -> Value {
-        let (code, created) = self.submit(request).await;
-        assert_eq!(code, 202, "{created}");
-        let id = created["taskId"].as_str().unwrap().to_owned();
+        let id = self.begin(request).await;
         self.wait(&id).await;
         self.get(&format!("/files-verification-tasks/{id}/report")).await.1
     }
 
-    /// Waits for a task to end and returns its status.
-    pub async fn wait(&self, id: &str) -> Value {
+    /// Submits a task and returns its id.
+    pub async fn begin(&self, request: &Value) -> String {
+        let (code, created) = self.submit(request).await;
+        assert_eq!(code, 202, "{created}");
+        created["taskId"].as_str().unwrap().to_owned()
+    }
+
+    /// Looks at a task until `seen` is true of its status, and returns that.
+    pub async fn wait_until(&self, id: &str, seen: impl Fn(&Value) -> bool) -> Value {
         for _ in 0..3000 {
             let (code, status) = self.get(&format!("/files-verification-tasks/{id}")).await;
             assert_eq!(code, 200, "{status}");
-            if !matches!(status["state"].as_str(), Some("NOT_STARTED" | "IN_PROGRESS")) {
+            if seen(&status) {
                 return status;
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        panic!("the task {id} does not end");
+        panic!("the task {id} never comes to that");
+    }
+
+    /// Waits for a task to end and returns its status.
+    pub async fn wait(&self, id: &str) -> Value {
+        self.wait_until(id, |status| !matches!(status["state"].as_str(), Some("NOT_STARTED" | "IN_PROGRESS"))).await
     }
 }
 
 /// Tests do not wait for a source that will not come back.
-const RETRY_QUICKLY: &str =
-    "sidecar_client: {max_retries: 2, retry_delay: 20ms, max_retry_delay: 50ms, request_idle_timeout: 5s}";
+fn retry_quickly(idle_timeout: &str) -> String {
+    format!(
+        "sidecar_client: {{max_retries: 2, retry_delay: 20ms, max_retry_delay: 50ms, \
+         request_idle_timeout: {idle_timeout}}}"
+    )
+}
 
 /// The request most tests send.
 pub fn md5_request() -> Value {

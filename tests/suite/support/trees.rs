@@ -39,3 +39,31 @@ pub fn flip_byte(path: &Path, offset: u64) {
     file.write_all(&[byte[0] ^ 0xff]).unwrap();
     file.set_modified(time).unwrap();
 }
+
+/// `directories` tables below `data/`, each with `files` files of `bytes` bytes; every file has content of its own.
+pub fn plant(storage: &Path, directories: usize, files: usize, bytes: usize) {
+    for directory in 0..directories {
+        let table = storage.join(format!("data/ks/table-{directory:04}"));
+        fs::create_dir_all(&table).unwrap();
+        for file in 0..files {
+            let content: Vec<u8> = (0..bytes).map(|at| (at * 31 + file * 7 + directory * 13) as u8).collect();
+            fs::write(table.join(format!("nb-{file}-big-Data.db")), content).unwrap();
+        }
+    }
+}
+
+/// The files of all tables that [`plant`] made, in the same order on every call.
+pub fn planted(storage: &Path) -> Vec<std::path::PathBuf> {
+    let list = |path: &Path| fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
+    let mut files: Vec<_> = list(&storage.join("data/ks")).iter().flat_map(|table| list(table)).collect();
+    files.sort();
+    files
+}
+
+/// A file without blocks on disk that takes hours to hash: whoever waits for its digest waits until cancelled.
+pub fn endless_file(path: &Path) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let file = File::create(path).unwrap();
+    file.set_len(1 << 40).unwrap();
+    file.set_modified(std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_700_000_000)).unwrap();
+}

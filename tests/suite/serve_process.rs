@@ -1,0 +1,166 @@
+//! The program as a process: signals, exit codes, and what it says when it cannot start.
+
+use std::path::{Path, PathBuf};
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::support::process::{Process, free_port, twintree};
+use crate::support::trees::endless_file;
+
+/// One process that is both sides of an endless verification.
+struct Both {
+    directory: tempfile::TempDir,
+    config: PathBuf,
+    port: u16,
+}
+
+impl Both {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let port = free_port();
+        let storage = |name: &str| directory.path().join(name);
+        for side in ["source", "destination"] {
+            endless_file(&storage(side).join("data/ks/table/nb-1-big-Data.db"));
+        }
+        // Both names mean the same address; the Host header tells them apart.
+        let yaml = format!(
+            "cassandra_instances:\n\
+             - {{id: 1, host: 127.0.0.1, storage_dir: {:?}}}\n\
+             - {{id: 2, host: localhost, storage_dir: {:?}}}\n\
+             sidecar: {{host: 127.0.0.1, port: {port}}}\n\
+             live_migration: {{migration_map: {{127.0.0.1: localhost}}}}\n\
+             twintree: {{state_dir: {:?}}}\n",
+            storage("source"),
+            storage("destination"),
+            storage("state"),
+        );
+        let config = directory.path().join("sidecar.yaml");
+        std::fs::write(&config, yaml).unwrap();
+        Self { directory, config, port }
+    }
+
+    fn verify(&self) -> Process {
+        let mut command = twintree();
+        command.args(["verify", "--json", "--destination"]).arg(format!("http://localhost:{}", self.port));
+        Process::start(command)
+    }
+
+    fn status(&self) -> Option<Value> {
+        let (address, host) = (format!("127.0.0.1:{}", self.port), format!("localhost:{}", self.port));
+        let path = "/api/v1/live-migration/files-verification-tasks";
+        crate::support::raw_http::exchange(&address, &host, "GET", path, None).json().get(0).cloned()
+    }
+
+    /// Waits until both sides have read something, and so are in the middle of it.
+    fn wait_until_both_hash(&self) {
+        let read = |status: &Value, side: &str| status[side].as_u64() > Some(0);
+        for _ in 0..3000 {
+            if self.status().is_some_and(|s| read(&s, "bytesHashed") && read(&s, "sourceBytesHashed")) {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        panic!("the two sides do not hash");
+    }
+}
+
+/// The threads of a process that scan; `None` where the system does not tell.
+fn scanning_threads(process: u32) -> Option<usize> {
+    let threads = std::fs::read_dir(format!("/proc/{process}/task")).ok()?;
+    let name = |thread: std::fs::DirEntry| std::fs::read_to_string(thread.path().join("comm")).unwrap_or_default();
+    Some(threads.flatten().map(name).filter(|name| name.starts_with("scan-")).count())
+}
+
+#[test]
+fn sigterm_ends_a_service_in_the_middle_of_its_work_with_exit_code_0() {
+    let both = Both::new();
+    let mut service = Process::serve(&both.config, both.port);
+    let _verify = both.verify();
+    both.wait_until_both_hash();
+    service.signal(Signal::TERM);
+    let code = service.wait().code();
+    assert_eq!(code, Some(0), "{}", service.errors());
+    // The task was ended in order, and the history had it before the process was gone.
+    let _again = Process::serve(&both.config, both.port);
+    let status = both.status().unwrap();
+    assert_eq!(status["state"], "FAILED");
+    assert_eq!(status["message"], "the service stopped while the task was under way");
+}
+
+#[test]
+fn ctrl_c_on_verify_cancels_the_task_and_stops_the_reading_on_both_sides() {
+    let both = Both::new();
+    let service = Process::serve(&both.config, both.port);
+    let mut verify = both.verify();
+    both.wait_until_both_hash();
+    verify.signal(Signal::INT);
+    let code = verify.wait().code();
+    let report: Value = serde_json::from_str(&verify.output()).unwrap();
+    assert_eq!((code, &report["state"]), (Some(4), &"CANCELLED".into()), "{report:#}");
+    assert_eq!(both.status().unwrap()["state"], "CANCELLED");
+    let Some(mut left) = scanning_threads(service.id()) else {
+        eprintln!("skipped: the system does not tell a process's threads");
+        return;
+    };
+    for _ in 0..3000 {
+        if left == 0 {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+        left = scanning_threads(service.id()).unwrap();
+    }
+    panic!("{left} threads still read");
+}
+
+fn fails(arguments: &[&std::ffi::OsStr]) -> (Option<i32>, String) {
+    let mut command = twintree();
+    command.args(arguments);
+    let mut process = Process::start(command);
+    (process.wait().code(), process.errors())
+}
+
+fn serve(config: &Path) -> (Option<i32>, String) {
+    fails(&["serve".as_ref(), "--config".as_ref(), config.as_os_str()])
+}
+
+#[test]
+fn every_mistake_of_a_configuration_is_told_at_once_with_its_line() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = directory.path().join("sidecar.yaml");
+    std::fs::write(
+        &config,
+        "cassandra_instances:\n  - id: 1\n    host: a\n    storage_dir: relative\n\
+         sidecar: {port: 70000}\ntwintree:\n  state: /x\n",
+    )
+    .unwrap();
+    let (code, errors) = serve(&config);
+    assert_eq!(code, Some(2), "{errors}");
+    for (line, key) in [(4, "storage_dir"), (5, "sidecar.port"), (7, "twintree.state")] {
+        let place = format!("{}:{line}:", config.display());
+        assert!(errors.lines().any(|told| told.contains(&place) && told.contains(key)), "{key}: {errors}");
+    }
+    let absent = directory.path().join("absent.yaml");
+    let (code, errors) = serve(&absent);
+    assert_eq!(code, Some(2));
+    assert!(errors.contains(&absent.display().to_string()), "{errors}");
+}
+
+#[test]
+fn a_port_in_use_is_told_with_its_address() {
+    let both = Both::new();
+    let _taken = std::net::TcpListener::bind(("127.0.0.1", both.port)).unwrap();
+    let (code, errors) = serve(&both.config);
+    assert_eq!(code, Some(2), "{errors}");
+    let expected = format!("cannot listen on 127.0.0.1:{}: Address already in use", both.port);
+    assert!(errors.contains(&expected), "{errors}");
+    assert!(both.directory.path().exists());
+}
+
+#[test]
+fn verify_names_a_service_that_is_not_there_and_exits_with_3() {
+    let url = format!("http://127.0.0.1:{}/", free_port());
+    let (code, errors) = fails(&["verify".as_ref(), "--destination".as_ref(), url.as_ref()]);
+    assert_eq!(code, Some(3), "{errors}");
+    assert!(errors.contains(&format!("{url} cannot be reached: Connection refused")), "{errors}");
+}

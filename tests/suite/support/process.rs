@@ -1,0 +1,88 @@
+//! The program itself as a child process.
+
+use std::io::Read as _;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// The program with its arguments, in an environment that does not change its output.
+pub fn twintree() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_twintree"));
+    command.env_remove("RUST_LOG");
+    command
+}
+
+/// A port that was free a moment ago.
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// A child that does not outlive the test.
+pub struct Process(Child);
+
+impl Process {
+    /// Starts a command; what it prints can be read once it has ended.
+    pub fn start(mut command: Command) -> Self {
+        Self(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
+    }
+
+    /// Starts `serve` with this configuration and waits until the service answers at `port`.
+    pub fn serve(config: &Path, port: u16) -> Self {
+        let mut command = twintree();
+        command.args(["serve", "--config"]).arg(config);
+        let mut process = Self::start(command);
+        for _ in 0..1000 {
+            if let Some(status) = process.0.try_wait().unwrap() {
+                panic!("the service ended with {status}: {}", process.errors());
+            }
+            if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
+                return process;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        panic!("the service does not listen");
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.0), signal).unwrap();
+    }
+
+    pub fn id(&self) -> u32 {
+        self.0.id()
+    }
+
+    /// Waits for the end; one that does not come within half a minute fails the test.
+    pub fn wait(&mut self) -> ExitStatus {
+        for _ in 0..3000 {
+            if let Some(status) = self.0.try_wait().unwrap() {
+                return status;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        panic!("the process does not end");
+    }
+
+    /// What an ended process said on standard error.
+    pub fn errors(&mut self) -> String {
+        let mut text = String::new();
+        self.0.stderr.take().unwrap().read_to_string(&mut text).unwrap();
+        text
+    }
+
+    /// What an ended process said on standard output.
+    pub fn output(&mut self) -> String {
+        let mut text = String::new();
+        self.0.stdout.take().unwrap().read_to_string(&mut text).unwrap();
+        text
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
