@@ -74,7 +74,8 @@ async fn a_service_that_stops_ends_its_streams_and_its_builds() {
     let Pair { source, destination, .. } = pair;
     source.stop().await;
     let task = destination.app().tasks().task(1, &id).unwrap();
-    task.settled().await;
+    let ended = tokio::time::timeout(std::time::Duration::from_secs(30), task.settled()).await;
+    assert!(ended.is_ok(), "the stream of a stopped source goes on");
     let message = task.status().message.unwrap();
     assert!(message.starts_with(&format!("source 127.0.0.1:{source_port} ")), "{message}");
     // This test comes to hold the last reference: nothing of the service is left that could go on with the build.

@@ -26,13 +26,16 @@ fn equal_trees() -> tempfile::TempDir {
     trees
 }
 
-/// How many bytes the hello is, and how many the whole answer is at least.
+/// The head of an answer comes before its first frame.
+const HEAD: usize = 400;
+
+/// How many bytes the hello is, and how many everything is up to the end of the metadata. What follows are 200 hashes
+/// and more, which do not shrink: at least 6400 bytes, though their number of frames is another one each time.
 async fn sizes(pair: &Pair) -> (usize, usize) {
-    let frames = pair.true_frames().await;
-    let needed = |frame: &&ManifestFrame| !matches!(frame, ManifestFrame::Progress(_));
-    let bytes = |frames: &[ManifestFrame]| bytes_of(frames).len();
-    let all: Vec<ManifestFrame> = frames.iter().filter(needed).cloned().collect();
-    (bytes(&all[..1]), bytes(&all))
+    let mut frames = pair.true_frames().await;
+    frames.retain(|frame| !matches!(frame, ManifestFrame::Progress(_)));
+    let metadata = frames.iter().position(|frame| *frame == ManifestFrame::MetadataEnd).unwrap();
+    (bytes_of(&frames[..1]).len(), bytes_of(&frames[..=metadata]).len())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -40,11 +43,9 @@ async fn a_stream_that_is_cut_once_goes_on_with_the_same_build_and_reads_no_file
     let trees = equal_trees();
     let (source, destination) = (trees.path().join("source"), trees.path().join("destination"));
     let (pair, _) = through_a_proxy(&source, &destination).await;
-    let (hello, whole) = sizes(&pair).await;
-    // Room for the head of the answer, which comes before the hello.
-    let first = hello + 400;
-    assert!(whole > first + 2000, "{whole}");
-    for cut_after in [first, first + (whole - first) / 3, first + (whole - first) * 2 / 3, whole - 50] {
+    let (hello, metadata) = sizes(&pair).await;
+    assert!(metadata > hello + 2 * HEAD, "{metadata}");
+    for cut_after in [hello + HEAD, (hello + HEAD).midpoint(metadata), metadata + HEAD, metadata + HEAD + 4000] {
         let (pair, proxy) = through_a_proxy(&source, &destination).await;
         let to = pair.source_port;
         proxy.set(Mode::CutAfter { bytes: cut_after, to, then: Then::Forward(to) });
@@ -85,7 +86,7 @@ async fn a_source_that_is_cut_off_for_good_fails_the_task() {
     let trees = equal_trees();
     let (pair, proxy) = through_a_proxy(&trees.path().join("source"), &trees.path().join("destination")).await;
     let (hello, _) = sizes(&pair).await;
-    proxy.set(Mode::CutAfter { bytes: hello + 400, to: pair.source_port, then: Then::Refuse });
+    proxy.set(Mode::CutAfter { bytes: hello + HEAD, to: pair.source_port, then: Then::Refuse });
     let report = pair.verify(&md5_request()).await;
     assert_eq!(report["state"], "FAILED");
     let message = report["message"].as_str().unwrap();
@@ -102,9 +103,9 @@ async fn a_source_that_restarts_in_mid_stream_is_verified_under_its_new_manifest
     let (pair, proxy) = through_a_proxy(&source, &destination).await;
     // The same tree behind another process's manifests: to the destination, the source after a restart.
     let restarted = Pair::calling(proxy.port, &source, &destination).await;
-    let (_, whole) = sizes(&pair).await;
+    let (_, metadata) = sizes(&pair).await;
     let then = Then::Forward(restarted.source_port);
-    proxy.set(Mode::CutAfter { bytes: whole - 50, to: pair.source_port, then });
+    proxy.set(Mode::CutAfter { bytes: metadata + HEAD + 2000, to: pair.source_port, then });
     let report = pair.verify(&md5_request()).await;
     assert_eq!(report["state"], "FAILED", "{report:#}");
     assert_eq!((&report["digestMismatches"], &report["filesMatched"]), (&1.into(), &(FILES - 1).into()), "{report:#}");
@@ -120,8 +121,12 @@ async fn a_source_whose_tree_changed_while_it_was_away_is_not_mixed_with_what_it
     plant(&other, 201, 3, 8 << 10);
     let (pair, proxy) = through_a_proxy(&source, &destination).await;
     let restarted = Pair::calling(proxy.port, &other, &destination).await;
-    let (_, whole) = sizes(&pair).await;
-    proxy.set(Mode::CutAfter { bytes: whole - 50, to: pair.source_port, then: Then::Forward(restarted.source_port) });
+    let (_, metadata) = sizes(&pair).await;
+    proxy.set(Mode::CutAfter {
+        bytes: metadata + HEAD + 2000,
+        to: pair.source_port,
+        then: Then::Forward(restarted.source_port),
+    });
     let report = pair.verify(&md5_request()).await;
     let expected = format!("source 127.0.0.1:{}: the source's tree changed while it was verified", proxy.port);
     assert!(report["message"].as_str().unwrap().starts_with(&expected), "{report:#}");
