@@ -43,12 +43,17 @@ impl Offer {
         Listener(Arc::clone(self))
     }
 
+    /// How many destinations follow it now.
+    pub fn listeners(&self) -> usize {
+        self.listeners.load(Relaxed)
+    }
+
     fn touch(&self) {
         *self.last_used.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Instant::now();
     }
 
     fn idle(&self) -> Duration {
-        match self.listeners.load(Relaxed) {
+        match self.listeners() {
             0 => self.last_used.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).elapsed(),
             _ => Duration::ZERO,
         }
@@ -92,6 +97,7 @@ impl Offers {
             offer.touch();
             return Ok(Arc::clone(offer));
         }
+        drop_older(&mut offers, instance);
         if offers.values().filter(|offer| offer.is_running()).count() >= MAX_RUNNING {
             return Err(Busy);
         }
@@ -102,7 +108,6 @@ impl Offers {
             listeners: AtomicUsize::new(0),
             last_used: Mutex::new(Instant::now()),
         });
-        drop_older(&mut offers, instance);
         offers.insert(offer.id, Arc::clone(&offer));
         Ok(offer)
     }
@@ -139,12 +144,21 @@ impl Offers {
     }
 }
 
-/// A new build of an instance makes older ones worthless, but for destinations that still ask about them: of those that
-/// nobody listens to, only the last used one is kept. Bounds the memory of destinations that verify again and again.
+/// A new build of an instance makes older ones worthless that nobody listens to: a migration map gives a source one
+/// destination, and that one has just asked anew. Of the finished ones the last used is kept all the same, for the
+/// branches it may still be asked for. Bounds the memory of destinations that verify again and again, and frees the place
+/// of a build whose stream broke before its destination learned its id.
 fn drop_older(offers: &mut HashMap<Uuid, Arc<Offer>>, instance: u64) {
-    let unused = |offer: &Offer| offer.instance == instance && !offer.is_running() && offer.idle() > Duration::ZERO;
-    let newest = offers.values().filter(|offer| unused(offer)).min_by_key(|offer| offer.idle()).map(|offer| offer.id);
-    offers.retain(|id, offer| !unused(offer) || Some(*id) == newest);
+    let unheard = |offer: &Offer| offer.instance == instance && offer.listeners() == 0;
+    let finished = offers.values().filter(|offer| unheard(offer) && !offer.is_running());
+    let newest = finished.min_by_key(|offer| offer.idle()).map(|offer| offer.id);
+    offers.retain(|id, offer| {
+        let keep = !unheard(offer) || Some(*id) == newest;
+        if !keep {
+            offer.build.cancel();
+        }
+        keep
+    });
 }
 
 /// Drops offers nobody has used for long enough. Ends with the service.

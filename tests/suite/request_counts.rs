@@ -60,3 +60,24 @@ async fn other_metadata_fails_fast_and_the_source_stops_hashing() {
     let stopped = offers[0].build.done().await.unwrap_err();
     assert_eq!(stopped, twintree::verify::BuildFailure::Cancelled);
 }
+
+/// Each answer is dropped before anything of it is read, as where a connection breaks too early to learn the manifest's
+/// id. A source works on four builds at a time; it must not be busy with ten that nobody will ever attach to.
+#[tokio::test(flavor = "multi_thread")]
+async fn builds_nobody_listens_to_make_room_for_the_next() {
+    let trees = tempfile::tempdir().unwrap();
+    for side in ["source", "destination"] {
+        endless_file(&trees.path().join(side).join("commitlog/CommitLog-7-1.log"));
+    }
+    let pair = pair_of(&trees).await;
+    for _ in 0..10 {
+        drop(pair.begin_manifest().await);
+        // The source notices that a listener is gone when it next has something to say to it.
+        let unheard = || pair.source.app().offers().all().iter().all(|offer| offer.listeners() == 0);
+        while !unheard() {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    }
+    assert_eq!(pair.source.app().offers().all().len(), 1, "each took the place of the one before");
+    pair.stop().await;
+}

@@ -116,13 +116,18 @@ impl Pair {
 
     /// What the source really answers to a manifest request, as frames, whoever stands in for it.
     pub async fn true_frames(&self) -> Vec<ManifestFrame> {
-        let url = format!("http://127.0.0.1:{}/api/v1/live-migration/manifests", self.source_port);
-        let request = self.http.post(url).header("Host", format!("127.0.0.1:{}", self.called_port));
-        let body = json!({ "protocolVersion": 1, "maxConcurrency": 4 });
-        let response = request.json(&body).send().await.unwrap().error_for_status().unwrap();
+        let response = self.begin_manifest().await;
         let mut decoder = FrameDecoder::default();
         decoder.push(&response.bytes().await.unwrap());
         std::iter::from_fn(|| decoder.decode().unwrap()).collect()
+    }
+
+    /// A manifest request to the source, answered with 200 and not read yet.
+    pub async fn begin_manifest(&self) -> reqwest::Response {
+        let url = format!("http://127.0.0.1:{}/api/v1/live-migration/manifests", self.source_port);
+        let request = self.http.post(url).header("Host", format!("127.0.0.1:{}", self.called_port));
+        let body = json!({ "protocolVersion": 1, "maxConcurrency": 4 });
+        request.json(&body).send().await.unwrap().error_for_status().unwrap()
     }
 
     /// The destination's URL of a path below the live-migration prefix.
