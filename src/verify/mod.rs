@@ -5,6 +5,7 @@
 mod blocking;
 mod branch_answer;
 mod build;
+mod error;
 mod evidence;
 mod history;
 mod live;
@@ -13,17 +14,20 @@ mod open;
 mod read_anew;
 mod registry;
 mod run;
+mod second_reads;
+mod sides;
 mod state;
 mod stream;
 
 pub use blocking::Threads;
 pub use branch_answer::{BranchError, answer_branches};
 pub use build::{Build, BuildFailure, BuildJob};
+pub use error::RunError;
 pub use history::{History, HistoryError, StoredFindings};
 pub use live::Task;
 pub use offers::{Busy, Offer, Offers};
 pub use registry::{InstanceBusy, Tasks};
-pub use run::{RunError, RunInput};
+pub use run::RunInput;
 pub use stream::manifest_stream;
 
 /// Milliseconds since the epoch.

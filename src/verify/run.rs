@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::blocking::Threads;
-use super::build::{Build, BuildFailure, BuildJob};
+use super::build::{Build, BuildJob};
+use super::error::RunError;
 use super::live::Task;
-use super::open::{Assembled, Opener, assemble};
+use super::open::{Assembled, assemble};
+use super::sides::Sides;
 use crate::manifest::{Comparand as _, Depth, Described, Manifest, notes};
 use crate::model::{Counters, DigestAlgorithm, MetadataSummary, Outcome, Verdict};
-use crate::peer::{Exchange, Peer, PeerError, RemoteManifest};
+use crate::peer::{Exchange, Peer, RemoteManifest};
 use crate::protocol::{ManifestRequest, PROTOCOL_VERSION, Progress};
 
 /// How often the status is brought up to date.
@@ -27,23 +29,6 @@ pub struct RunInput {
     pub threads: Threads,
     /// The algorithm of the evidence.
     pub algorithm: DigestAlgorithm,
-}
-
-/// Why a run came to no outcome.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    /// The source failed.
-    #[error("source {0}")]
-    Source(#[from] PeerError),
-    /// The destination's own scan failed.
-    #[error("destination: {0}")]
-    Destination(#[from] BuildFailure),
-    /// Somebody cancelled it.
-    #[error("cancelled")]
-    Cancelled,
-    /// The service stops.
-    #[error("the service stops")]
-    ServiceStopped,
 }
 
 /// Runs a task to its end and leaves the result in it.
@@ -131,9 +116,9 @@ impl Run<'_> {
                 }
             }
         };
-        let opener = Opener { peer: self.peer, remote: &remote, local: &local, threads: self.threads };
+        let sides = Sides { peer: self.peer, remote: &remote, local: &local, threads: self.threads };
         if !self.task.request.keep_going {
-            let Assembled { outcome, released } = assemble(&opener, Depth::Metadata, None, self.algorithm).await?;
+            let Assembled { outcome, released } = assemble(&sides, Depth::Metadata, None, self.algorithm).await?;
             if outcome.counters.metadata_summary() == MetadataSummary::Different {
                 if !streamed && !released {
                     self.peer.release(remote.id).await;
@@ -148,8 +133,8 @@ impl Run<'_> {
         let remote = self.exchange.metadata().await;
         let local = self.build.done().await?;
         let contents = self.exchange.contents();
-        let opener = Opener { peer: self.peer, remote: &remote, local: &local, threads: self.threads };
-        let Assembled { outcome, .. } = assemble(&opener, Depth::Content, Some(&contents), self.algorithm).await?;
+        let sides = Sides { peer: self.peer, remote: &remote, local: &local, threads: self.threads };
+        let Assembled { outcome, .. } = assemble(&sides, Depth::Content, Some(&contents), self.algorithm).await?;
         Ok(self.with_notes(outcome, &remote, &local))
     }
 

@@ -1,0 +1,86 @@
+//! The destination's own second reads of files whose leaves differ, running beside the source's.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use super::blocking::in_pool;
+use super::build::BuildFailure;
+use super::read_anew::{Target, read_anew};
+use super::sides::Sides;
+use crate::manifest::{DirectoryPair, PairSide, differing_leaves};
+use crate::model::{DigestAlgorithm, FileEntry, Name, Problem, RootId};
+use crate::protocol::BranchRequest;
+use crate::scan::{Context, FileDigests};
+
+/// The destination's own second reads, running beside the source's.
+#[derive(Default)]
+pub(super) struct SecondReads {
+    job: Mutex<Option<Job>>,
+}
+
+/// What came of reading files anew, by the position of their directory in the request and their name.
+pub(super) type Reads = HashMap<(usize, Name), Result<FileDigests, Problem>>;
+
+struct Job {
+    context: Context,
+    result: tokio::task::JoinHandle<Result<Reads, BuildFailure>>,
+}
+
+impl Drop for Job {
+    fn drop(&mut self) {
+        self.context.cancel.cancel();
+    }
+}
+
+impl SecondReads {
+    /// Starts once: an answer that has to be fetched again names the same files.
+    pub(super) fn start(
+        &self,
+        sides: &Sides<'_>,
+        pairs: &[(RootId, DirectoryPair)],
+        request: &BranchRequest,
+        files: &[Vec<FileEntry>],
+        algorithm: DigestAlgorithm,
+    ) {
+        let mut job = self.job.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if job.is_some() {
+            return;
+        }
+        let mut keys = Vec::new();
+        let mut targets = Vec::new();
+        for (position, ((id, pair), files)) in pairs.iter().zip(files).enumerate() {
+            // Without leaves the source reads nothing anew, and one fresh digest alone is no evidence.
+            if request.directories[position].leaves.is_none() {
+                continue;
+            }
+            let PairSide::Directory(index) = pair.destination else { continue };
+            let local = sides.local_files(*id, pair.destination);
+            for (_, d) in differing_leaves(files, &local) {
+                targets.extend(Target::new(*id, index, &local[d]));
+                keys.push((position, local[d].name.clone()));
+            }
+        }
+        let context = Context::default();
+        let (manifest, work, threads) = (Arc::clone(sides.local), context.clone(), sides.threads);
+        let result = tokio::spawn(async move {
+            if targets.is_empty() {
+                return Ok(Reads::new());
+            }
+            let reads = in_pool(threads, move || {
+                let reads = Mutex::new(Reads::new());
+                read_anew(&manifest, &targets, algorithm, &work, &|at, outcome| {
+                    reads.lock().unwrap_or_else(|p| p.into_inner()).insert(keys[at].clone(), outcome);
+                })
+                .map(|()| reads.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()))
+            });
+            reads.await?.map_err(|_| BuildFailure::Cancelled)
+        });
+        *job = Some(Job { context, result });
+    }
+
+    pub(super) async fn finish(self) -> Result<Reads, BuildFailure> {
+        let job = self.job.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let Some(mut job) = job else { return Ok(Reads::new()) };
+        (&mut job.result).await.map_err(|error| BuildFailure::Failed(error.to_string()))?
+    }
+}

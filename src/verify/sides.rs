@@ -1,0 +1,73 @@
+//! Both sides of a comparison as the destination has them: the source's tables, its own manifest, and the way to ask.
+
+use std::sync::Arc;
+
+use super::blocking::Threads;
+use crate::manifest::{
+    Comparand as _, Depth, DirectoryPair, DirectoryTable, Manifest, OpenedSide, PairSide, PlannedRoot, RootHashes,
+    SubtreeHash, compare_directory, plan_instance,
+};
+use crate::model::{FileEntry, Outcome, RootId};
+use crate::peer::{Peer, RemoteManifest};
+
+/// Both sides of a comparison.
+pub(super) struct Sides<'a> {
+    pub peer: &'a Peer,
+    pub remote: &'a RemoteManifest,
+    pub local: &'a Arc<Manifest>,
+    pub threads: Threads,
+}
+
+impl Sides<'_> {
+    pub(super) fn plan(&self, depth: Depth, contents: Option<&[Vec<SubtreeHash>]>) -> Vec<PlannedRoot> {
+        let ours: Vec<Vec<SubtreeHash>> = self.local.roots().iter().map(|root| self.local.contents(root.id)).collect();
+        let source: Vec<_> = self
+            .remote
+            .roots
+            .iter()
+            .enumerate()
+            .map(|(number, (id, table))| {
+                let content = contents.and_then(|contents| contents.get(number)).map_or(&[][..], Vec::as_slice);
+                (*id, table.as_ref().map(|table| RootHashes { table, content }))
+            })
+            .collect();
+        let destination: Vec<_> = self
+            .local
+            .tables()
+            .into_iter()
+            .zip(&ours)
+            .map(|((id, table), content)| (id, table.map(|table| RootHashes { table, content })))
+            .collect();
+        plan_instance(&source, &destination, depth)
+    }
+
+    pub(super) fn remote_table(&self, id: RootId) -> Option<&DirectoryTable> {
+        self.remote.root(id).map(|(_, table)| table)
+    }
+
+    pub(super) fn local_table(&self, id: RootId) -> Option<&DirectoryTable> {
+        self.local.root(id).and_then(|root| root.tree.as_ref()).map(|tree| tree.table())
+    }
+
+    /// A directory in which the source has no files is known from its table, whose hash was checked.
+    pub(super) fn needs_source(&self, id: RootId, pair: &DirectoryPair) -> bool {
+        match (pair.source, self.remote.root(id)) {
+            (PairSide::Directory(index), Some((_, table))) => table.get(index).files > 0,
+            _ => false,
+        }
+    }
+
+    pub(super) fn local_files(&self, id: RootId, side: PairSide) -> Vec<FileEntry> {
+        let tree = self.local.root(id).and_then(|root| root.tree.as_ref());
+        match (side, tree) {
+            (PairSide::Directory(index), Some(tree)) => tree.files(index),
+            _ => Vec::new(),
+        }
+    }
+
+    pub(super) fn compare(&self, id: RootId, pair: DirectoryPair, source_files: &[FileEntry], depth: Depth) -> Outcome {
+        let files = self.local_files(id, pair.destination);
+        let source = OpenedSide { table: self.remote_table(id), files: source_files };
+        compare_directory(id, pair, source, OpenedSide { table: self.local_table(id), files: &files }, depth)
+    }
+}
