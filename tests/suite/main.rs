@@ -15,6 +15,7 @@ mod format_vectors;
 mod history;
 mod interruptions;
 mod lies;
+mod manifest_file;
 mod oracle;
 mod real_sstables;
 mod request_counts;

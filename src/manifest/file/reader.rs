@@ -23,7 +23,8 @@ pub struct ManifestFile {
     file: File,
     identity: Identity,
     roots: Vec<FileRoot>,
-    blocks: Section,
+    /// All sections of the file, those this reader has no use for included.
+    sections: Vec<Section>,
     blocks_read: AtomicU64,
 }
 
@@ -79,7 +80,7 @@ impl ManifestFile {
         if roots.windows(2).any(|pair| pair[0].id >= pair[1].id) {
             return Err(Fault::Columns);
         }
-        let manifest = Self { path: path.to_owned(), file, identity, roots, blocks, blocks_read: AtomicU64::new(0) };
+        let manifest = Self { path: path.to_owned(), file, identity, roots, sections, blocks_read: AtomicU64::new(0) };
         if manifest.end_record() != end {
             return Err(Fault::Totals);
         }
@@ -129,10 +130,10 @@ impl ManifestFile {
         self.read_block(tree, index).map_err(|fault| FileError { path: self.path.clone(), fault })
     }
 
-    /// Reads and checks everything there is in the file.
+    /// Reads and checks everything there is in the file: every section, known or not, and every directory.
     pub fn check_all(&self) -> Result<(), FileError> {
         let checked = || {
-            check_section(&self.file, self.blocks)?;
+            self.sections.iter().try_for_each(|section| check_section(&self.file, *section))?;
             for tree in self.roots.iter().filter_map(|root| root.tree.as_ref()) {
                 tree.table.check_hashes_without_files(Some(&tree.content))?;
                 tree.table.indices().try_for_each(|index| self.read_block(tree, index).map(drop))?;
