@@ -10,6 +10,7 @@
 mod broken_links;
 mod cancelling;
 mod cli;
+mod diff_reference;
 mod faults;
 mod format_vectors;
 mod history;

@@ -2,6 +2,7 @@
 
 pub mod chaos_proxy;
 pub mod disk;
+pub mod naive_diff;
 pub mod one_root;
 pub mod oracle;
 pub mod ordinary_user;
