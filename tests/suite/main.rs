@@ -24,3 +24,4 @@ mod serve_process;
 mod support;
 mod tasks_api;
 mod unlisted;
+mod wire_bytes;

@@ -1,0 +1,189 @@
+//! Recorded bytes of everything that crosses the network between two services: a change here is a new protocol version.
+
+use proptest::prelude::*;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_bytes::ByteBuf;
+use twintree::manifest::{Directory, DirectoryIndex, DirectoryRecord, FileRecords, Identity, SubtreeHash};
+use twintree::model::{Blake3Digest, Content, FileEntry, Listed, Name, Problem, Reason};
+use twintree::protocol::{
+    BranchDirectory, BranchFrame, BranchRequest, End, FileRead, FrameDecoder, Hello, MAX_FRAME_BYTES, ManifestFrame,
+    ManifestRequest, ProgressFrame, ReadOutcome, RootFrame, SourceFailure, encode_frame,
+};
+
+/// The frame has exactly these bytes (hex, spaces between fields), and decodes to the value it was made of.
+fn recorded<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(value: &T, payload: &str) {
+    let payload = payload.replace(' ', "");
+    // Length of flags and payload, little-endian; flags 0: not packed.
+    let length = hex::encode((payload.len() as u32 / 2 + 1).to_le_bytes());
+    let frame = encode_frame(value);
+    assert_eq!(hex::encode(&frame), format!("{length}00{payload}"), "{value:?}");
+    let mut decoder = FrameDecoder::default();
+    decoder.push(&frame);
+    assert_eq!(decoder.decode::<T>().unwrap().as_ref(), Some(value));
+}
+
+fn files() -> FileRecords {
+    let entry = |name: &[u8], listed| FileEntry { name: Name::new(name).unwrap(), listed };
+    let problem = Problem::new(Reason::Vanished, "x");
+    let digest = Content::Digest(Blake3Digest([0xaa; 32]));
+    FileRecords::of(&[
+        entry(b"a", Listed::File { size: 300, modified_ms: -1, content: digest }),
+        entry(b"b", Listed::Unlistable(problem)),
+    ])
+}
+
+/// Names `a/b`; states 0 and 3; sizes 300 and 0; times -1 and 0 in zigzag; one digest; one problem.
+fn files_hex() -> String {
+    format!("03612f62 020003 02fb2c0100 020100 20{} 01020178", "aa".repeat(32))
+}
+
+#[test]
+fn frames_of_a_manifest_stream_are_recorded() {
+    let identity = Identity {
+        host: "h".to_owned(),
+        instance: "i".to_owned(),
+        created_ms: 1,
+        program: "p".to_owned(),
+        rules: [0xbb; 32],
+        file_patterns: vec!["f".to_owned()],
+        directory_patterns: vec![],
+    };
+    let hello = Hello { protocol_version: 1, manifest_id: [0xcc; 16], identity };
+    let expected = format!("00 01 {} 0168 0169 02 0170 {} 010166 00", "cc".repeat(16), "bb".repeat(32));
+    recorded(&ManifestFrame::Hello(hello), &expected);
+
+    let progress = ProgressFrame { files_total: 250, bytes_total: 251, files_hashed: 1 << 16, bytes_hashed: 1 << 32 };
+    recorded(&ManifestFrame::Progress(progress), "01 fa fbfb00 fc00000100 fd0000000001000000");
+    recorded(&ManifestFrame::Root(RootFrame { directory_type: 1, index: 300, directories: None }), "02 01 fb2c01 00");
+    recorded(&ManifestFrame::Root(RootFrame { directory_type: 0, index: 0, directories: Some(7) }), "02 00 00 0107");
+
+    let directory = Directory {
+        parent: DirectoryIndex(2),
+        name: Some(Name::new(b"ks").unwrap()),
+        link: false,
+        files: 3,
+        bytes: 4,
+        metadata: SubtreeHash::Proven(Blake3Digest([0xdd; 32])),
+        unlisted: None,
+    };
+    let unlisted = Directory {
+        metadata: SubtreeHash::Unproven,
+        unlisted: Some(Problem::new(Reason::Unreadable, "no")),
+        ..directory.clone()
+    };
+    let records = [&directory, &unlisted].map(DirectoryRecord::from).to_vec();
+    let expected = format!("03 02 02 026b73 00 03 04 01{} 00 02 026b73 00 03 04 00 0100026e6f", "dd".repeat(32));
+    recorded(&ManifestFrame::Directories(records), &expected);
+
+    recorded(&ManifestFrame::MetadataEnd, "04");
+    let content = vec![(0, 5, Some([0xee; 32])), (1, 6, None)];
+    recorded(&ManifestFrame::Content(content), &format!("05 02 00 05 01{} 01 06 00", "ee".repeat(32)));
+    let end = End { files: 1, directories: 2, bytes: 3, metadata: Some([0x11; 32]), content: None };
+    recorded(&ManifestFrame::End(end), &format!("06 01 02 03 01{} 00", "11".repeat(32)));
+    let failure = SourceFailure { code: "c".to_owned(), message: "m".to_owned() };
+    recorded(&ManifestFrame::Error(failure), "07 0163 016d");
+}
+
+#[test]
+fn a_branch_request_and_its_frames_are_recorded() {
+    let directory = |leaves| BranchDirectory { root: 0, directory: 9, leaves };
+    let request = BranchRequest { directories: vec![directory(None)], algorithm: None, last: true };
+    recorded(&request, "01 00 09 00 00 01");
+    let request =
+        BranchRequest { directories: vec![directory(Some(files()))], algorithm: Some("MD5".to_owned()), last: false };
+    recorded(&request, &format!("01 00 09 01 {} 01034d4435 00", files_hex()));
+
+    recorded(&BranchFrame::Files(4, files()), &format!("00 04 {}", files_hex()));
+    recorded(&BranchFrame::FilesEnd, "01");
+    let read = |outcome| BranchFrame::Read(FileRead { directory: 4, name: ByteBuf::from("a"), outcome });
+    let digests = ReadOutcome::Digests([0x22; 32], ByteBuf::from(vec![1, 2, 3, 4]));
+    recorded(&read(digests), &format!("02 04 0161 00 {} 0401020304", "22".repeat(32)));
+    recorded(&read(ReadOutcome::Problem(1, "x".to_owned())), "02 04 0161 01 01 0178");
+    recorded(&BranchFrame::Progress(300), "03 fb2c01");
+    recorded(&BranchFrame::End, "04");
+    let failure = SourceFailure { code: "c".to_owned(), message: "m".to_owned() };
+    recorded(&BranchFrame::Error(failure), "05 0163 016d");
+}
+
+#[test]
+fn a_manifest_request_is_this_json_and_unknown_fields_are_ignored() {
+    let request = ManifestRequest {
+        protocol_version: 1,
+        roots: None,
+        rules_fingerprint: Some("ab".to_owned()),
+        max_concurrency: 4,
+        resume: None,
+    };
+    let text = r#"{"protocolVersion":1,"roots":null,"rulesFingerprint":"ab","maxConcurrency":4,"resume":null}"#;
+    assert_eq!(serde_json::to_string(&request).unwrap(), text);
+    let more = r#"{"later":[1],"protocolVersion":1,"maxConcurrency":4,"rulesFingerprint":"ab"}"#;
+    assert_eq!(serde_json::from_str::<ManifestRequest>(more).unwrap(), request);
+}
+
+#[test]
+fn a_large_frame_is_packed_and_comes_back() {
+    let records = vec![(0, 1, None); 5000];
+    let frame = encode_frame(&ManifestFrame::Content(records.clone()));
+    assert_eq!(frame[4], 1, "flags: zstd");
+    assert!(frame.len() < 1000);
+    let mut decoder = FrameDecoder::default();
+    decoder.push(&frame);
+    assert_eq!(decoder.decode::<ManifestFrame>().unwrap(), Some(ManifestFrame::Content(records)));
+}
+
+/// Whatever comes, decoding ends in values, in a wait for more, or in an error.
+fn decodes_without_panic_impl(bytes: &[u8], piece: usize) {
+    fn drain<T: DeserializeOwned>(bytes: &[u8], piece: usize) {
+        let mut decoder = FrameDecoder::default();
+        for piece in bytes.chunks(piece) {
+            decoder.push(piece);
+            loop {
+                match decoder.decode::<T>() {
+                    Ok(Some(_)) => {}
+                    Ok(None) => break,
+                    Err(_) => return,
+                }
+            }
+        }
+    }
+    drain::<ManifestFrame>(bytes, piece);
+    drain::<BranchFrame>(bytes, piece);
+    drain::<BranchRequest>(bytes, piece);
+}
+
+fn valid_stream() -> Vec<u8> {
+    let frames = [
+        encode_frame(&ManifestFrame::Content(vec![(0, 1, Some([1; 32])); 100])),
+        encode_frame(&BranchFrame::Files(0, files())),
+        encode_frame(&ManifestFrame::MetadataEnd),
+    ];
+    frames.concat()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn decodes_without_panic_proptest(
+        noise in prop::collection::vec(any::<u8>(), 0..300),
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
+        cut in any::<prop::sample::Index>(),
+        piece in 1..64_usize,
+    ) {
+        decodes_without_panic_impl(&noise, piece);
+        let mut stream = valid_stream();
+        for (at, byte) in changes {
+            let at = at.index(stream.len());
+            stream[at] = byte;
+        }
+        stream.truncate(cut.index(stream.len() + 1));
+        decodes_without_panic_impl(&stream, piece);
+    }
+}
+
+#[test]
+fn decodes_without_panic_cases() {
+    decodes_without_panic_impl(&valid_stream(), 1);
+    decodes_without_panic_impl(&u32::MAX.to_le_bytes(), 4);
+    decodes_without_panic_impl(&(MAX_FRAME_BYTES as u32).to_le_bytes(), 4);
+}
