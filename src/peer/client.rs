@@ -16,6 +16,20 @@ use crate::protocol::{ErrorBody, FrameDecoder, routes};
 /// The longest error body that is read for its message, in bytes.
 const MAX_ERROR_BODY_BYTES: usize = 64 << 10;
 
+/// How a peer is called.
+#[derive(Debug, Clone, Copy)]
+pub struct PeerSettings {
+    /// Which failures are borne, and how long.
+    pub policy: RetryPolicy,
+    /// How long it may take until a connection stands.
+    pub connect_timeout: Duration,
+    /// How long a peer may be silent. There is no limit on the length of an answer: a hash may take hours, and progress
+    /// comes all the while.
+    pub idle_timeout: Duration,
+    /// How many connections are kept for later requests.
+    pub max_idle_connections: usize,
+}
+
 /// One peer. Clones share connections and the count of requests.
 #[derive(Debug, Clone)]
 pub struct Peer {
@@ -26,18 +40,18 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// A peer whose streams may be silent for at most `idle_timeout`; there is no limit on their length, since a hash
-    /// may take hours and progress comes every second.
-    pub fn new(address: PeerAddress, policy: RetryPolicy, idle_timeout: Duration) -> Result<Self, PeerError> {
+    /// A peer nobody has called yet.
+    pub fn new(address: PeerAddress, settings: PeerSettings) -> Result<Self, PeerError> {
         let http = reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(idle_timeout)
-            .read_timeout(idle_timeout)
+            .connect_timeout(settings.connect_timeout)
+            .read_timeout(settings.idle_timeout)
+            .pool_max_idle_per_host(settings.max_idle_connections)
             .tcp_nodelay(true)
             .build()
             .map_err(|error| unreachable_peer(&address, &error))?;
-        Ok(Self { address, http, requests: Arc::default(), policy })
+        Ok(Self { address, http, requests: Arc::default(), policy: settings.policy })
     }
 
     /// Where it listens.

@@ -11,7 +11,7 @@ mod retry;
 pub use address::PeerAddress;
 pub use assembly::{AssemblyError, RemoteManifest};
 pub use branches::{OpenedBranches, RemoteRead, fetch_branches};
-pub use client::Peer;
+pub use client::{Peer, PeerSettings};
 pub use error::PeerError;
 pub use exchange::Exchange;
 pub use retry::RetryPolicy;

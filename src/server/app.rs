@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Config, ConfigError, Instance};
+use crate::config::{Config, ConfigError, HostName, Instance};
 use crate::exclude::{PatternError, Rules};
 use crate::manifest::{Identity, RootSpec};
 use crate::model::RootId;
+use crate::peer::{Peer, PeerAddress, PeerError, PeerSettings, RetryPolicy};
 use crate::verify::{BuildJob, History, HistoryError, Offers, Tasks, Threads, now_ms};
 
 /// Why a service cannot start.
@@ -108,6 +109,24 @@ impl App {
     /// How many threads a piece of work gets that asks for `asked`.
     pub(super) fn threads(&self, asked: u32) -> Threads {
         Threads::choose(self.config().twintree.threads, asked)
+    }
+
+    /// A source as this service calls it: on its own port where the migration map names one, else on ours.
+    pub(super) fn peer(&self, source: &HostName) -> Result<Peer, PeerError> {
+        let client = &self.config().client;
+        let settings = PeerSettings {
+            policy: RetryPolicy {
+                max_retries: client.max_retries as usize,
+                delay: client.retry_delay,
+                max_delay: client.max_retry_delay,
+                ..RetryPolicy::default()
+            },
+            connect_timeout: client.request_timeout,
+            idle_timeout: client.request_idle_timeout,
+            max_idle_connections: client.connection_pool_max_size,
+        };
+        let port = source.port.unwrap_or(self.config().sidecar.port);
+        Peer::new(PeerAddress { host: source.host.clone(), port }, settings)
     }
 
     /// What to build of an instance: all its roots, or those wanted.

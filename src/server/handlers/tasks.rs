@@ -10,7 +10,6 @@ use axum::http::StatusCode;
 use serde::Deserialize;
 
 use super::{body, id};
-use crate::peer::{Peer, PeerAddress, RetryPolicy};
 use crate::protocol::{ReportBody, TaskCreated, TaskStatus, parse_task_request, routes};
 use crate::server::caller::Destination;
 use crate::server::error::ApiError;
@@ -34,20 +33,11 @@ pub(in crate::server) async fn create_task(
     let bytes = body(bytes, MAX_TASK_BYTES)?;
     let request = parse_task_request(&bytes, app.config().live_migration.max_concurrent_file_requests)?;
     let algorithm = request.algorithm().map_err(|error| ApiError::Task(error.into()))?;
-    let port = source.port.unwrap_or(app.config().sidecar.port);
-    let client = &app.config().client;
-    let policy = RetryPolicy {
-        max_retries: client.max_retries as usize,
-        delay: client.retry_delay,
-        max_delay: client.max_retry_delay,
-        ..RetryPolicy::default()
-    };
-    let address = PeerAddress { host: source.host.clone(), port };
-    let peer = Peer::new(address, policy, client.request_idle_timeout);
-    let peer = peer.map_err(|error| ApiError::Internal(error.to_string()))?;
+    let peer = app.peer(&source).map_err(|error| ApiError::Internal(error.to_string()))?;
+    let named = (source.host, peer.address().port);
     let threads = app.threads(request.max_concurrency);
     let input = RunInput { job: app.job(&instance, None, threads), peer, threads, algorithm };
-    let task = app.tasks().start(instance.id, request, (source.host, port), input)?;
+    let task = app.tasks().start(instance.id, request, named, input)?;
     let id = task.status().id;
     let created = TaskCreated { status_url: routes::task(&id), task_id: id };
     Ok((StatusCode::ACCEPTED, Json(created)))
