@@ -11,6 +11,7 @@ mod history;
 mod live;
 mod offers;
 mod open;
+mod proven;
 mod read_anew;
 mod registry;
 mod run;

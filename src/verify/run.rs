@@ -9,9 +9,10 @@ use super::build::{Build, BuildJob};
 use super::error::RunError;
 use super::live::Task;
 use super::open::{Assembled, assemble};
+use super::proven::Proven;
 use super::sides::Sides;
 use crate::manifest::{Comparand as _, Depth, Described, Manifest, notes};
-use crate::model::{Counters, DigestAlgorithm, MetadataSummary, Outcome, Verdict};
+use crate::model::{DigestAlgorithm, MetadataSummary, Outcome, Verdict};
 use crate::peer::{Exchange, Peer, RemoteManifest};
 use crate::protocol::{ManifestRequest, PROTOCOL_VERSION, Progress};
 
@@ -126,12 +127,16 @@ impl Run<'_> {
                 return Ok(self.with_notes(outcome, &remote, &local));
             }
         }
-        if !streamed {
-            exchange.await?;
-        }
+        // Whichever side fails first ends the wait: the other one may have hours to go.
+        let rest = async {
+            match streamed {
+                true => Ok(()),
+                false => exchange.await.map_err(RunError::from),
+            }
+        };
+        let ((), local) = tokio::try_join!(rest, async { Ok(self.build.done().await?) })?;
         // A source that restarted in the meantime holds the same tables under another name.
         let remote = self.exchange.metadata().await;
-        let local = self.build.done().await?;
         let contents = self.exchange.contents();
         let sides = Sides { peer: self.peer, remote: &remote, local: &local, threads: self.threads };
         let Assembled { outcome, .. } = assemble(&sides, Depth::Content, Some(&contents), self.algorithm).await?;
@@ -161,49 +166,5 @@ impl Run<'_> {
             source_files_hashed: there.files_hashed,
             source_bytes_hashed: there.bytes_hashed,
         }
-    }
-}
-
-/// Counters that can be shown before the end: what content hashes of both sides have proven so far.
-///
-/// Only for roots whose metadata is proven equal: there the two tables are the same, and so are the indices.
-#[derive(Debug, Default)]
-struct Proven {
-    counters: Counters,
-    metadata_counted: bool,
-    waiting: Vec<super::build::Finished>,
-}
-
-impl Proven {
-    fn update(&mut self, build: &Build, exchange: &Exchange) {
-        let (Some(local), Some(remote)) = (build.manifest(), exchange.metadata_now()) else { return };
-        let root = |number: u32| {
-            let (id, theirs) = remote.roots.get(number as usize)?;
-            let ours = local.root(*id)?.tree.as_ref()?;
-            let root = crate::manifest::DirectoryIndex::ROOT;
-            let same = ours.table().get(root).metadata.proves_equal(&theirs.as_ref()?.get(root).metadata);
-            same.then_some(ours)
-        };
-        if !self.metadata_counted {
-            self.metadata_counted = true;
-            for tree in (0..remote.roots.len() as u32).filter_map(root) {
-                let totals = tree.table().totals(crate::manifest::DirectoryIndex::ROOT);
-                self.counters.metadata_matched += totals.files + totals.directories;
-            }
-        }
-        self.waiting.extend(exchange.take_fresh());
-        let matched = &mut self.counters.files_matched;
-        self.waiting.retain(|(number, directory, theirs)| {
-            let Some(tree) = root(*number) else { return false };
-            match tree.content_if_known(*directory) {
-                None => true,
-                Some(ours) => {
-                    if ours.proves_equal(theirs) {
-                        *matched += tree.table().get(*directory).files;
-                    }
-                    false
-                }
-            }
-        });
     }
 }
