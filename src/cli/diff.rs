@@ -28,6 +28,11 @@ impl Side {
 
 pub(super) fn run(args: &DiffArgs, common: &Common) -> Result<ExitCode, CommandError> {
     let sides = [Side::open(&args.source, args)?, Side::open(&args.destination, args)?];
+    let rules = !args.scan.exclude_file.is_empty() || !args.scan.exclude_dir.is_empty();
+    if rules && sides.iter().all(|side| matches!(side, Side::File(_))) {
+        let what = "--exclude-file and --exclude-dir say what to scan, and a manifest is scanned already";
+        return Err(CommandError::Usage(what.to_owned()));
+    }
     let outcome = compare(&sides, args, common)?;
     let result = ResultBody::from(&outcome);
     if args.json {

@@ -152,6 +152,8 @@ fn excluded_entries_are_left_out_and_different_rules_are_noted() {
     let (code, out, _) = twintree(&["diff", text(&manifest), text(&d)]);
     assert_eq!(code, 1);
     assert!(out.contains("the two sides leave out different files"), "{out}");
+    let (code, _, err) = twintree(&[&["diff", text(&manifest), text(&manifest)], &rule[..]].concat());
+    assert_eq!(code, 2, "rules that would be ignored: {err}");
 }
 
 #[test]
