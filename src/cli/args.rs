@@ -26,7 +26,7 @@ pub struct Cli {
 /// Options that every command has.
 #[derive(Debug, Args)]
 pub struct Common {
-    /// Show no progress
+    /// Show no progress and no task id
     #[arg(long, short, global = true)]
     pub quiet: bool,
     /// How logs are written to standard error
@@ -102,8 +102,8 @@ pub struct VerifyArgs {
 #[derive(Debug, Args)]
 pub struct TasksArgs {
     /// The destination's service, such as http://node4:9043
-    #[arg(long, value_name = "URL", global = true, default_value = "")]
-    pub destination: String,
+    #[arg(long, value_name = "URL", global = true)]
+    pub destination: Option<String>,
     /// Print JSON
     #[arg(long, global = true)]
     pub json: bool,

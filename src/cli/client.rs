@@ -53,6 +53,9 @@ impl From<CallError> for CommandError {
     fn from(error: CallError) -> Self {
         match &error {
             CallError::Refused { status: StatusCode::BAD_REQUEST, .. } => Self::Usage(error.to_string()),
+            CallError::Refused { status: StatusCode::CONFLICT, url, .. } => {
+                Self::Failed(format!("{error}; see: twintree tasks --destination {url}"))
+            }
             _ => Self::Failed(error.to_string()),
         }
     }
@@ -67,7 +70,8 @@ impl Destination {
         let full = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
         let base: Url = full.parse().map_err(|_| usage("not a URL"))?;
         match base.scheme() {
-            "http" if base.has_host() => {}
+            "http" if base.has_host() && base.path() == "/" => {}
+            "http" if base.has_host() => return Err(usage("a path is not needed")),
             "https" => return Err(usage("TLS is not supported by this release")),
             _ => return Err(usage("not an http URL")),
         }
@@ -123,7 +127,7 @@ impl Destination {
         if !status.is_success() {
             let body: Option<ErrorBody> = serde_json::from_slice(&bytes).ok();
             let message = body.and_then(|body| body.message).unwrap_or_else(|| match status {
-                StatusCode::NOT_FOUND => "this host is not a destination in its migration map".to_owned(),
+                StatusCode::NOT_FOUND => "under this name it is no destination in its migration map (it may be a source, or be named otherwise there)".to_owned(),
                 _ => "no reason given".to_owned(),
             });
             return Err(CallError::Refused { url: self.base.to_string(), status, message: printable(&message) });

@@ -2,10 +2,13 @@
 
 use crate::config::ConfigError;
 use crate::exclude::PatternError;
-use crate::manifest::FileError;
+use crate::manifest::{Fault, FileError};
 use crate::model::{Counters, Outcome, Verdict};
 use crate::protocol::TaskState;
 use crate::server::SetupError;
+
+/// The exit code of a command that was cancelled.
+pub(super) const CANCELLED: u8 = 4;
 
 /// How a command ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +32,7 @@ impl From<ExitCode> for std::process::ExitCode {
             ExitCode::Different => 1,
             ExitCode::Usage => 2,
             ExitCode::Unchecked => 3,
-            ExitCode::Cancelled => 4,
+            ExitCode::Cancelled => CANCELLED,
         })
     }
 }
@@ -90,6 +93,9 @@ impl CommandError {
             Self::Config(_) | Self::Patterns(_) | Self::Usage(_) => ExitCode::Usage,
             Self::Setup(SetupError::Config(_) | SetupError::Patterns(_)) => ExitCode::Usage,
             Self::Setup(SetupError::History(_) | SetupError::Listen { .. }) => ExitCode::Usage,
+            Self::File(FileError { fault: Fault::Io(error), .. }) if error.kind() == std::io::ErrorKind::NotFound => {
+                ExitCode::Usage
+            }
             Self::File(_) | Self::Failed(_) => ExitCode::Unchecked,
             Self::Cancelled => ExitCode::Cancelled,
         }

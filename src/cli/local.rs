@@ -5,13 +5,13 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use super::args::ScanArgs;
-use super::exit_code::CommandError;
+use super::exit_code::{CANCELLED, CommandError};
 use super::progress::{Bars, SideProgress};
 use crate::config::{Config, Instance};
 use crate::exclude::Rules;
 use crate::manifest::{BuildError, Identity, Manifest, RootSpec};
 use crate::model::RootId;
-use crate::scan::{Context, host_name};
+use crate::scan::{Cancel, Context, host_name};
 use crate::verify::now_ms;
 
 /// How often progress is shown.
@@ -111,8 +111,9 @@ impl<'a> Scan<'a> {
         })
     }
 
-    /// Runs blocking work while another thread moves the bars.
+    /// Runs blocking work while another thread moves the bars, and Ctrl-C asks the work to stop.
     fn showing<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        cancel_on_interrupt(self.trees.iter().map(|(_, context)| context.cancel.clone()).collect());
         let (done, waiting) = mpsc::channel::<()>();
         std::thread::scope(|scope| {
             scope.spawn(move || {
@@ -137,6 +138,22 @@ impl<'a> Scan<'a> {
             result
         })
     }
+}
+
+/// From the first call on, Ctrl-C no longer ends the process by itself: it stops the scans, and what follows them is told
+/// that they were cancelled. A second Ctrl-C does not wait for that.
+fn cancel_on_interrupt(scans: Vec<Cancel>) {
+    std::thread::spawn(move || {
+        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
+        runtime.block_on(async {
+            if tokio::signal::ctrl_c().await.is_ok() {
+                scans.iter().for_each(Cancel::cancel);
+            }
+            if tokio::signal::ctrl_c().await.is_ok() {
+                std::process::exit(i32::from(CANCELLED));
+            }
+        });
+    });
 }
 
 fn build_error(error: BuildError) -> CommandError {

@@ -1,5 +1,7 @@
 //! `twintree manifest`: a manifest file of a directory or of a configured instance.
 
+use std::path::{Path, PathBuf};
+
 use super::args::{Common, ManifestArgs};
 use super::exit_code::{CommandError, ExitCode};
 use super::local::{Scan, Tree, pool};
@@ -8,6 +10,7 @@ use crate::config::Config;
 use crate::manifest::{HashKind, SubtreeHash, write};
 
 pub(super) fn run(args: &ManifestArgs, common: &Common) -> Result<ExitCode, CommandError> {
+    let output = place(&args.output)?;
     let tree = tree(args)?;
     let pool = pool(&args.scan)?;
     let scan = Scan::new(vec![("", &tree)], common.quiet);
@@ -16,7 +19,7 @@ pub(super) fn run(args: &ManifestArgs, common: &Common) -> Result<ExitCode, Comm
     let Some(manifest) = walked.first() else {
         return Err(CommandError::Failed("nothing was scanned".to_owned()));
     };
-    write(manifest, &args.output)?;
+    write(manifest, &output)?;
     let totals = manifest.totals();
     let content = manifest.instance_hash(HashKind::Content);
     let hash = content.digest().map_or("unproven".to_owned(), |digest| digest.to_string());
@@ -27,12 +30,43 @@ pub(super) fn run(args: &ManifestArgs, common: &Common) -> Result<ExitCode, Comm
         totals.directories,
         totals.bytes
     ))?;
+    let absent: Vec<String> =
+        manifest.roots().iter().filter(|root| root.tree.is_none()).map(|root| root.id.to_string()).collect();
+    if !absent.is_empty() {
+        output::remark(&format!("twintree: not there, and in the manifest as such: {}", absent.join(", ")));
+    }
     match content {
+        _ if totals.files == 0 => {
+            output::remark("twintree: there is not a single file in it");
+            Ok(ExitCode::Unchecked)
+        }
         SubtreeHash::Proven(_) => Ok(ExitCode::Equal),
         SubtreeHash::Unproven => {
             output::remark("twintree: something could not be read; twintree inspect says what");
             Ok(ExitCode::Unchecked)
         }
+    }
+}
+
+/// Where to write. A link is followed; what is neither absent nor a regular file is not replaced: it would be lost, as
+/// `/dev/null` would.
+fn place(output: &Path) -> Result<PathBuf, CommandError> {
+    let usage = |what: &str| CommandError::Usage(format!("-o {}: {what}", output.display()));
+    if output == Path::new("-") {
+        return Err(usage("a manifest is not written to standard output; name a file"));
+    }
+    let output_path = match output.symlink_metadata() {
+        Ok(metadata) if metadata.is_symlink() => output.canonicalize().map_err(|error| usage(&error.to_string()))?,
+        _ => output.to_owned(),
+    };
+    if output_path.exists() && !output_path.is_file() {
+        return Err(usage("it exists and is not a regular file; it would be replaced, so it is refused"));
+    }
+    match output_path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() && !parent.is_dir() => {
+            Err(usage(&format!("there is no directory {}", parent.display())))
+        }
+        _ => Ok(output_path),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
-use indicatif::{HumanBytes, HumanCount, MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{HumanCount, MultiProgress, ProgressBar, ProgressStyle};
 
 /// A bar for each side of a comparison.
 pub(super) struct Bars {
@@ -28,7 +28,7 @@ impl Bars {
         if quiet || !std::io::stderr().is_terminal() {
             lines.set_draw_target(indicatif::ProgressDrawTarget::hidden());
         }
-        let template = "{prefix:<12} {bar:24} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left  {msg}";
+        let template = "{prefix:<12} {bar:16} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left  {msg}";
         // The template is a constant; a wrong one shows in the first run and falls back to a plain bar.
         let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
         let bar = |label: &&str| {
@@ -48,7 +48,7 @@ impl Bars {
         }
         bar.set_position(progress.bytes_hashed);
         let (done, total) = (HumanCount(progress.files_hashed), HumanCount(progress.files_total));
-        bar.set_message(format!("{done}/{total} files, {}", HumanBytes(progress.bytes_total)));
+        bar.set_message(format!("{done}/{total} files"));
     }
 }
 

@@ -5,7 +5,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::args::ServeArgs;
 use super::client::runtime;
 use super::exit_code::{CommandError, ExitCode};
-use crate::config::Config;
+use crate::config::{Config, HostName, Instance};
+use crate::model::DirectoryType;
 use crate::server::{App, Listener};
 
 pub(super) fn run(args: &ServeArgs) -> Result<ExitCode, CommandError> {
@@ -20,6 +21,7 @@ pub(super) fn run(args: &ServeArgs) -> Result<ExitCode, CommandError> {
         if app.config().live_migration.migration_map.pairs().is_empty() {
             tracing::warn!("live_migration.migration_map is empty: no host has a role, and every task is refused");
         }
+        warn_of_what_is_not_there(app.config());
         tracing::info!(address = %listener.address(), "twintree listens");
         let running = listener.serve(app);
         wait_for_signal().await.map_err(|error| CommandError::Failed(format!("signals: {error}")))?;
@@ -27,6 +29,25 @@ pub(super) fn run(args: &ServeArgs) -> Result<ExitCode, CommandError> {
         running.stop().await;
         Ok(ExitCode::Equal)
     })
+}
+
+/// Nothing of this keeps a service from starting, and each is more often a mistake than meant.
+fn warn_of_what_is_not_there(config: &Config) {
+    let map = &config.live_migration.migration_map;
+    let named = |instance: &Instance| {
+        let host: Option<HostName> = instance.host.parse().ok();
+        let same = |name: &HostName| host.as_ref().is_some_and(|host| name.matches(&host.host, name.port));
+        map.pairs().iter().any(|(source, destination)| same(source) || same(destination))
+    };
+    for instance in &config.instances {
+        if !map.pairs().is_empty() && !named(instance) {
+            tracing::warn!(host = instance.host, "the instance does not stand in live_migration.migration_map");
+        }
+        let data = instance.roots.iter().filter(|(id, _)| id.directory_type == DirectoryType::Data);
+        for (id, home) in data.filter(|(_, home)| !home.exists()) {
+            tracing::warn!(root = %id, directory = %home.display(), "a data directory does not exist");
+        }
+    }
 }
 
 /// SIGINT or SIGTERM.

@@ -8,10 +8,8 @@ use super::verify::print;
 use crate::report;
 
 pub(super) fn run(args: &TasksArgs) -> Result<ExitCode, CommandError> {
-    if args.destination.is_empty() {
-        return Err(CommandError::Usage("--destination URL is needed".to_owned()));
-    }
-    let destination = Destination::new(&args.destination)?;
+    let url = args.destination.as_ref().ok_or_else(|| CommandError::Usage("--destination URL is needed".to_owned()))?;
+    let destination = Destination::new(url)?;
     runtime()?.block_on(async {
         match args.action.as_ref().unwrap_or(&TaskAction::List) {
             TaskAction::List => {

@@ -9,9 +9,9 @@ use crate::model::Counters;
 use crate::protocol::{DifferenceBody, EvidenceBody, TaskState, TaskStatus};
 
 /// How many differences are printed before the rest is only counted; `--json` has them all.
-const MAX_PRINTED: usize = 1000;
+const MAX_PRINTED: usize = 200;
 
-/// A comparison: verdict, counters, differences with their evidence, notes.
+/// A comparison: verdict, counters, notes, differences with their evidence.
 pub fn outcome(result: &ResultBody) -> String {
     let mut out = String::new();
     let c = &result.counters;
@@ -27,6 +27,12 @@ pub fn outcome(result: &ResultBody) -> String {
     ] {
         let _ = writeln!(out, "  {what:<26} {count:>12}");
     }
+    if !result.notes.is_empty() {
+        let _ = writeln!(out, "\nnotes:");
+        result.notes.iter().for_each(|note| {
+            let _ = writeln!(out, "  {}", printable(note));
+        });
+    }
     if !result.differences.is_empty() {
         let _ = writeln!(out, "\ndifferences:");
         result.differences.iter().take(MAX_PRINTED).for_each(|difference| one_difference(&mut out, difference));
@@ -34,12 +40,6 @@ pub fn outcome(result: &ResultBody) -> String {
         if more > 0 {
             let _ = writeln!(out, "  ... and {more} more; --json prints them all");
         }
-    }
-    if !result.notes.is_empty() {
-        let _ = writeln!(out, "\nnotes:");
-        result.notes.iter().for_each(|note| {
-            let _ = writeln!(out, "  {}", printable(note));
-        });
     }
     out
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition};
+use redb::{Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, TableDefinition};
 use serde::{Deserialize, Serialize};
 
 use super::live::SERVICE_STOPPED;
@@ -56,7 +56,10 @@ impl History {
         let path = state_dir.join("tasks.redb");
         let failed = |cause: String| HistoryError { path: path.clone(), cause };
         std::fs::create_dir_all(state_dir).map_err(|error| failed(error.to_string()))?;
-        let database = Database::create(&path).map_err(|error| failed(error.to_string()))?;
+        let database = Database::create(&path).map_err(|error| match error {
+            DatabaseError::DatabaseAlreadyOpen => failed("another twintree is using this state directory".to_owned()),
+            error => failed(error.to_string()),
+        })?;
         let history = Self { path: path.clone(), database, max_tasks };
         history.transact(|transaction| {
             transaction.open_table(TASKS)?;

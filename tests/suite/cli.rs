@@ -128,6 +128,8 @@ fn wrong_usage_exits_2_and_says_what_is_wrong() {
     said(&["verify", "--destination", "x:1", "--algorithm", "SHA1"], "MD5 or XXHash32");
     said(&["tasks"], "--destination");
     said(&["serve", "--config", "/nowhere.yaml"], "/nowhere.yaml");
+    said(&["verify", "--destination", "http://x/path"], "a path is not needed");
+    said(&["inspect", "/nowhere"], "/nowhere: No such file");
 }
 
 #[test]
@@ -137,6 +139,66 @@ fn a_file_that_is_no_manifest_is_refused_by_name() {
     let (code, _, err) = twintree(&["inspect", text(&path)]);
     assert_eq!(code, 3);
     assert!(err.contains("nb-1-big-Data.db: not a manifest"), "{err}");
+}
+
+#[test]
+fn a_manifest_replaces_no_special_file_and_follows_a_link() {
+    let tmp = two_trees();
+    let s = tmp.path().join("source");
+    let pipe = tmp.path().join("pipe");
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+    for (output, what) in [(text(&pipe), "not a regular file"), ("-", "standard output"), ("/nowhere/m", "/nowhere")] {
+        let (code, _, err) = twintree(&["manifest", text(&s), "-o", output]);
+        assert_eq!(code, 2, "{err}");
+        assert!(err.contains(what), "{err}");
+    }
+    assert!(!pipe.symlink_metadata().unwrap().is_file());
+    let (target, link) = (tmp.path().join("target"), tmp.path().join("link"));
+    fs::write(&target, b"old").unwrap();
+    std::os::unix::fs::symlink(&target, &link).unwrap();
+    assert_eq!(twintree(&["manifest", text(&s), "-o", text(&link)]).0, 0);
+    assert!(link.is_symlink());
+    assert_eq!(twintree(&["inspect", text(&target)]).0, 0);
+}
+
+#[test]
+fn a_manifest_of_nothing_is_no_success() {
+    let tmp = tempfile::tempdir().unwrap();
+    let config = tmp.path().join("sidecar.yaml");
+    let yaml = format!("cassandra_instances: [{{id: 1, host: h, storage_dir: {:?}}}]", tmp.path().join("typo"));
+    fs::write(&config, yaml).unwrap();
+    let manifest = tmp.path().join("m");
+    let (code, _, err) = twintree(&["manifest", "--config", text(&config), "--instance", "1", "-o", text(&manifest)]);
+    assert_eq!(code, 3);
+    assert!(err.contains("not there, and in the manifest as such: data/0, commitlog/0"), "{err}");
+    assert!(err.contains("not a single file"), "{err}");
+}
+
+#[test]
+fn ctrl_c_on_a_scan_exits_4_and_leaves_nothing_behind() {
+    let tmp = two_trees();
+    let s = tmp.path().join("source");
+    crate::support::trees::endless_file(&s.join("ks/t-1/nb-2-big-Data.db"));
+    let program = env!("CARGO_BIN_EXE_twintree");
+    let manifest = tmp.path().join("m");
+    let arguments = [["manifest", text(&s), "-o", text(&manifest)], ["diff", text(&s), text(&s), "--quiet"]];
+    for arguments in arguments {
+        let mut child = std::process::Command::new(program).args(arguments).spawn().unwrap();
+        let pid = rustix::process::Pid::from_child(&child);
+        // Until the program has asked for the signal, the signal ends it; then the code is not 4.
+        let code = (0..200).find_map(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(50));
+            let caught = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
+            let mask = caught.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap_or_default();
+            let asked = u64::from_str_radix(mask.trim(), 16).is_ok_and(|mask| mask & 0b10 != 0);
+            asked.then(|| {
+                rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+                child.wait().unwrap().code()
+            })
+        });
+        assert_eq!(code, Some(Some(4)), "{arguments:?}");
+    }
+    assert!(!manifest.exists());
 }
 
 #[test]

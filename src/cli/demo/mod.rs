@@ -48,8 +48,13 @@ impl Place {
     fn new(keep: Option<&Path>) -> Result<Self, CommandError> {
         match keep {
             Some(path) => {
-                std::fs::create_dir(path)
-                    .map_err(|error| CommandError::Usage(format!("--keep {}: {error}", path.display())))?;
+                std::fs::create_dir(path).map_err(|error| {
+                    let what = match error.kind() {
+                        std::io::ErrorKind::AlreadyExists => "it exists; name another, or remove it".to_owned(),
+                        _ => error.to_string(),
+                    };
+                    CommandError::Usage(format!("--keep {}: {what}", path.display()))
+                })?;
                 let path = std::path::absolute(path).map_err(disk(path))?;
                 Ok(Self { path, _temporary: None })
             }
