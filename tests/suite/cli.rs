@@ -1,22 +1,12 @@
 //! The program itself: what it prints where, and how it exits.
 
 use std::fs;
-use std::path::Path;
 
 use assert_cmd::Command;
 use serde_json::Value;
 
+use crate::support::program::{text, twintree};
 use crate::support::trees::{copy_tree, flip_byte};
-
-fn twintree(args: &[&str]) -> (i32, String, String) {
-    let output = Command::cargo_bin("twintree").unwrap().args(args).output().unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
-}
-
-fn text(path: &Path) -> &str {
-    path.to_str().unwrap()
-}
 
 /// A small tree and its copy.
 fn two_trees() -> tempfile::TempDir {

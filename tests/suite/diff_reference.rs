@@ -1,179 +1,167 @@
-//! The comparison by hashes against the reference that compares every byte, and the work it takes.
+//! The comparison and its digests against references that are too simple to be wrong, and the work it does, counted.
 
-use std::fs::{self, File};
-use std::path::{Path, PathBuf};
-use std::time::{Duration, UNIX_EPOCH};
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
 
 use proptest::prelude::*;
-use twintree::exclude::{RootRules, Rules};
-use twintree::manifest::{Comparand, Depth, DirectoryIndex, Identity, Manifest, ManifestFile, RootSpec, diff, write};
-use twintree::model::{Counters, MetadataSummary, RootId};
-use twintree::scan::Context;
+use proptest::sample::Index;
+use twintree::manifest::{Comparand, Depth, DirectoryIndex, ManifestFile, diff, write};
+use twintree::model::{Blake3Digest, DifferenceKind, MetadataSummary, Outcome, RootId};
 
+use crate::support::grown::{Edit, Node, Nodes, apply, edits, grow, nodes};
+use crate::support::manifests::manifest_of;
 use crate::support::naive_diff::naive_diff;
 use crate::support::trees::{copy_tree, flip_byte};
 
-/// A file or directory to be made: which of a few names at up to three levels, and what stands there.
-#[derive(Debug, Clone)]
-struct Planted {
-    path: Vec<u8>,
-    kind: u8,
-    size: u8,
-    time: u8,
-    byte: u8,
-}
-
-fn planted() -> impl Strategy<Value = Planted> {
-    let small = (0..4_u8, 0..3_u8, 0..3_u8, 0..2_u8);
-    (prop::collection::vec(0..4_u8, 1..4), small).prop_map(|(path, (kind, size, time, byte))| Planted {
-        path,
-        kind,
-        size,
-        time,
-        byte,
-    })
-}
-
-/// Names in whose order `/` and `-` would matter if paths were compared byte by byte.
-const NAMES: [&str; 4] = ["a", "a-b", "a.b", "b"];
-
-/// Puts an entry there; where a file is in the way of its path, it becomes a directory.
-fn plant(home: &Path, planted: &Planted) {
-    let path: PathBuf = planted.path.iter().map(|name| NAMES[usize::from(*name)]).collect();
-    let full = home.join(&path);
-    for above in path.ancestors().skip(1) {
-        if home.join(above).is_file() {
-            fs::remove_file(home.join(above)).unwrap();
-        }
-    }
-    if full.is_dir() {
-        return;
-    }
-    if planted.kind == 0 {
-        let _ = fs::remove_file(&full);
-        fs::create_dir_all(&full).unwrap();
-        return;
-    }
-    fs::create_dir_all(full.parent().unwrap()).unwrap();
-    fs::write(&full, vec![planted.byte; usize::from(planted.size)]).unwrap();
-    let time = UNIX_EPOCH + Duration::from_millis(1_700_000_000_000 + u64::from(planted.time));
-    File::options().write(true).open(&full).unwrap().set_modified(time).unwrap();
-}
-
-fn manifest_of(home: &Path) -> Manifest {
-    let identity = Identity::new("host".to_owned(), "tree".to_owned(), 0, &Rules::none());
-    let root = RootSpec { id: RootId::DATA_0, home: home.to_owned(), rules: RootRules::none() };
-    let manifest = Manifest::walk(identity, &[root], &Context::default()).unwrap();
-    manifest.hash_contents(&Context::default(), &|_, _, _| ()).unwrap();
-    manifest
-}
-
-fn counters(source: &dyn Comparand, destination: &dyn Comparand, keep_going: bool) -> Counters {
-    let metadata = diff(source, destination, Depth::Metadata).unwrap().counters;
-    if metadata.metadata_summary() == MetadataSummary::Different && !keep_going {
+/// As a user compares: content only where no metadata differs, or where it is to keep going.
+fn compare(source: &dyn Comparand, destination: &dyn Comparand, keep_going: bool) -> Outcome {
+    let metadata = diff(source, destination, Depth::Metadata).unwrap();
+    if metadata.counters.metadata_summary() == MetadataSummary::Different && !keep_going {
         return metadata;
     }
-    diff(source, destination, Depth::Content).unwrap().counters
+    diff(source, destination, Depth::Content).unwrap()
 }
 
-fn agrees_with_the_reference_impl(common: &[Planted], here: &[Planted], there: &[Planted]) {
+fn the_comparison_agrees_with_a_naive_one_impl(left: &Nodes, right: &Nodes) {
     let tmp = tempfile::tempdir().unwrap();
     let homes = ["source", "destination"].map(|name| tmp.path().join(name));
-    for (home, own) in homes.iter().zip([here, there]) {
-        fs::create_dir(home).unwrap();
-        common.iter().chain(own).for_each(|entry| plant(home, entry));
-    }
-    let manifests = homes.each_ref().map(|home| manifest_of(home));
-    let files = [0, 1].map(|side| {
-        let path = tmp.path().join(format!("{side}.manifest"));
-        write(&manifests[side], &path).unwrap();
-        ManifestFile::open(&path).unwrap()
-    });
+    grow(left, &homes[0]);
+    grow(right, &homes[1]);
+    let [source, destination] = [&homes[0], &homes[1]].map(|home| manifest_of(home, 2));
+    let open = |manifest, name: &str| {
+        write(manifest, &tmp.path().join(name)).unwrap();
+        ManifestFile::open(&tmp.path().join(name)).unwrap()
+    };
+    let (source_file, destination_file) = (open(&source, "s.manifest"), open(&destination, "d.manifest"));
     for keep_going in [false, true] {
-        let expected = naive_diff(&homes[0], &homes[1], keep_going);
-        assert_eq!(counters(&manifests[0], &manifests[1], keep_going), expected, "in memory");
-        assert_eq!(counters(&files[0], &files[1], keep_going), expected, "files");
-        assert_eq!(counters(&files[0], &manifests[1], keep_going), expected, "a file and a tree");
+        let naive = naive_diff(&homes[0], &homes[1], keep_going);
+        let sides: [(&dyn Comparand, &dyn Comparand); 4] = [
+            (&source, &destination),
+            (&source_file, &destination_file),
+            (&source, &destination_file),
+            (&source_file, &destination),
+        ];
+        for (source, destination) in sides {
+            let outcome = compare(source, destination, keep_going);
+            assert_eq!(outcome.counters, naive.counters, "keep going: {keep_going}\n{outcome:#?}");
+            let differences: BTreeSet<(Vec<u8>, DifferenceKind)> =
+                outcome.differences.iter().map(|d| (d.url.path.as_bytes().to_vec(), d.kind)).collect();
+            assert_eq!(differences.len(), outcome.differences.len(), "no entry is listed twice");
+            assert_eq!(differences, naive.differences, "keep going: {keep_going}");
+        }
     }
+    let files = [open(&source, "s.manifest"), open(&destination, "d.manifest")];
+    diff(&files[0], &files[1], Depth::Content).unwrap();
+    let read = [files[0].blocks_read(), files[1].blocks_read()];
+    assert_eq!(read, naive_diff(&homes[0], &homes[1], true).to_open, "only blocks of differing branches are read");
+}
+
+fn edited(nodes: &Nodes, edits: &[(Vec<Index>, Edit)]) -> Nodes {
+    let mut edited = nodes.clone();
+    edits.iter().for_each(|(way, edit)| apply(&mut edited, way, edit));
+    edited
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
-    fn agrees_with_the_reference_proptest(
-        common in prop::collection::vec(planted(), 0..12),
-        here in prop::collection::vec(planted(), 0..3),
-        there in prop::collection::vec(planted(), 0..3),
-    ) {
-        agrees_with_the_reference_impl(&common, &here, &there);
+    fn the_comparison_agrees_with_a_naive_one_proptest(nodes in nodes(), edits in edits()) {
+        the_comparison_agrees_with_a_naive_one_impl(&nodes, &edited(&nodes, &edits));
+    }
+
+    #[test]
+    fn the_comparison_of_unrelated_trees_agrees_with_a_naive_one_proptest(left in nodes(), right in nodes()) {
+        the_comparison_agrees_with_a_naive_one_impl(&left, &right);
     }
 }
 
 #[test]
-fn agrees_with_the_reference_cases() {
-    let entry = |path: &[u8], kind, byte| Planted { path: path.to_vec(), kind, size: 2, time: 0, byte };
-    agrees_with_the_reference_impl(&[], &[], &[]);
-    agrees_with_the_reference_impl(&[entry(&[0, 1], 1, 0)], &[], &[entry(&[0, 1], 1, 1)]);
-    // A directory on one side, a file of that name on the other, and entries below the directory.
-    agrees_with_the_reference_impl(
-        &[],
-        &[entry(&[0, 0], 1, 0), entry(&[1], 1, 0)],
-        &[entry(&[0], 1, 0), entry(&[2], 0, 0)],
-    );
-}
-
-#[test]
-fn only_branches_that_differ_are_read() {
-    let tmp = tempfile::tempdir().unwrap();
-    let (source, destination) = (tmp.path().join("source"), tmp.path().join("destination"));
-    for table in 0..200 {
-        let directory = source.join(format!("ks{}/t-{table}", table % 10));
-        fs::create_dir_all(&directory).unwrap();
-        for generation in 0..3 {
-            fs::write(directory.join(format!("nb-{generation}-big-Data.db")), format!("{table} {generation}")).unwrap();
+fn the_comparison_agrees_with_a_naive_one_cases() {
+    let file = |byte: u8| Node::File(vec![byte], 1_000_000);
+    let tree = |name: &'static [u8], node: Node| Nodes::from([(name, node)]);
+    let deep = |node: Node| tree(b"a", Node::Directory(tree(b"b", Node::Directory(tree(b"c", node)))));
+    let kinds = [
+        file(0),
+        file(1),
+        Node::File(vec![0], 1_000_400),
+        Node::File(vec![0], -1_500),
+        Node::File(Vec::new(), 1_000_000),
+        Node::Directory(Nodes::new()),
+        Node::Directory(tree(b"c", file(0))),
+        Node::Pipe,
+        Node::DanglingLink,
+        Node::LinkToDirectory,
+    ];
+    let none = Nodes::new();
+    the_comparison_agrees_with_a_naive_one_impl(&none, &none);
+    let top = tree(b"a", file(0));
+    the_comparison_agrees_with_a_naive_one_impl(&top, &top);
+    for left in &kinds {
+        the_comparison_agrees_with_a_naive_one_impl(&deep(left.clone()), &none);
+        for right in &kinds {
+            the_comparison_agrees_with_a_naive_one_impl(&deep(left.clone()), &deep(right.clone()));
         }
     }
-    copy_tree(&source, &destination);
-    let open = |home: &Path, name: &str| {
-        let path = tmp.path().join(name);
-        write(&manifest_of(home), &path).unwrap();
-        ManifestFile::open(&path).unwrap()
-    };
-    let equal = [open(&source, "s"), open(&destination, "d")];
-    assert_eq!(counters(&equal[0], &equal[1], false).files_matched, 600);
-    assert_eq!([equal[0].blocks_read(), equal[1].blocks_read()], [0, 0], "equal trees are not opened at all");
-
-    flip_byte(&destination.join("ks7/t-17/nb-1-big-Data.db"), 0);
-    let differing = [open(&source, "s"), open(&destination, "d")];
-    let found = counters(&differing[0], &differing[1], false);
-    assert_eq!((found.digest_mismatches, found.files_matched), (1, 599));
-    assert_eq!([differing[0].blocks_read(), differing[1].blocks_read()], [1, 1], "one table holds all that differs");
 }
 
 #[test]
-fn file_digests_are_those_of_b3sum() {
+fn one_changed_byte_among_200_directories_costs_the_blocks_on_its_path() {
     let tmp = tempfile::tempdir().unwrap();
-    let (block, segment) = (256 << 10, 4 << 20);
-    let sizes =
-        [0, 1, 1023, 1024, 1025, block - 1, block, block + 1, segment - 1, segment, segment + 1, (64 << 20) + 1];
-    for (number, size) in sizes.into_iter().enumerate() {
-        let bytes: Vec<u8> = (0..size).map(|i: usize| (i * 31 % 251) as u8).collect();
-        fs::write(tmp.path().join(format!("{number:02}")), bytes).unwrap();
+    let (source, destination) = (tmp.path().join("source"), tmp.path().join("destination"));
+    for number in 0..200 {
+        let directory = source.join(format!("ks-{}/t-{number}", number / 20));
+        fs::create_dir_all(&directory).unwrap();
+        fs::write(directory.join("nb-1-big-Data.db"), [7; 100]).unwrap();
     }
-    let manifest = manifest_of(tmp.path());
-    let files = manifest.roots()[0].tree.as_ref().unwrap().files(DirectoryIndex::ROOT);
-    assert_eq!(files.len(), sizes.len());
-    let b3sum = std::process::Command::new("b3sum").arg("--version").output().is_ok();
-    if !b3sum {
-        eprintln!("skipped in part: there is no b3sum here; digests are compared with the blake3 library's alone");
+    // Of all directories that hold others, only this one holds a file too.
+    fs::write(source.join("ks-5/schema.cql"), b"").unwrap();
+    copy_tree(&source, &destination);
+    let open = |home: &Path| {
+        let path = home.with_extension("manifest");
+        write(&manifest_of(home, 2), &path).unwrap();
+        ManifestFile::open(&path).unwrap()
+    };
+    for (changed, blocks) in [(None, 0), (Some("ks-2/t-47"), 1), (Some("ks-5/t-100"), 3)] {
+        // The changes add up, so the last comparison opens the first one's block again.
+        changed.into_iter().for_each(|table| flip_byte(&destination.join(table).join("nb-1-big-Data.db"), 50));
+        let (source, destination) = (open(&source), open(&destination));
+        let outcome = diff(&source, &destination, Depth::Content).unwrap();
+        assert_eq!(outcome.counters.digest_mismatches as usize, outcome.differences.len());
+        assert_eq!((source.blocks_read(), destination.blocks_read()), (blocks, blocks), "{changed:?}");
     }
-    for file in files {
-        let path = tmp.path().join(file.name.to_string());
-        let digest = file.digest().unwrap().to_string();
-        assert_eq!(digest, blake3::hash(&fs::read(&path).unwrap()).to_string());
-        if b3sum {
-            let output = std::process::Command::new("b3sum").arg("--no-names").arg(&path).output().unwrap();
-            assert_eq!(digest, String::from_utf8(output.stdout).unwrap().trim());
+}
+
+#[test]
+fn digests_are_those_of_blake3_at_every_size_where_reading_changes_its_way() {
+    let tmp = tempfile::tempdir().unwrap();
+    let around = |size: usize| [size - 1, size, size + 1];
+    let sizes = [0, 1].into_iter().chain(around(1024)).chain(around(256 << 10)).chain(around(4 << 20));
+    let sizes: Vec<usize> = sizes.chain([(64 << 20) + 1]).collect();
+    // No two blocks are the same, so pieces in a wrong order have another digest.
+    let byte = |at: usize| (at as u32).wrapping_mul(0x9e37_79b1).to_le_bytes()[3];
+    let bytes: Vec<u8> = (0..(64 << 20) + 1).map(byte).collect();
+    for size in &sizes {
+        fs::write(tmp.path().join(format!("{size:08}")), &bytes[..*size]).unwrap();
+    }
+    let b3sum_is_there = Command::new("b3sum").arg("--version").output().is_ok();
+    if !b3sum_is_there {
+        eprintln!("skipped: the comparison with b3sum, which is not on the PATH");
+    }
+    for threads in [1, 8] {
+        let manifest = manifest_of(tmp.path(), threads);
+        let files = manifest.root(RootId::DATA_0).unwrap().tree.as_ref().unwrap().files(DirectoryIndex::ROOT);
+        assert_eq!(files.len(), sizes.len());
+        for (file, size) in files.iter().zip(&sizes) {
+            let digest = file.digest().unwrap();
+            assert_eq!(digest, Blake3Digest::from(blake3::hash(&bytes[..*size])), "{size} bytes, {threads} threads");
+            if b3sum_is_there {
+                let output = Command::new("b3sum").arg(tmp.path().join(file.name.to_string())).output().unwrap();
+                let printed = String::from_utf8(output.stdout).unwrap();
+                assert_eq!(printed.split(' ').next(), Some(digest.to_string().as_str()), "b3sum of {size} bytes");
+            }
         }
     }
 }

@@ -1,183 +1,258 @@
-//! Manifest files: the same hashes wherever and however they are made, and no damage that goes unnoticed.
+//! Manifest files: what was written comes back, whatever is not what was written is refused, and a file is replaced
+//! whole or not at all.
 
-use std::fs;
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File};
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{FileExt as _, symlink};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{CWD, FileType, mknodat};
 use serde_json::Value;
-use twintree::exclude::{RootRules, Rules};
-use twintree::manifest::{FileError, HashKind, Identity, Manifest, ManifestFile, RootSpec, write};
-use twintree::model::RootId;
-use twintree::scan::Context;
+use twintree::manifest::{Comparand as _, FileError, HashKind, ManifestFile, write};
+use twintree::model::{Content, Listed, Reason, RootId};
 
+use crate::support::manifests::{
+    CHECKSUM_BYTES, HEAD_BYTES, entries, manifest_of, place, section, sections, with_section,
+};
+use crate::support::program::{text, twintree, twintree_after};
 use crate::support::trees::copy_tree;
 
-/// A tree with everything a manifest can say: empty and full directories, strange names, links, unreadable entries.
-fn tree() -> tempfile::TempDir {
-    let tmp = tempfile::tempdir().unwrap();
-    let home = tmp.path().join("tree");
-    fs::create_dir_all(home.join("ks/t-1")).unwrap();
-    fs::create_dir_all(home.join("ks/empty")).unwrap();
-    for generation in 1..4 {
-        fs::write(home.join(format!("ks/t-1/nb-{generation}-big-Data.db")), vec![7; 1000 * generation]).unwrap();
-    }
-    fs::write(home.join("ks").join(std::ffi::OsStr::from_bytes(b"\xfe")), b"").unwrap();
-    symlink("nothing", home.join("ks/dangling")).unwrap();
-    symlink("ks", home.join("link")).unwrap();
-    tmp
+/// Files in three directories, an empty file, empty directories and a name that is not UTF-8; all of it readable.
+fn tree(home: &Path) {
+    fs::create_dir_all(home.join("ks/t-1/backups")).unwrap();
+    fs::create_dir_all(home.join("ks/t-2")).unwrap();
+    fs::create_dir(home.join("empty")).unwrap();
+    fs::write(home.join("top"), b"at the top").unwrap();
+    fs::write(home.join("ks/t-1/nb-1-big-Data.db"), [7; 70_000]).unwrap();
+    fs::write(home.join("ks/t-1/nb-1-big-TOC.txt"), b"").unwrap();
+    fs::write(home.join(OsStr::from_bytes(b"ks/t-2/\xff\xfe")), b"odd").unwrap();
 }
 
-fn manifest_of(home: &Path, threads: usize) -> Manifest {
-    let identity = Identity::new("host".to_owned(), "tree".to_owned(), 0, &Rules::none());
-    let root = RootSpec { id: RootId::DATA_0, home: home.to_owned(), rules: RootRules::none() };
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-    pool.install(|| {
-        let manifest = Manifest::walk(identity, &[root], &Context::default()).unwrap();
-        manifest.hash_contents(&Context::default(), &|_, _, _| ()).unwrap();
-        manifest
-    })
-}
-
-/// A written manifest of [`tree`], and its bytes.
+/// The tree and its manifest file; the file's bytes are a few KB.
 fn written() -> (tempfile::TempDir, PathBuf, Vec<u8>) {
-    let tmp = tree();
-    let path = tmp.path().join("m");
-    write(&manifest_of(&tmp.path().join("tree"), 2), &path).unwrap();
+    let tmp = tempfile::tempdir().unwrap();
+    let (home, path) = (tmp.path().join("tree"), tmp.path().join("x.manifest"));
+    tree(&home);
+    write(&manifest_of(&home, 2), &path).unwrap();
     let bytes = fs::read(&path).unwrap();
     (tmp, path, bytes)
 }
 
-/// What `inspect` does.
-fn read_all(path: &Path) -> Result<(), FileError> {
-    ManifestFile::open(path)?.check_all()
+fn refused(path: &Path) -> FileError {
+    ManifestFile::open(path).and_then(|manifest| manifest.check_all()).unwrap_err()
+}
+
+/// The message begins with the file, and then says where in it.
+fn assert_says_where(error: &FileError, path: &Path) {
+    let message = error.to_string();
+    let fault = message.strip_prefix(&format!("{}: ", path.display())).unwrap_or_else(|| panic!("{message}"));
+    let places =
+        ["section ", "byte ", "the block of directory ", "not a manifest: it does not begin", "format version "];
+    assert!(places.iter().any(|place| fault.starts_with(place)), "{message}");
 }
 
 #[test]
-fn every_entry_comes_back_from_a_file() {
+fn every_entry_comes_back_from_the_file() {
     let (tmp, path, _) = written();
-    let (made, read) = (manifest_of(&tmp.path().join("tree"), 1), ManifestFile::open(&path).unwrap());
-    read.check_all().unwrap();
-    let tree = made.roots()[0].tree.as_ref().unwrap();
-    let tables = read.tables();
-    assert_eq!(tables, [(RootId::DATA_0, Some(tree.table()))]);
-    assert_eq!(read.contents(RootId::DATA_0), tree.contents());
-    for index in tree.table().indices() {
-        assert_eq!(read.open_directory(RootId::DATA_0, index).unwrap(), tree.files(index));
-    }
-}
-
-#[test]
-fn the_root_hash_depends_on_neither_threads_nor_place_nor_run() {
-    let tmp = tree();
     let home = tmp.path().join("tree");
-    fs::remove_file(home.join("ks/dangling")).unwrap();
-    fs::write(home.join("ks/large"), vec![3; 9 << 20]).unwrap();
-    let elsewhere = tmp.path().join("some/where/else");
-    copy_tree(&home, &elsewhere);
-    let hashes = |manifest: &Manifest| {
-        [HashKind::Metadata, HashKind::Content].map(|kind| manifest.instance_hash(kind).digest().unwrap().to_string())
-    };
-    let one = hashes(&manifest_of(&home, 1));
-    assert_eq!(hashes(&manifest_of(&home, 8)), one);
-    assert_eq!(hashes(&manifest_of(&elsewhere, 8)), one);
-    for run in ["first", "second"] {
-        let path = tmp.path().join(run);
-        let twintree = || assert_cmd::Command::cargo_bin("twintree").unwrap();
-        twintree().arg("manifest").arg(&elsewhere).arg("-o").arg(&path).assert().success();
-        let output = twintree().arg("inspect").arg(&path).arg("--json").output().unwrap();
-        let facts: Value = serde_json::from_slice(&output.stdout).unwrap();
-        assert_eq!([&facts["metadataHash"], &facts["contentHash"]], [one[0].as_str(), one[1].as_str()]);
+    symlink("nothing", home.join("ks/dangling")).unwrap();
+    symlink("t-1", home.join("ks/linked")).unwrap();
+    mknodat(CWD, home.join("ks/t-2/pipe"), FileType::Fifo, 0o600.into(), 0).unwrap();
+    let manifest = manifest_of(&home, 2);
+    write(&manifest, &path).unwrap();
+    let file = ManifestFile::open(&path).unwrap();
+    assert_eq!(file.blocks_read(), 0, "opening reads no block");
+
+    assert_eq!(file.identity(), &manifest.identity);
+    assert_eq!(file.tables(), manifest.tables());
+    assert_eq!(file.contents(RootId::DATA_0), manifest.contents(RootId::DATA_0));
+    assert_eq!(file.totals(), manifest.totals());
+    let found = entries(&file);
+    assert_eq!(found, entries(&manifest));
+    let names: Vec<_> = found
+        .iter()
+        .map(|(path, files)| (path.to_string(), files.iter().map(|f| f.name.to_string()).collect()))
+        .collect();
+    let row = |path: &str, names: &[&str]| (path.to_owned(), names.iter().map(ToString::to_string).collect::<Vec<_>>());
+    let expected = [
+        row("", &["top"]),
+        row("empty", &[]),
+        row("ks", &["dangling"]),
+        row("ks/linked", &[]),
+        row("ks/t-1", &["nb-1-big-Data.db", "nb-1-big-TOC.txt"]),
+        row("ks/t-1/backups", &[]),
+        row("ks/t-2", &["pipe", "\\xff\\xfe"]),
+    ];
+    assert_eq!(names, expected);
+    assert!(matches!(&found[2].1[0].listed, Listed::Unlistable(problem) if problem.reason == Reason::Unreadable));
+    assert!(matches!(&found[6].1[0].listed, Listed::File { content: Content::Unverified(problem), .. }
+        if problem.reason == Reason::NotARegularFile));
+    file.check_all().unwrap();
+}
+
+#[test]
+fn the_root_hashes_depend_on_neither_threads_nor_place_nor_run() {
+    let (tmp, path, _) = written();
+    let (home, copy) = (tmp.path().join("tree"), tmp.path().join("elsewhere/copy"));
+    copy_tree(&home, &copy);
+    let mut hashes = BTreeSet::new();
+    for (home, threads) in [(&home, 1), (&home, 8), (&copy, 1), (&copy, 8)] {
+        let manifest = manifest_of(home, threads);
+        let hash = |kind| manifest.instance_hash(kind).digest().unwrap().to_string();
+        hashes.insert((hash(HashKind::Metadata), hash(HashKind::Content)));
+    }
+    for _ in 0..2 {
+        assert_eq!(twintree(&["manifest", text(&home), "-o", text(&path)]).0, 0);
+        let (code, out, err) = twintree(&["inspect", "--json", text(&path)]);
+        assert_eq!((code, err.as_str()), (0, ""));
+        let facts: Value = serde_json::from_str(&out).unwrap();
+        let hash = |name: &str| facts[name].as_str().unwrap().to_owned();
+        hashes.insert((hash("metadataHash"), hash("contentHash")));
+    }
+    assert_eq!(hashes.len(), 1, "{hashes:?}");
+}
+
+#[test]
+fn a_manifest_cut_anywhere_is_refused_when_it_is_opened() {
+    let (_tmp, path, bytes) = written();
+    let file = File::options().write(true).open(&path).unwrap();
+    for length in (0..bytes.len()).rev() {
+        file.set_len(length as u64).unwrap();
+        assert_says_where(&ManifestFile::open(&path).expect_err(&format!("cut to {length} bytes")), &path);
+    }
+}
+
+/// Only blocks and their section's checksum are left for later; every other byte is checked when the file is opened.
+#[test]
+fn a_manifest_with_any_one_byte_changed_is_refused() {
+    let (_tmp, path, bytes) = written();
+    let blocks = place(&bytes, b"BLKS");
+    let (payload, left_for_later) =
+        (blocks.start + HEAD_BYTES..blocks.end - CHECKSUM_BYTES, blocks.start + HEAD_BYTES..blocks.end);
+    let file = File::options().write(true).open(&path).unwrap();
+    for (at, byte) in bytes.iter().enumerate() {
+        for mask in [0x01, 0x80, 0xff] {
+            file.write_all_at(&[byte ^ mask], at as u64).unwrap();
+            let opened = ManifestFile::open(&path);
+            assert_eq!(opened.is_ok(), left_for_later.contains(&at), "byte {at}, {mask:#x}");
+            let Ok(manifest) = opened else {
+                assert_says_where(&opened.unwrap_err(), &path);
+                continue;
+            };
+            assert_says_where(&manifest.check_all().expect_err(&format!("byte {at}, {mask:#x}")), &path);
+            let table = manifest.tables()[0].1.unwrap();
+            let open = |index| manifest.open_directory(RootId::DATA_0, index).err();
+            let damaged: Vec<FileError> = table.indices().filter_map(open).collect();
+            assert_eq!(damaged.len(), usize::from(payload.contains(&at)), "byte {at}, {mask:#x}: {damaged:?}");
+            damaged.iter().for_each(|error| assert_says_where(error, &path));
+        }
+        file.write_all_at(&[*byte], at as u64).unwrap();
+    }
+    assert_eq!(twintree(&["inspect", text(&path)]).0, 0, "every byte is what it was");
+    for (tag, place) in sections(&bytes) {
+        let at = place.start + HEAD_BYTES + place.len() / 2;
+        file.write_all_at(&[!bytes[at]], at as u64).unwrap();
+        let (code, out, err) = twintree(&["inspect", text(&path)]);
+        assert_eq!((code, out.as_str()), (3, ""), "{tag:?}");
+        assert!(err.contains(&format!("{}: ", path.display())), "{err}");
+        file.write_all_at(&[bytes[at]], at as u64).unwrap();
     }
 }
 
 #[test]
-fn a_manifest_cut_anywhere_is_refused() {
+fn a_section_of_a_later_version_is_skipped_and_yet_checked() {
     let (_tmp, path, bytes) = written();
-    for end in 0..bytes.len() {
-        fs::write(&path, &bytes[..end]).unwrap();
-        let error = ManifestFile::open(&path).expect_err(&format!("cut after {end} bytes")).to_string();
-        assert!(error.starts_with(&format!("{}: ", path.display())), "{error}");
-    }
-}
+    let sound = entries(&ManifestFile::open(&path).unwrap());
+    let unknown = section(b"XTRA", b"what a later version has to say");
+    for (_, place) in sections(&bytes) {
+        let at = place.start;
+        let with_unknown = [&bytes[..at], &unknown, &bytes[at..]].concat();
+        fs::write(&path, &with_unknown).unwrap();
+        let manifest = ManifestFile::open(&path).unwrap();
+        manifest.check_all().unwrap();
+        assert_eq!(entries(&manifest), sound);
 
-/// Whoever reads a part refuses it: the tables when the file is opened, a block when its directory is, and everything
-/// when everything is read.
-#[test]
-fn a_manifest_with_any_byte_changed_is_refused() {
-    let (_tmp, path, bytes) = written();
-    let whole = ManifestFile::open(&path).unwrap();
-    let indices: Vec<_> = whole.tables()[0].1.unwrap().indices().collect();
-    for at in 0..bytes.len() {
-        for change in [0x01, 0x80, 0xff] {
-            let mut damaged = bytes.clone();
-            damaged[at] ^= change;
-            fs::write(&path, &damaged).unwrap();
-            let error = read_all(&path).expect_err(&format!("byte {at} ^ {change:#x}")).to_string();
-            let says_where = ["section", "block", "byte", "directory", "version", "not a manifest"];
-            assert!(says_where.iter().any(|place| error.contains(place)), "byte {at}: {error}");
-            // What opens all the same gives back nothing that is not as it was.
-            let Ok(opened) = ManifestFile::open(&path) else { continue };
-            assert_eq!(opened.tables(), whole.tables(), "byte {at}");
-            for index in &indices {
-                if let Ok(files) = opened.open_directory(RootId::DATA_0, *index) {
-                    fs::write(&path, &bytes).unwrap();
-                    assert_eq!(files, whole.open_directory(RootId::DATA_0, *index).unwrap(), "byte {at}");
-                    fs::write(&path, &damaged).unwrap();
-                }
-            }
+        let file = File::options().write(true).open(&path).unwrap();
+        for (damaged, byte) in with_unknown.iter().enumerate().take(at + unknown.len()).skip(at + HEAD_BYTES) {
+            file.write_all_at(&[!byte], damaged as u64).unwrap();
+            let manifest = ManifestFile::open(&path).unwrap();
+            assert_eq!(entries(&manifest), sound, "nothing that is used is damaged");
+            let error = manifest.check_all().unwrap_err().to_string();
+            assert!(error.contains(&format!("section XTRA at byte {at}: damaged")), "{error}");
+            file.write_all_at(&[*byte], damaged as u64).unwrap();
         }
     }
-}
-
-/// The bytes of a section nobody knows, placed before the first one.
-fn with_unknown_section(bytes: &[u8], checksum: impl Fn(&[u8]) -> [u8; 32]) -> Vec<u8> {
-    let mut section = b"NEWS".to_vec();
-    section.extend_from_slice(&5_u64.to_le_bytes());
-    section.extend_from_slice(b"facts");
-    let checksum = checksum(&section);
-    [&bytes[..12], &section, &checksum, &bytes[12..]].concat()
+    fs::write(&path, [&bytes[..], &unknown].concat()).unwrap();
+    assert_says_where(&ManifestFile::open(&path).unwrap_err(), &path);
 }
 
 #[test]
-fn a_section_of_a_later_version_is_skipped_and_its_damage_is_still_found() {
-    let (_tmp, path, bytes) = written();
-    let checksum = |section: &[u8]| blake3::derive_key("twintree 2026-11-23 manifest section checksum v1", section);
-    fs::write(&path, with_unknown_section(&bytes, checksum)).unwrap();
-    read_all(&path).unwrap();
-    fs::write(&path, with_unknown_section(&bytes, |_| [0; 32])).unwrap();
-    ManifestFile::open(&path).unwrap();
-    let error = read_all(&path).unwrap_err().to_string();
-    assert!(error.contains("section NEWS at byte 12: damaged"), "{error}");
+fn another_format_version_is_refused_with_both_versions_named() {
+    let (_tmp, path, mut bytes) = written();
+    bytes[8..12].copy_from_slice(&513_u32.to_le_bytes());
+    fs::write(&path, &bytes).unwrap();
+    let expected = format!("{}: format version 513, but this program reads version 1", path.display());
+    assert_eq!(refused(&path).to_string(), expected);
 }
 
+/// The address space is limited, so believing a length would end the program with another exit code.
 #[test]
-fn another_format_version_and_lengths_that_lie_are_refused() {
+fn a_length_that_lies_is_refused_without_memory_for_it() {
     let (_tmp, path, bytes) = written();
-    let refused = |at: usize, with: &[u8]| {
-        let mut other = bytes.clone();
-        other[at..at + with.len()].copy_from_slice(with);
-        fs::write(&path, other).unwrap();
-        ManifestFile::open(&path).unwrap_err().to_string()
+    let refuses = |what: &str, expected: &str| {
+        let (code, out, err) = twintree_after("ulimit -v 500000", &["inspect", text(&path)]);
+        assert_eq!((code, out.as_str()), (3, ""), "{what}: {err}");
+        assert!(err.contains(&format!("{}: {expected}", path.display())), "{what}: {err}");
     };
-    assert!(refused(8, &2_u32.to_le_bytes()).contains("format version 2, but this program reads version 1"));
-    for length in [u64::MAX, 1 << 40, bytes.len() as u64] {
-        assert!(refused(16, &length.to_le_bytes()).contains("section IDEN at byte 12: the file is cut off"));
+    for (tag, place) in sections(&bytes) {
+        let tag = str::from_utf8(&tag).unwrap();
+        for lie in [u64::MAX, 1 << 40] {
+            let mut lying = bytes.clone();
+            lying[place.start + 4..place.start + HEAD_BYTES].copy_from_slice(&lie.to_le_bytes());
+            fs::write(&path, lying).unwrap();
+            refuses(tag, &format!("section {tag} at byte {}: the file is cut off", place.start));
+        }
     }
+    for tag in [b"IDEN", b"DIRS", b"TEND"] {
+        // 253 announces a 64-bit length.
+        fs::write(&path, with_section(&bytes, tag, &[&[253][..], &(1_u64 << 40).to_le_bytes()].concat())).unwrap();
+        let name = str::from_utf8(tag).unwrap();
+        refuses(name, &format!("section {name}: "));
+    }
+    // A file with a hole really has as many bytes as the section claims.
+    let (directories, end) = (place(&bytes, b"DIRS"), place(&bytes, b"TEND"));
+    fs::write(&path, &bytes[..directories.start]).unwrap();
+    let file = File::options().write(true).open(&path).unwrap();
+    let head = [&b"DIRS"[..], &(1_u64 << 40).to_le_bytes()].concat();
+    file.write_all_at(&head, directories.start as u64).unwrap();
+    let behind = (directories.start + HEAD_BYTES + CHECKSUM_BYTES) as u64 + (1 << 40);
+    file.write_all_at(&[&section(b"BLKS", b""), &bytes[end]].concat(), behind).unwrap();
+    refuses("a hole", "section DIRS: 1099511627776 bytes are more than a reader accepts");
 }
 
 #[test]
-fn a_failed_write_leaves_the_old_file_and_nothing_else() {
+fn a_manifest_that_cannot_be_written_leaves_the_old_one_and_nothing_else() {
     let (tmp, path, bytes) = written();
-    let twintree = env!("CARGO_BIN_EXE_twintree");
-    let tree = tmp.path().join("tree");
-    // Files of more than one block of 512 bytes cannot be written in there.
-    let script = format!("trap '' XFSZ; ulimit -f 1; exec {twintree:?} manifest {tree:?} -o {path:?}");
-    let output = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(3), "{said}");
-    assert!(said.contains(path.to_str().unwrap()), "{said}");
-    assert_eq!(fs::read(&path).unwrap(), bytes);
-    let names: Vec<_> = fs::read_dir(tmp.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    assert_eq!(names.len(), 2, "{names:?}");
+    let home = tmp.path().join("tree");
+    let directory = tmp.path().join("directory");
+    fs::create_dir(&directory).unwrap();
+    let listing = || -> BTreeSet<OsString> {
+        [tmp.path(), &directory].iter().flat_map(|d| fs::read_dir(d).unwrap()).map(|e| e.unwrap().file_name()).collect()
+    };
+    let before = listing();
+    let missing = tmp.path().join("missing/x.manifest");
+    // `ulimit -f 1` allows 512 or 1024 bytes; without the signal, a longer write is an ordinary error.
+    assert!(bytes.len() > 1024);
+    // A place where no file can go is wrong usage; a disk that refuses is not.
+    for (limits, output, expected) in
+        [("true", &directory, 2), ("true", &missing, 2), ("trap '' XFSZ; ulimit -f 1", &path, 3)]
+    {
+        let (code, out, err) = twintree_after(limits, &["manifest", text(&home), "-o", text(output)]);
+        assert_eq!((code, out.as_str()), (expected, ""), "{err}");
+        assert!(err.contains(&format!("{}: ", output.display())), "{err}");
+        assert_eq!(listing(), before, "{err}");
+        assert_eq!(fs::read(&path).unwrap(), bytes, "the old manifest is what it was");
+    }
 }

@@ -2,11 +2,14 @@
 
 pub mod chaos_proxy;
 pub mod disk;
+pub mod grown;
+pub mod manifests;
 pub mod naive_diff;
 pub mod one_root;
 pub mod oracle;
 pub mod ordinary_user;
 pub mod process;
+pub mod program;
 pub mod random;
 pub mod random_cases;
 pub mod random_faults;

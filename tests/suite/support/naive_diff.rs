@@ -1,63 +1,140 @@
-//! The reference: both trees walked with the standard library, every pair of files compared byte by byte.
+//! The comparison with nothing clever in it: both trees walked with the standard library, every byte compared.
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::path::Path;
-use std::time::UNIX_EPOCH;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, Metadata};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 
-use twintree::model::Counters;
+use twintree::manifest::Depth;
+use twintree::model::{Counters, DifferenceKind};
 
-/// Path to `None` for a directory, or to the size, time in milliseconds and bytes of a file.
-type Listing = BTreeMap<String, Option<(u64, u128, Vec<u8>)>>;
+/// What the naive comparison found.
+#[derive(Debug, Default)]
+pub struct Naive {
+    pub counters: Counters,
+    /// Path below the root and kind of every difference.
+    pub differences: BTreeSet<(Vec<u8>, DifferenceKind)>,
+    /// Directories holding files, at source and destination, in or below which something is not the same.
+    pub to_open: [u64; 2],
+}
 
-fn list(home: &Path, below: &str, into: &mut Listing) {
-    for entry in fs::read_dir(home.join(below)).unwrap() {
-        let entry = entry.unwrap();
-        let path = format!("{below}{}", entry.file_name().to_str().unwrap());
-        let metadata = entry.metadata().unwrap();
-        if metadata.is_dir() {
-            into.insert(path.clone(), None);
-            list(home, &format!("{path}/"), into);
-        } else {
-            let time = metadata.modified().unwrap().duration_since(UNIX_EPOCH).unwrap().as_millis();
-            into.insert(path, Some((metadata.len(), time, fs::read(entry.path()).unwrap())));
+/// Compares two trees; without `keep_going`, no content once any metadata differs.
+pub fn naive_diff(source: &Path, destination: &Path, keep_going: bool) -> Naive {
+    let compare = |depth| {
+        let mut naive = Naive::default();
+        naive.directories([Some(source), Some(destination)], Path::new(""), depth);
+        naive
+    };
+    let metadata = compare(Depth::Metadata);
+    let c = metadata.counters;
+    let differing = c.files_not_found_at_source + c.files_not_found_at_destination + c.metadata_mismatches;
+    if differing > 0 && !keep_going { metadata } else { compare(Depth::Content) }
+}
+
+/// What stands at a path: metadata as far as links can be followed, and whether there is something to enter.
+struct Entry {
+    path: PathBuf,
+    metadata: Option<Metadata>,
+    link: bool,
+}
+
+impl Entry {
+    fn is_directory(&self) -> bool {
+        self.metadata.as_ref().is_some_and(Metadata::is_dir)
+    }
+
+    /// The directory to walk into; behind a link nobody looks, so it has nothing in it.
+    fn to_enter(&self) -> Option<&Path> {
+        (self.is_directory() && !self.link).then_some(&*self.path)
+    }
+}
+
+fn list(directory: Option<&Path>) -> BTreeMap<OsString, Entry> {
+    let listing = directory.into_iter().flat_map(|directory| fs::read_dir(directory).unwrap());
+    listing
+        .map(|entry| {
+            let (path, name) = {
+                let entry = entry.unwrap();
+                (entry.path(), entry.file_name())
+            };
+            let (metadata, link) = (fs::metadata(&path).ok(), path.is_symlink());
+            (name, Entry { path, metadata, link })
+        })
+        .collect()
+}
+
+impl Naive {
+    /// Compares what is in two directories, one of which may be missing, and everything below them.
+    fn directories(&mut self, sides: [Option<&Path>; 2], below: &Path, depth: Depth) {
+        let [left, right] = sides.map(list);
+        let differences_before = self.differences.len();
+        let names: BTreeSet<&OsString> = left.keys().chain(right.keys()).collect();
+        for name in names {
+            let both = [left.get(name), right.get(name)];
+            let path = below.join(name);
+            self.entry(both[0], both[1], path.as_os_str(), depth);
+            let enter = both.map(|entry| entry.and_then(Entry::to_enter));
+            if enter.iter().any(Option::is_some) {
+                self.directories(enter, &path, depth);
+            }
+        }
+        if self.differences.len() > differences_before {
+            for (count, list) in self.to_open.iter_mut().zip([&left, &right]) {
+                *count += u64::from(list.values().any(|entry| !entry.is_directory()));
+            }
+        }
+    }
+
+    fn entry(&mut self, source: Option<&Entry>, destination: Option<&Entry>, path: &OsStr, depth: Depth) {
+        let c = &mut self.counters;
+        let found = match (source, destination) {
+            (None, _) => Some((&mut c.files_not_found_at_source, DifferenceKind::MissingAtSource)),
+            (_, None) => Some((&mut c.files_not_found_at_destination, DifferenceKind::MissingAtDestination)),
+            (Some(s), Some(d)) => match (&s.metadata, &d.metadata) {
+                (None, _) | (_, None) => Some((&mut c.digest_verification_failures, DifferenceKind::Unverified)),
+                (Some(a), Some(b)) => match metadata(a, b) {
+                    Some(kind) => Some((&mut c.metadata_mismatches, kind)),
+                    None => {
+                        c.metadata_matched += 1;
+                        match content(s, d) {
+                            _ if a.is_dir() || depth == Depth::Metadata => None,
+                            None => Some((&mut c.digest_verification_failures, DifferenceKind::Unverified)),
+                            Some(false) => Some((&mut c.digest_mismatches, DifferenceKind::Content)),
+                            Some(true) => {
+                                c.files_matched += 1;
+                                None
+                            }
+                        }
+                    }
+                },
+            },
+        };
+        if let Some((counter, kind)) = found {
+            *counter += 1;
+            self.differences.insert((path.as_bytes().to_vec(), kind));
         }
     }
 }
 
-/// What a task must count on two trees of readable files and directories.
-pub fn naive_diff(source: &Path, destination: &Path, keep_going: bool) -> Counters {
-    let (mut s, mut d) = (Listing::new(), Listing::new());
-    list(source, "", &mut s);
-    list(destination, "", &mut d);
-    let mut counters = Counters {
-        files_not_found_at_source: d.keys().filter(|path| !s.contains_key(*path)).count() as u64,
-        files_not_found_at_destination: s.keys().filter(|path| !d.contains_key(*path)).count() as u64,
-        ..Counters::default()
-    };
-    let mut contents = Counters::default();
-    for (path, left) in &s {
-        let Some(right) = d.get(path) else { continue };
-        match (left, right) {
-            (None, None) => counters.metadata_matched += 1,
-            (Some((size, time, bytes)), Some((other_size, other_time, other_bytes))) => {
-                if (size, time) != (other_size, other_time) {
-                    counters.metadata_mismatches += 1;
-                    continue;
-                }
-                counters.metadata_matched += 1;
-                match bytes == other_bytes {
-                    true => contents.files_matched += 1,
-                    false => contents.digest_mismatches += 1,
-                }
-            }
-            _ => counters.metadata_mismatches += 1,
-        }
+/// How two entries of known metadata differ in it.
+fn metadata(a: &Metadata, b: &Metadata) -> Option<DifferenceKind> {
+    let ms = |m: &Metadata| m.mtime() * 1000 + m.mtime_nsec() / 1_000_000;
+    if a.is_dir() != b.is_dir() {
+        return Some(DifferenceKind::Type);
     }
-    let differing =
-        counters.files_not_found_at_source + counters.files_not_found_at_destination + counters.metadata_mismatches;
-    if differing == 0 || keep_going {
-        counters.add(&contents);
+    if a.is_dir() {
+        return None;
     }
-    counters
+    if a.len() != b.len() {
+        return Some(DifferenceKind::Size);
+    }
+    (ms(a) != ms(b)).then_some(DifferenceKind::ModificationTime)
+}
+
+/// Whether two entries have the same bytes; `None` where there are none to read.
+fn content(source: &Entry, destination: &Entry) -> Option<bool> {
+    let read = |entry: &Entry| entry.metadata.as_ref()?.is_file().then(|| fs::read(&entry.path).unwrap());
+    Some(read(source)? == read(destination)?)
 }
