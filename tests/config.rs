@@ -97,7 +97,7 @@ fn absent_keys_have_defaults() {
             state_dir: None,
             threads: None,
             history_max_tasks: 1000,
-            manifest_retention: Duration::from_secs(600),
+            manifest_retention: Duration::from_secs(24 * 3600),
         };
         assert_eq!(config.twintree, settings);
     }

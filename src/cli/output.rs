@@ -8,6 +8,9 @@ use tracing_subscriber::EnvFilter;
 use super::args::{Cli, Command, LogFormat};
 use super::exit_code::CommandError;
 
+/// A log that nobody reads any more, as after a pipe to a dead process, stops no service: what goes wrong while logging is
+/// not told, least of all in the log.
+///
 /// Logs go to standard error; `RUST_LOG` decides how much, else the service tells what it does and the rest is quiet.
 pub(super) fn start_logging(cli: &Cli) {
     let default = match cli.command {
@@ -15,7 +18,11 @@ pub(super) fn start_logging(cli: &Cli) {
         _ => "warn",
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_target(false)
+        .log_internal_errors(false);
     // Fails only where a logger is installed already, and then there is one.
     let _ = match cli.common.log_format {
         LogFormat::Text => logs.with_ansi(io::stderr().is_terminal()).try_init(),

@@ -1,5 +1,7 @@
 //! `twintree serve`: the service, until it is told to stop.
 
+use std::time::Duration;
+
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::args::ServeArgs;
@@ -9,9 +11,13 @@ use crate::config::{Config, HostName, Instance};
 use crate::model::DirectoryType;
 use crate::server::{App, Listener};
 
+/// How long threads that still read are waited for once everything else has stopped.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
+
 pub(super) fn run(args: &ServeArgs) -> Result<ExitCode, CommandError> {
     let config = Config::load(&args.config)?;
-    runtime()?.block_on(async {
+    let runtime = runtime()?;
+    let ended = runtime.block_on(async {
         let app = App::new(config)?;
         let listen = &app.config().sidecar;
         let listener = Listener::bind(&listen.host, listen.port).await?;
@@ -28,7 +34,10 @@ pub(super) fn run(args: &ServeArgs) -> Result<ExitCode, CommandError> {
         tracing::info!("twintree stops");
         running.stop().await;
         Ok(ExitCode::Equal)
-    })
+    });
+    // A thread that hangs in a read of a dead disk sees no cancel flag; the service stops all the same.
+    runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
+    ended
 }
 
 /// Nothing of this keeps a service from starting, and each is more often a mistake than meant.

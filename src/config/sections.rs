@@ -130,7 +130,12 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { state_dir: None, threads: None, history_max_tasks: 1000, manifest_retention: Duration::from_secs(600) }
+        Self {
+            state_dir: None,
+            threads: None,
+            history_max_tasks: 1000,
+            manifest_retention: Duration::from_secs(24 * 3600),
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use super::codec::{self, CodecError};
 use super::record::{FileRecords, RecordError};
 use crate::model::FileEntry;
 
-/// The largest block a reader accepts, in bytes: about two million files in one directory.
+/// The largest block, in bytes: some three million files in one directory, with names of 40 bytes.
 pub(super) const MAX_BLOCK_BYTES: usize = 256 << 20;
 
 const NAMES: u32 = 1;

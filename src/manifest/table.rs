@@ -209,7 +209,8 @@ impl DirectoryTable {
         files: &[FileEntry],
         hash_of_child: impl Fn(DirectoryIndex) -> SubtreeHash,
     ) -> SubtreeHash {
-        if self.get(index).unlisted.is_some() {
+        // A list that is not the whole directory proves nothing about it.
+        if self.get(index).unlisted.is_some() || files.len() as u64 != self.get(index).files {
             return SubtreeHash::Unproven;
         }
         subtree_hash(kind, files, self.children(index).map(|(child, name)| (name, hash_of_child(child))))
@@ -263,6 +264,13 @@ mod tests {
         assert_eq!(table.totals(DirectoryIndex(0)), Totals { files: 10, directories: 4, bytes: 100 });
         assert_eq!(table.totals(DirectoryIndex(1)), Totals { files: 5, directories: 2, bytes: 50 });
         assert_eq!(table.subtree(DirectoryIndex(1)).map(|d| d.0).collect::<Vec<_>>(), [1, 2, 3]);
+    }
+
+    #[test]
+    fn a_list_that_is_not_the_whole_directory_has_no_hash() {
+        let table = table(vec![directory(0, "", 1)]).unwrap();
+        let hash = table.hash_of(HashKind::Content, DirectoryIndex::ROOT, &[], |_| SubtreeHash::Unproven);
+        assert_eq!(hash, SubtreeHash::Unproven);
     }
 
     #[test]

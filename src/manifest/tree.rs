@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use rayon::prelude::*;
 
-use super::block;
+use super::block::{self, MAX_BLOCK_BYTES};
 use super::hash::{HashKind, SubtreeHash, subtree_hash};
 use super::identity::Identity;
 use super::table::{Directory, DirectoryIndex, DirectoryTable, Totals, hash_of_roots};
@@ -212,8 +212,11 @@ impl Tree {
     pub fn files(&self, index: DirectoryIndex) -> Vec<FileEntry> {
         match self.slot(index) {
             Files::Listed(files) => files.to_vec(),
-            // A block that this process packed unpacks.
-            Files::Packed(bytes) => block::decode(&bytes).unwrap_or_default(),
+            Files::Packed(bytes) => match block::decode(&bytes) {
+                Ok(files) => files,
+                // Any list in its place could be taken for the directory's.
+                Err(error) => unreachable!("a block that was unpacked when it was packed: {error}"),
+            },
         }
     }
 
@@ -268,7 +271,7 @@ impl Tree {
             context.progress.finished_file();
             Ok::<_, Cancelled>(())
         })?;
-        let packed = Files::Packed(block::encode(&files).into());
+        let packed = pack(files, MAX_BLOCK_BYTES);
         *self.files[index.at()].lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = packed;
         Ok(())
     }
@@ -288,6 +291,14 @@ impl Tree {
             current = self.table.get(current).parent;
         }
     }
+}
+
+/// Packs files where that loses nothing: the block is within the limit and unpacks to the very same files. Otherwise they
+/// stay a list, which takes more memory and is as good.
+fn pack(files: Vec<FileEntry>, limit: usize) -> Files {
+    let block = block::encode(&files);
+    let whole = block.len() <= limit && block::decode(&block).is_ok_and(|unpacked| unpacked == files);
+    if whole { Files::Packed(block.into()) } else { Files::Listed(Arc::new(files)) }
 }
 
 fn read(
@@ -318,4 +329,28 @@ fn metadata_hashes(table: &DirectoryTable, files: &[Vec<FileEntry>]) -> Vec<Subt
         hashes[index.at()] = hash;
     }
     hashes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(name: &[u8]) -> FileEntry {
+        let content = Content::Digest(crate::model::Blake3Digest([1; 32]));
+        FileEntry { name: Name::new(name).unwrap(), listed: Listed::File { size: 1, modified_ms: 2, content } }
+    }
+
+    /// A directory whose block would be beyond the limit was once packed all the same, and unpacked to no files at all:
+    /// two such directories had the same content hash, whatever was in them.
+    #[test]
+    fn files_that_cannot_be_packed_stay_as_they_are() {
+        let files = vec![file(b"a"), file(b"b")];
+        assert!(matches!(pack(files.clone(), MAX_BLOCK_BYTES), Files::Packed(_)));
+        for (files, limit) in [(files, 10), (vec![file(b"b"), file(b"a")], MAX_BLOCK_BYTES)] {
+            match pack(files.clone(), limit) {
+                Files::Listed(kept) => assert_eq!(*kept, files),
+                Files::Packed(_) => panic!("packed"),
+            }
+        }
+    }
 }

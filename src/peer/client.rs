@@ -30,6 +30,9 @@ pub struct PeerSettings {
     pub max_idle_connections: usize,
 }
 
+/// The longest wait a peer's `Retry-After` can ask for, in seconds; beyond every budget, and safe to add to a time.
+const MAX_RETRY_AFTER_SECONDS: u64 = 86_400;
+
 /// One peer. Clones share connections and the count of requests.
 #[derive(Debug, Clone)]
 pub struct Peer {
@@ -108,7 +111,12 @@ impl Peer {
         let peer = self.address.clone();
         match status {
             404 if message.is_empty() => PeerError::NotTwintree { peer },
-            _ => PeerError::Status { peer, status, message, retry_after: seconds.map(Duration::from_secs) },
+            _ => PeerError::Status {
+                peer,
+                status,
+                message,
+                retry_after: seconds.map(|seconds: u64| Duration::from_secs(seconds.min(MAX_RETRY_AFTER_SECONDS))),
+            },
         }
     }
 }

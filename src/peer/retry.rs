@@ -76,7 +76,7 @@ impl Retries {
             (delay, _) => delay,
         };
         match delay {
-            Some(delay) if self.since.elapsed() + delay <= self.policy.budget => {
+            Some(delay) if self.since.elapsed().saturating_add(delay) <= self.policy.budget => {
                 tracing::warn!(error = %error, delay_ms = delay.as_millis() as u64, "a request is tried again");
                 Ok(delay)
             }
@@ -148,7 +148,8 @@ mod tests {
     #[test]
     fn a_refusal_is_final_and_so_is_a_wait_beyond_the_budget() {
         assert!(matches!(Retries::new(policy()).after(status(400, None)), Err(PeerError::Status { .. })));
-        let long = Some(Duration::from_secs(3600));
-        assert!(Retries::new(policy()).after(status(503, long)).is_err());
+        for long in [Duration::from_secs(3600), Duration::MAX] {
+            assert!(Retries::new(policy()).after(status(503, Some(long))).is_err());
+        }
     }
 }

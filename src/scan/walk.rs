@@ -118,10 +118,15 @@ impl<'a> Walk<'a> {
                 _ if self.rules.excludes_file(&entry_path) => {}
                 Found::LinkToDirectory => listing.links.push(entry_path),
                 Found::File(listed) => listing.files.push(FileEntry { name, listed }),
-                Found::Gone => {}
             }
         }
+        // A directory that changes while it is read may name an entry twice.
         listing.files.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        listing.files.dedup_by(|a, b| a.name == b.name);
+        for paths in [&mut listing.directories, &mut listing.links] {
+            paths.sort_unstable();
+            paths.dedup();
+        }
         Ok(listing)
     }
 }
@@ -154,8 +159,6 @@ enum Found {
     Directory,
     LinkToDirectory,
     File(Listed),
-    /// It was in the directory's stream and is no longer: it was deleted before anything was known of it.
-    Gone,
 }
 
 /// What an entry is. A directory needs no look of its own: nothing of its metadata is compared.
@@ -165,7 +168,7 @@ fn look(directory: BorrowedFd<'_>, name: &Name, hint: FileType) -> Found {
     }
     let stat = |flags| statat(directory, name.as_bytes(), flags);
     match stat(AtFlags::SYMLINK_NOFOLLOW) {
-        Err(Errno::NOENT) => Found::Gone,
+        // An entry that was in the directory's stream and is no longer has vanished; it is not as if it had never been.
         Err(errno) => Found::File(Listed::Unlistable(problem_of(&errno.into()))),
         Ok(own) => match FileType::from_raw_mode(own.st_mode) {
             FileType::Directory => Found::Directory,

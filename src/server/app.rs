@@ -1,5 +1,6 @@
 //! What all handlers share: the configuration, the instances ready to be scanned, tasks and offers.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -44,6 +45,8 @@ pub struct App {
 struct Inner {
     config: Config,
     rules: Rules,
+    /// By instance: what to scan.
+    roots: HashMap<u64, Vec<RootSpec>>,
     host_name: String,
     tasks: Tasks,
     offers: Offers,
@@ -57,16 +60,13 @@ impl App {
         let migration = &config.live_migration;
         let rules = Rules::compile(&migration.files_to_exclude, &migration.dirs_to_exclude);
         let rules = rules.map_err(SetupError::Patterns)?;
-        // A pattern may turn out wrong only with a root's directory put in; better now than in the first task.
-        let roots = config.instances.iter().flat_map(|instance| &instance.roots);
-        let wrong: Vec<PatternError> = roots.filter_map(|(id, home)| rules.for_root(*id, home).err()).collect();
-        if !wrong.is_empty() {
-            return Err(SetupError::Patterns(wrong));
-        }
+        let roots = config.instances.iter().map(|instance| Ok((instance.id, root_specs(instance, &rules)?)));
+        let roots = roots.collect::<Result<HashMap<_, _>, _>>().map_err(SetupError::Patterns)?;
         let settings = &config.twintree;
         let history = settings.state_dir.as_ref().map(|dir| History::open(dir, settings.history_max_tasks));
         let inner = Inner {
             rules,
+            roots,
             host_name: crate::scan::host_name(),
             tasks: Tasks::new(history.transpose()?)?,
             offers: Offers::new(settings.manifest_retention),
@@ -133,14 +133,20 @@ impl App {
     pub(super) fn job(&self, instance: &Instance, wanted: Option<&[RootId]>, threads: Threads) -> BuildJob {
         let label = format!("{} (id {})", instance.host, instance.id);
         let identity = Identity::new(self.inner.host_name.clone(), label, now_ms(), &self.inner.rules);
-        let chosen = instance.roots.iter().filter(|(id, _)| wanted.is_none_or(|wanted| wanted.contains(id)));
-        let roots = chosen
-            .filter_map(|(id, home)| {
-                // Compiled once when the service was set up, so it compiles again.
-                let rules = self.inner.rules.for_root(*id, home).ok()?;
-                Some(RootSpec { id: *id, home: home.clone(), rules })
-            })
-            .collect();
+        let all = self.inner.roots.get(&instance.id).into_iter().flatten();
+        let roots = all.filter(|root| wanted.is_none_or(|wanted| wanted.contains(&root.id))).cloned().collect();
         BuildJob { identity, roots, threads }
     }
+}
+
+/// An instance's roots with their rules; all mistakes at once.
+fn root_specs(instance: &Instance, rules: &Rules) -> Result<Vec<RootSpec>, Vec<PatternError>> {
+    let (mut specs, mut wrong) = (Vec::new(), Vec::new());
+    for (id, home) in &instance.roots {
+        match rules.for_root(*id, home) {
+            Ok(rules) => specs.push(RootSpec { id: *id, home: home.clone(), rules }),
+            Err(error) => wrong.push(error),
+        }
+    }
+    if wrong.is_empty() { Ok(specs) } else { Err(wrong) }
 }

@@ -1,5 +1,6 @@
 //! The source's answer to a branch request: files from the manifest, and files whose leaves differ read anew.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,6 +42,14 @@ pub enum BranchError {
     /// Too many directories.
     #[error("{0} directories are more than the {BRANCH_BATCH} a request may open")]
     TooMany(usize),
+    /// The same directory more than once.
+    #[error("root number {root}, directory {directory}: asked for more than once")]
+    Twice {
+        /// The root's number.
+        root: u32,
+        /// The directory's index.
+        directory: u32,
+    },
     /// A root or directory the manifest does not have.
     #[error("the manifest has no directory {directory} in root number {root}")]
     NoSuchDirectory {
@@ -90,8 +99,12 @@ fn find(
     if directories.len() > BRANCH_BATCH {
         return Err(BranchError::TooMany(directories.len()));
     }
+    let mut seen = HashSet::new();
     let (mut asked, mut targets) = (Vec::with_capacity(directories.len()), Vec::new());
     for (position, wanted) in (0..).zip(directories) {
+        if !seen.insert((wanted.root, wanted.directory)) {
+            return Err(BranchError::Twice { root: wanted.root, directory: wanted.directory });
+        }
         let missing = || BranchError::NoSuchDirectory { root: wanted.root, directory: wanted.directory };
         let root = manifest.roots().get(wanted.root as usize).ok_or_else(missing)?;
         let tree = root.tree.as_ref().ok_or_else(missing)?;

@@ -12,8 +12,9 @@ use super::build::{Build, BuildJob, Phase};
 /// How many unfinished builds a service works on at a time; a further destination is told to come back.
 const MAX_RUNNING: usize = 4;
 
-/// How long a build goes on that no destination listens to: longer than a client's retries with their delays.
-const ORPHAN_GRACE: Duration = Duration::from_secs(60);
+/// How long a build goes on that no destination listens to: longer than the two minutes for which a destination tries to
+/// reach its source again, and the time a last connection may take.
+const ORPHAN_GRACE: Duration = Duration::from_secs(180);
 
 /// How often forgotten builds are looked for.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);

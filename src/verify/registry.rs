@@ -49,8 +49,7 @@ impl Tasks {
         Ok(Self { inner: Arc::new(Inner { live, history: history.map(Arc::new) }) })
     }
 
-    /// Starts a task unless one is under way on the instance. `input` is made only if the task is accepted. Must be
-    /// called within a tokio runtime.
+    /// Starts a task unless one is under way on the instance. Must be called within a tokio runtime.
     pub fn start(
         &self,
         instance: u64,
@@ -73,7 +72,7 @@ impl Tasks {
                 live.older.drain(..surplus);
             }
         }
-        tokio::spawn(run_and_keep(Arc::clone(&task), input, self.inner.history.clone()));
+        tokio::spawn(supervise(Arc::clone(&task), input, self.inner.history.clone()));
         Ok(task)
     }
 
@@ -139,6 +138,14 @@ impl Tasks {
     }
 }
 
+/// Whatever happens in there, a verification must not stay under way for ever: its instance would take no other.
+async fn supervise(task: Arc<Task>, input: RunInput, history: Option<Arc<History>>) {
+    if let Err(died) = tokio::spawn(run_and_keep(Arc::clone(&task), input, history)).await {
+        task.fail(format!("internal error: {died}"), task.status().progress);
+        task.settle(false);
+    }
+}
+
 /// The task's log lines carry its id. A history that cannot be written is said in the log: the verdict itself is not
 /// lost, the service still answers for it.
 async fn run_and_keep(task: Arc<Task>, input: RunInput, history: Option<Arc<History>>) {
@@ -148,11 +155,7 @@ async fn run_and_keep(task: Arc<Task>, input: RunInput, history: Option<Arc<Hist
     async {
         let _ = keep(&task, None, history.clone()).await;
         tracing::info!(source = %input.peer.address(), "a verification begins");
-        // In a task of its own: whatever happens in there, the verification must not stay under way for ever.
-        let work = tokio::spawn(run(Arc::clone(&task), input).in_current_span());
-        if let Err(died) = work.await {
-            task.fail(format!("internal error: {died}"), task.status().progress);
-        }
+        run(Arc::clone(&task), input).await;
         let status = task.status();
         tracing::info!(
             state = %status.state,

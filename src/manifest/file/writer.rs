@@ -9,10 +9,11 @@ use serde_bytes::ByteBuf;
 
 use super::section::{FileError, checksum_start};
 use super::{BLOCKS, DIRECTORIES, END, EndRecord, FORMAT_VERSION, IDENTITY, MAGIC, RootRecord, TreeRecord};
+use crate::manifest::block::MAX_BLOCK_BYTES;
 use crate::manifest::codec;
 use crate::manifest::hash::HashKind;
 use crate::manifest::record::DirectoryRecord;
-use crate::manifest::tree::{Manifest, Tree};
+use crate::manifest::tree::{Manifest, Root, Tree};
 
 /// Writes a manifest to `path`, replacing what stands there only once everything is on disk.
 pub fn write(manifest: &Manifest, path: &Path) -> Result<(), FileError> {
@@ -43,7 +44,7 @@ fn write_to(manifest: &Manifest, out: &mut impl Write) -> io::Result<()> {
     out.write_all(&MAGIC)?;
     out.write_all(&FORMAT_VERSION.to_le_bytes())?;
     section(out, IDENTITY, &codec::encode(&manifest.identity))?;
-    section(out, DIRECTORIES, &codec::encode(&root_records(manifest)))?;
+    section(out, DIRECTORIES, &codec::encode(&root_records(manifest)?))?;
     blocks(out, manifest)?;
     section(out, END, &codec::encode(&end_record(manifest)))
 }
@@ -62,19 +63,19 @@ fn trees(manifest: &Manifest) -> impl Iterator<Item = &Tree> {
     manifest.roots().iter().filter_map(|root| root.tree.as_ref())
 }
 
-fn root_records(manifest: &Manifest) -> Vec<RootRecord> {
-    manifest
-        .roots()
-        .iter()
-        .map(|root| RootRecord {
+fn root_records(manifest: &Manifest) -> io::Result<Vec<RootRecord>> {
+    let record = |root: &Root| {
+        Ok(RootRecord {
             directory_type: root.id.directory_type.code(),
             index: root.id.index,
-            tree: root.tree.as_ref().map(tree_record),
+            tree: root.tree.as_ref().map(tree_record).transpose()?,
         })
-        .collect()
+    };
+    manifest.roots().iter().map(record).collect()
 }
 
-fn tree_record(tree: &Tree) -> TreeRecord {
+/// Refuses a directory that no reader would accept.
+fn tree_record(tree: &Tree) -> io::Result<TreeRecord> {
     let table = tree.table();
     let mut record = TreeRecord {
         directories: Vec::with_capacity(table.len()),
@@ -88,13 +89,17 @@ fn tree_record(tree: &Tree) -> TreeRecord {
         record.content.push(tree.content(index).digest().map(|digest| digest.0));
         if directory.files > 0 {
             let block = tree.block(index);
+            if block.len() > MAX_BLOCK_BYTES {
+                let what = format!("the directory {} holds more files than a manifest can", table.path(index));
+                return Err(io::Error::new(io::ErrorKind::FileTooLarge, what));
+            }
             record.block_bytes.push(block.len() as u64);
             record.block_hashes.extend_from_slice(blake3::hash(&block).as_bytes());
         } else {
             record.block_bytes.push(0);
         }
     }
-    record
+    Ok(record)
 }
 
 fn blocks(out: &mut impl Write, manifest: &Manifest) -> io::Result<()> {
