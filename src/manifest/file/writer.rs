@@ -90,7 +90,7 @@ fn tree_record(tree: &Tree) -> io::Result<TreeRecord> {
         if directory.files > 0 {
             let block = tree.block(index);
             if block.len() > MAX_BLOCK_BYTES {
-                let what = format!("the directory {} holds more files than a manifest can", table.path(index));
+                let what = format!("the directory \"{}\" holds more files than a manifest can", table.path(index));
                 return Err(io::Error::new(io::ErrorKind::FileTooLarge, what));
             }
             record.block_bytes.push(block.len() as u64);
