@@ -65,13 +65,16 @@ impl RootPlan {
             (PairSide::Directory(s), PairSide::Directory(d)) => {
                 matches!((metadata(source, s), metadata(destination, d)), (Some(a), Some(b)) if a != b)
             }
-            // A root that only one side has may still be empty.
-            (PairSide::Missing, PairSide::Directory(index)) | (PairSide::Directory(index), PairSide::Missing) => {
-                index != DirectoryIndex::ROOT
-            }
+            // An empty directory that only one side has may stand against an entry that could not be examined.
+            (PairSide::Missing, PairSide::Directory(index)) => holds_entries(destination, index),
+            (PairSide::Directory(index), PairSide::Missing) => holds_entries(source, index),
             _ => false,
         })
     }
+}
+
+fn holds_entries(table: Option<&DirectoryTable>, index: DirectoryIndex) -> bool {
+    table.map(|table| table.totals(index)).is_some_and(|totals| totals.files + totals.directories > 0)
 }
 
 /// Walks both tables side by side and stays out of every subtree whose hashes prove it equal.

@@ -149,7 +149,9 @@ impl DirectoryTable {
     pub fn check_hashes_without_files(&self, content: Option<&[SubtreeHash]>) -> Result<(), TableError> {
         for index in self.indices() {
             let directory = self.get(index);
-            if directory.files > 0 || directory.unlisted.is_some() {
+            if directory.files > 0 {
+                // Its hash needs its files; but with a child that is unproven it cannot be proven either.
+                self.check_children_proven(index, content)?;
                 continue;
             }
             let metadata = self.hash_of(HashKind::Metadata, index, &[], |child| self.get(child).metadata);
@@ -161,6 +163,19 @@ impl DirectoryTable {
                 if hash != content[index.at()] {
                     return Err(TableError::Hash(index.0, HashKind::Content));
                 }
+            }
+        }
+        Ok(())
+    }
+
+    fn check_children_proven(&self, index: DirectoryIndex, content: Option<&[SubtreeHash]>) -> Result<(), TableError> {
+        let proven = |hash: SubtreeHash| hash != SubtreeHash::Unproven;
+        for (child, _) in self.children(index) {
+            if proven(self.get(index).metadata) && !proven(self.get(child).metadata) {
+                return Err(TableError::Hash(index.0, HashKind::Metadata));
+            }
+            if content.is_some_and(|content| proven(content[index.at()]) && !proven(content[child.at()])) {
+                return Err(TableError::Hash(index.0, HashKind::Content));
             }
         }
         Ok(())
@@ -271,6 +286,24 @@ mod tests {
         let table = table(vec![directory(0, "", 1)]).unwrap();
         let hash = table.hash_of(HashKind::Content, DirectoryIndex::ROOT, &[], |_| SubtreeHash::Unproven);
         assert_eq!(hash, SubtreeHash::Unproven);
+    }
+
+    /// A peer that could not list a directory has no hash of it, whatever it sends.
+    #[test]
+    fn nothing_above_what_was_not_listed_can_be_proven() {
+        let some = SubtreeHash::Proven(crate::model::Blake3Digest([1; 32]));
+        let unlisted = |metadata| Directory {
+            metadata,
+            unlisted: Some(Problem::new(crate::model::Reason::Unreadable, "no")),
+            ..directory(0, "a", 0)
+        };
+        let root = |metadata, files| Directory { metadata, ..directory(0, "", files) };
+        let check = |root, child| table(vec![root, child]).unwrap().check_hashes_without_files(None);
+        let unproven = SubtreeHash::Unproven;
+        assert_eq!(check(root(unproven, 1), unlisted(unproven)), Ok(()));
+        assert_eq!(check(root(unproven, 1), unlisted(some)), Err(TableError::Hash(1, HashKind::Metadata)));
+        assert_eq!(check(root(some, 1), unlisted(unproven)), Err(TableError::Hash(0, HashKind::Metadata)));
+        assert_eq!(check(root(some, 0), unlisted(unproven)), Err(TableError::Hash(0, HashKind::Metadata)));
     }
 
     #[test]

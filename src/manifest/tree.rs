@@ -198,9 +198,9 @@ impl Tree {
         self.content[index.at()].get().copied().unwrap_or(SubtreeHash::Unproven)
     }
 
-    /// The content hash of a directory, once it was decided.
+    /// The content hash of a directory, once it was decided; `None` also where there is no such directory.
     pub fn content_if_known(&self, index: DirectoryIndex) -> Option<SubtreeHash> {
-        self.content[index.at()].get().copied()
+        self.content.get(index.at())?.get().copied()
     }
 
     /// The content hashes of all directories.

@@ -48,7 +48,7 @@ pub struct ProgressSnapshot {
     pub bytes_total: u64,
     /// Files done: hashed, or given up on.
     pub files_hashed: u64,
-    /// Bytes hashed; those of a read that has to be repeated are taken back.
+    /// Bytes hashed; those of a read that failed are taken back, those of a file that changed meanwhile are not.
     pub bytes_hashed: u64,
     /// Times a file was opened for reading, repetitions included.
     pub files_opened: u64,

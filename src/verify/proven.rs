@@ -41,6 +41,7 @@ impl Proven {
                 None => true,
                 Some(ours) => {
                     if ours.proves_equal(theirs) {
+                        // Known, so the table has it.
                         *matched += tree.table().get(*directory).files;
                     }
                     false
