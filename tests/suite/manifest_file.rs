@@ -215,11 +215,17 @@ fn a_length_that_lies_is_refused_without_memory_for_it() {
             refuses(tag, &format!("section {tag} at byte {}: the file is cut off", place.start));
         }
     }
-    for tag in [b"IDEN", b"DIRS", b"TEND"] {
-        // 253 announces a 64-bit length.
-        fs::write(&path, with_section(&bytes, tag, &[&[253][..], &(1_u64 << 40).to_le_bytes()].concat())).unwrap();
-        let name = str::from_utf8(tag).unwrap();
-        refuses(name, &format!("section {name}: "));
+    // 253 announces a 64-bit length. The second one is below what a section may have, so no fixed limit refuses it.
+    for lie in [1_u64 << 40, 1 << 30] {
+        let lie = [&[253][..], &lie.to_le_bytes()].concat();
+        for tag in [b"IDEN", b"DIRS", b"TEND"] {
+            fs::write(&path, with_section(&bytes, tag, &lie)).unwrap();
+            let name = str::from_utf8(tag).unwrap();
+            refuses(name, &format!("section {name}: the encoding is not valid"));
+        }
+        // One root, its number and index, a tree of one directory whose parent is 0, and the length of its name.
+        fs::write(&path, with_section(&bytes, b"DIRS", &[&[1, 0, 0, 1, 1, 0][..], &lie].concat())).unwrap();
+        refuses("a name", "section DIRS: the encoding is not valid");
     }
     // A file with a hole really has as many bytes as the section claims.
     let (directories, end) = (place(&bytes, b"DIRS"), place(&bytes, b"TEND"));

@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use serde::de::DeserializeOwned;
 
-use super::section::{CHECKSUM_BYTES, Fault, FileError, HEAD_BYTES, MAX_SECTION_BYTES, checksum_start, tag_text};
+use super::section::{
+    CHECKSUM_BYTES, Fault, FileError, HEAD_BYTES, MAX_SECTION_BYTES, MAX_SECTION_MEMORY, checksum_start, tag_text,
+};
 use super::{BLOCKS, DIRECTORIES, END, EndRecord, FORMAT_VERSION, IDENTITY, MAGIC, RootRecord, TreeRecord};
 use crate::manifest::block::{self, MAX_BLOCK_BYTES};
 use crate::manifest::codec;
@@ -249,7 +251,7 @@ fn value<T: DeserializeOwned>(file: &File, section: Section) -> Result<T, Fault>
     let mut checksum = checksum_start(section.tag, section.bytes);
     checksum.update(&payload);
     compare_checksum(file, section, &checksum)?;
-    codec::decode::<T, MAX_SECTION_BYTES>(&payload).map_err(|source| Fault::Codec { tag: tag(), source })
+    codec::decode::<T, MAX_SECTION_MEMORY>(&payload).map_err(|source| Fault::Codec { tag: tag(), source })
 }
 
 /// Reads a section for its checksum alone, in pieces.

@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::manifest::block::BlockError;
-use crate::manifest::codec::CodecError;
+use crate::manifest::codec::{CodecError, MEMORY_PER_BYTE};
 use crate::manifest::record::RecordError;
 use crate::manifest::table_error::{FilesError, TableError};
 use crate::model::RelPath;
@@ -19,6 +19,9 @@ pub(super) const CHECKSUM_CONTEXT: &str = "twintree 2026-11-23 manifest section 
 
 /// The largest section but the blocks that a reader accepts.
 pub(super) const MAX_SECTION_BYTES: usize = 2 << 30;
+
+/// What the values of such a section can take, so that no other limit stands below that of its bytes.
+pub(super) const MAX_SECTION_MEMORY: usize = MAX_SECTION_BYTES.saturating_mul(MEMORY_PER_BYTE);
 
 /// Why a manifest file cannot be used. Every variant names the file and where in it.
 #[derive(Debug, thiserror::Error)]
