@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde_bytes::ByteBuf;
 
-use super::section::{FileError, checksum_start};
+use super::section::{FileError, MAX_SECTION_BYTES, checksum_start, tag_text};
 use super::{BLOCKS, DIRECTORIES, END, EndRecord, FORMAT_VERSION, IDENTITY, MAGIC, RootRecord, TreeRecord};
 use crate::manifest::block::MAX_BLOCK_BYTES;
 use crate::manifest::codec;
@@ -50,6 +50,7 @@ fn write_to(manifest: &Manifest, out: &mut impl Write) -> io::Result<()> {
 }
 
 fn section(out: &mut impl Write, tag: [u8; 4], payload: &[u8]) -> io::Result<()> {
+    check_length(tag, payload.len())?;
     let length = payload.len() as u64;
     let mut checksum = checksum_start(tag, length);
     checksum.update(payload);
@@ -57,6 +58,15 @@ fn section(out: &mut impl Write, tag: [u8; 4], payload: &[u8]) -> io::Result<()>
     out.write_all(&length.to_le_bytes())?;
     out.write_all(payload)?;
     out.write_all(checksum.finalize().as_bytes())
+}
+
+/// Refuses a section that no reader would accept.
+fn check_length(tag: [u8; 4], length: usize) -> io::Result<()> {
+    if length <= MAX_SECTION_BYTES {
+        return Ok(());
+    }
+    let what = format!("the section {} would have {length} bytes, more than a reader accepts", tag_text(tag));
+    Err(io::Error::new(io::ErrorKind::FileTooLarge, what))
 }
 
 fn trees(manifest: &Manifest) -> impl Iterator<Item = &Tree> {
@@ -129,5 +139,18 @@ fn end_record(manifest: &Manifest) -> EndRecord {
         bytes: totals.bytes,
         metadata: hash(HashKind::Metadata),
         content: hash(HashKind::Content),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Directories beyond this were once written to a file that could not be opened any more.
+    #[test]
+    fn a_section_that_no_reader_accepts_is_not_written() {
+        assert!(check_length(DIRECTORIES, MAX_SECTION_BYTES).is_ok());
+        let error = check_length(DIRECTORIES, MAX_SECTION_BYTES + 1).unwrap_err();
+        assert_eq!(error.to_string(), "the section DIRS would have 2147483649 bytes, more than a reader accepts");
     }
 }
