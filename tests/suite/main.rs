@@ -17,6 +17,7 @@ mod history;
 mod interruptions;
 mod lies;
 mod manifest_file;
+mod manifest_noise;
 mod oracle;
 mod real_sstables;
 mod request_counts;
