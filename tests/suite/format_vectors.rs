@@ -4,34 +4,69 @@ use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
-use std::time::{Duration, UNIX_EPOCH};
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use rustix::fs::{AtFlags, CWD, FileType, Timespec, Timestamps, mknodat, utimensat};
 use twintree::exclude::{RootRules, Rules};
 use twintree::manifest::{
-    DirectoryIndex, HashKind, Identity, Manifest, ManifestFile, RootSpec, SubtreeHash, instance_hash, subtree_hash,
-    write,
+    DirectoryIndex, DirectoryTable, HashKind, Identity, Manifest, ManifestFile, RootSpec, SubtreeHash, hash_of_roots,
+    instance_hash, subtree_hash, write,
 };
-use twintree::model::{DirectoryType, Name, RootId};
+use twintree::model::{DirectoryType, MAX_NAME_BYTES, MAX_PATH_BYTES, Name, RootId};
 use twintree::scan::Context;
+
+use crate::support::manifests::manifest_of;
 
 const TIME_MS: u64 = 1_707_193_655_406;
 
+fn in_checkout(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+fn page() -> String {
+    fs::read_to_string(in_checkout("docs/format.md")).unwrap()
+}
+
+/// The lines of the fenced block with this label; there is only one.
+fn block(label: &str) -> Vec<String> {
+    let page = page();
+    let blocks: Vec<&str> = page.split(&format!("```{label}\n")).collect();
+    let [_, block] = blocks[..] else { panic!("{} blocks {label}", blocks.len() - 1) };
+    block.split("```").next().unwrap().lines().map(str::to_owned).collect()
+}
+
 /// Name to hex, from the fenced block labelled `vectors`.
 fn vectors() -> HashMap<String, String> {
-    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/format.md")).unwrap();
-    let block = page.split("```vectors\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
-    let pair = |line: &str| line.split_once(' ').map(|(name, value)| (name.to_owned(), value.to_owned())).unwrap();
-    block.lines().map(pair).collect()
+    let pair = |line: &String| line.split_once(' ').map(|(name, value)| (name.to_owned(), value.to_owned())).unwrap();
+    block("vectors").iter().map(pair).collect()
+}
+
+/// The bytes of the block labelled `manifest-file`; the offsets in it are checked.
+fn file_of_the_page() -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for line in block("manifest-file") {
+        let (hex, note) = line.split_once(" ; ").unwrap_or((&line, ""));
+        if let Some((offset, _)) = note.split_once(": ") {
+            assert_eq!(offset, bytes.len().to_string(), "{line}");
+        }
+        bytes.extend(hex::decode(hex).unwrap());
+    }
+    bytes
 }
 
 fn hex_of(hash: SubtreeHash) -> String {
     hash.digest().unwrap().to_string()
 }
 
-fn write_file(path: &Path, bytes: &[u8], time: std::time::SystemTime) {
+fn write_file(path: &Path, bytes: &[u8], time: SystemTime) {
     fs::write(path, bytes).unwrap();
     File::options().write(true).open(path).unwrap().set_modified(time).unwrap();
+}
+
+fn time() -> SystemTime {
+    UNIX_EPOCH + Duration::from_millis(TIME_MS)
 }
 
 /// The page's `tree`, built and hashed.
@@ -40,7 +75,7 @@ fn tree() -> (tempfile::TempDir, Manifest) {
     let home = tmp.path().join("tree");
     fs::create_dir_all(home.join("a-b")).unwrap();
     fs::create_dir_all(home.join("d")).unwrap();
-    write_file(&home.join("a"), b"hello", UNIX_EPOCH + Duration::from_millis(TIME_MS));
+    write_file(&home.join("a"), b"hello", time());
     write_file(&home.join("d").join(OsStr::from_bytes(b"\xff")), b"", UNIX_EPOCH - Duration::from_nanos(1));
     let identity = Identity {
         host: "host".to_owned(),
@@ -76,12 +111,62 @@ fn directory_and_instance_hashes_are_those_of_the_page() {
     assert_eq!(hex_of(manifest.instance_hash(HashKind::Metadata)), vectors["tree-instance-metadata"]);
     assert_eq!(hex_of(manifest.instance_hash(HashKind::Content)), vectors["tree-instance-content"]);
 
-    let instance = |roots: &[(RootId, Option<SubtreeHash>)]| hex_of(instance_hash(HashKind::Content, roots));
-    assert_eq!(instance(&[(RootId::DATA_0, None)]), vectors["instance-absent-root-content"]);
-    let empty_root = Some(empty(HashKind::Content));
-    assert_eq!(instance(&[(RootId::DATA_0, empty_root)]), vectors["instance-empty-root-content"]);
-    let two = [(RootId::DATA_0, Some(tree.content(root))), (RootId::new(DirectoryType::Commitlog, 0), None)];
-    assert_eq!(instance(&two), vectors["two-roots-instance-content"]);
+    let instance = |kind, roots: &[(RootId, Option<SubtreeHash>)]| hex_of(instance_hash(kind, roots));
+    let commitlog = RootId::new(DirectoryType::Commitlog, 0);
+    for (kind, suffix) in [(HashKind::Metadata, "metadata"), (HashKind::Content, "content")] {
+        let vector = |name: &str| vectors[&format!("{name}-{suffix}")].clone();
+        let hash = hash_of_roots(kind, [(RootId::DATA_0, Some((tree.table(), tree.content(root))))].into_iter());
+        assert_eq!(hex_of(hash), vector("tree-instance"));
+        assert_eq!(instance(kind, &[(RootId::DATA_0, None)]), vector("instance-absent-root"));
+        assert_eq!(instance(kind, &[(RootId::DATA_0, Some(empty(kind)))]), vector("instance-empty-root"));
+        let tree_hash = match kind {
+            HashKind::Metadata => tree.table().get(root).metadata,
+            HashKind::Content => tree.content(root),
+        };
+        assert_eq!(
+            instance(kind, &[(RootId::DATA_0, Some(tree_hash)), (commitlog, None)]),
+            vector("two-roots-instance")
+        );
+    }
+}
+
+#[test]
+fn links_and_special_files_hash_as_the_page_says() {
+    let tmp = tempfile::tempdir().unwrap();
+    let home = tmp.path().join("links");
+    fs::create_dir_all(&home).unwrap();
+    fs::create_dir(tmp.path().join("directory")).unwrap();
+    write_file(&tmp.path().join("directory/f"), b"not seen", time());
+    write_file(&tmp.path().join("hello"), b"hello", time());
+    symlink("../directory", home.join("l")).unwrap();
+    symlink("../hello", home.join("s")).unwrap();
+    let hashes = || {
+        let manifest = manifest_of(&home, 1);
+        let tree = manifest.roots()[0].tree.as_ref().unwrap();
+        (tree.table().get(DirectoryIndex::ROOT).metadata, tree.content(DirectoryIndex::ROOT))
+    };
+    let vectors = vectors();
+    let (metadata, content) = hashes();
+    assert_eq!(
+        (hex_of(metadata), hex_of(content)),
+        (vectors["links-metadata"].clone(), vectors["links-content"].clone())
+    );
+
+    mknodat(CWD, home.join("p"), FileType::Fifo, 0o600.into(), 0).unwrap();
+    let at = Timespec { tv_sec: (TIME_MS / 1000).cast_signed(), tv_nsec: (TIME_MS % 1000 * 1_000_000).cast_signed() };
+    let times = Timestamps { last_access: at, last_modification: at };
+    utimensat(CWD, home.join("p"), &times, AtFlags::empty()).unwrap();
+    let (metadata, content) = hashes();
+    assert_eq!((hex_of(metadata), content), (vectors["pipe-metadata"].clone(), SubtreeHash::Unproven));
+}
+
+#[test]
+fn the_limits_are_those_of_the_page() {
+    let page = page();
+    assert!(page.contains(&format!("| a name | {MAX_NAME_BYTES} bytes |")));
+    assert!(page.contains(&format!("| a path below a root | {MAX_PATH_BYTES} bytes |")));
+    assert!(page.contains("| directories of one root, the root directory included | 2^24 |"));
+    assert_eq!(DirectoryTable::MAX_DIRECTORIES, 1 << 24);
 }
 
 #[test]
@@ -97,13 +182,14 @@ fn a_manifest_file_is_byte_for_byte_that_of_the_page() {
     let (tmp, manifest) = tree();
     let path = tmp.path().join("m");
     write(&manifest, &path).unwrap();
-    assert_eq!(hex::encode(fs::read(&path).unwrap()), vectors()["manifest-file"]);
+    assert_eq!(hex::encode(fs::read(&path).unwrap()), hex::encode(file_of_the_page()));
 }
 
-/// `tests/data/manifest-v1.twintree` was made from the page, and is never edited: version 1 stays readable.
+/// The file is never edited: version 1 stays readable.
 #[test]
 fn a_manifest_of_version_1_is_readable_for_ever() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/manifest-v1.twintree");
+    let path = in_checkout("tests/data/manifest-v1.twintree");
+    assert_eq!(fs::read(&path).unwrap(), file_of_the_page());
     let manifest = ManifestFile::open(&path).unwrap();
     manifest.check_all().unwrap();
     let vectors = vectors();
