@@ -181,3 +181,27 @@ fn a_block_of_other_files_does_not_give_the_hashes_of_its_directory() {
     let expected = "the block of directory \"\": its Content hash is not that of its entries";
     assert_eq!(error, format!("{}: {expected}", path.display()));
 }
+
+/// A forged hash must not close a subtree: `diff` reads tables and never the branches that they call equal.
+#[test]
+fn a_forged_hash_of_a_directory_without_files_is_refused_when_the_file_is_opened() {
+    let tmp = tempfile::tempdir().unwrap();
+    let (home, path) = (tmp.path().join("tree"), tmp.path().join("m"));
+    fs::create_dir_all(home.join("ks/empty")).unwrap();
+    fs::write(home.join("file"), b"hello").unwrap();
+    let manifest = manifest_of(&home, 1);
+    twintree::manifest::write(&manifest, &path).unwrap();
+    let sound = fs::read(&path).unwrap();
+    let tree = manifest.roots()[0].tree.as_ref().unwrap();
+    let empty = twintree::manifest::DirectoryIndex(2);
+    let hashes = [tree.table().get(empty).metadata, tree.content(empty)];
+    for (hash, kind) in hashes.into_iter().zip(["Metadata", "Content"]) {
+        let forged = forged(&sound, b"DIRS", |table| {
+            let at = place_of(table, &hash.digest().unwrap().0);
+            table[at] ^= 1;
+        });
+        fs::write(&path, forged).unwrap();
+        let error = ManifestFile::open(&path).unwrap_err().to_string();
+        assert!(error.contains("section DIRS: directory ") && error.contains(kind), "{error}");
+    }
+}

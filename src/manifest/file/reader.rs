@@ -137,7 +137,6 @@ impl ManifestFile {
         let checked = || {
             self.sections.iter().try_for_each(|section| check_section(&self.file, *section))?;
             for tree in self.roots.iter().filter_map(|root| root.tree.as_ref()) {
-                tree.table.check_hashes_without_files(Some(&tree.content))?;
                 tree.table.indices().try_for_each(|index| self.read_block(tree, index).map(drop))?;
             }
             Ok(())
@@ -306,6 +305,8 @@ fn file_tree(record: TreeRecord, next_block: &mut u64) -> Result<FileTree, Fault
     if hashes.next().is_some() || !hashes.remainder().is_empty() {
         return Err(Fault::Columns);
     }
-    let content = record.content.into_iter().map(|hash| SubtreeHash::from(hash.map(Blake3Digest))).collect();
+    let content: Vec<_> = record.content.into_iter().map(|hash| SubtreeHash::from(hash.map(Blake3Digest))).collect();
+    // Needs no block, and closes subtrees only where what was not listed claims no hash.
+    table.check_hashes_without_files(Some(&content))?;
     Ok(FileTree { table, content, blocks })
 }
