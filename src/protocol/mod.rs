@@ -2,19 +2,23 @@
 
 mod branches;
 mod error_body;
+mod files;
 mod frame;
 mod manifests;
 mod report;
 pub mod routes;
+mod status;
 mod task;
 
 pub use branches::{BranchDirectory, BranchFrame, BranchRequest, FileRead, MAX_BRANCH_REQUEST_BYTES, ReadOutcome};
 pub use error_body::ErrorBody;
+pub use files::{DigestBody, ListingEntry, UnlistedEntry};
 pub use frame::{FrameDecoder, FrameError, MAX_FRAME_BYTES, encode_frame};
 pub use manifests::{
     End, Hello, ManifestFrame, ManifestRequest, PROTOCOL_VERSION, ProgressFrame, RootFrame, SourceFailure,
 };
 pub use report::{DifferenceBody, EvidenceBody, ReportBody};
+pub use status::{MigrationState, MigrationStatus};
 pub use task::{BadRequest, Progress, Protocol, TaskCreated, TaskRequest, TaskState, TaskStatus, parse_task_request};
 
 /// The media type of a manifest stream.

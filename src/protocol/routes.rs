@@ -10,6 +10,16 @@ pub const TASKS: &str = "/api/v1/live-migration/files-verification-tasks";
 pub const TASK: &str = "/api/v1/live-migration/files-verification-tasks/{task_id}";
 /// The differences of one verification task (ours).
 pub const TASK_REPORT: &str = "/api/v1/live-migration/files-verification-tasks/{task_id}/report";
+/// The listing of an instance.
+pub const FILES: &str = "/api/v1/live-migration/files";
+/// One file of an instance.
+pub const FILE: &str = "/api/v1/live-migration/files/{*path}";
+/// Whether the migration is complete.
+pub const STATUS: &str = "/api/v1/live-migration/status";
+/// Data copies, which are not served yet.
+pub const DATA_COPIES: &str = "/api/v1/live-migration/data-copy-tasks";
+/// One data copy.
+pub const DATA_COPY: &str = "/api/v1/live-migration/data-copy-tasks/{task_id}";
 /// Manifest streams of the source (ours).
 pub const MANIFESTS: &str = "/api/v1/live-migration/manifests";
 /// One manifest the source holds (ours).

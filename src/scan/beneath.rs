@@ -1,7 +1,7 @@
 //! Opening directories below a root without ever following a symbolic link out of it.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, Mode, OFlags, openat};
@@ -24,6 +24,11 @@ impl RootHandle {
     pub fn open(home: &Path) -> io::Result<Self> {
         let fd = openat(CWD, home, DIRECTORY, Mode::empty())?;
         Ok(Self { home: home.to_owned(), fd })
+    }
+
+    /// The open root itself.
+    pub(super) fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
     }
 
     /// Where the root lies.

@@ -23,9 +23,24 @@ impl Cancel {
         self.0.load(Relaxed)
     }
 
+    /// A guard that asks the scan to stop when it is dropped.
+    pub fn on_drop(self) -> CancelOnDrop {
+        CancelOnDrop(self)
+    }
+
     /// An error once the scan was asked to stop.
     pub fn check(&self) -> Result<(), Cancelled> {
         if self.is_cancelled() { Err(Cancelled) } else { Ok(()) }
+    }
+}
+
+/// Whoever holds it wants the scan to go on.
+#[derive(Debug)]
+pub struct CancelOnDrop(Cancel);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.cancel();
     }
 }
 

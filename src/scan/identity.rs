@@ -43,6 +43,17 @@ impl FileIdentity {
     pub(super) fn modified_ms(&self) -> i64 {
         floor_ms(self.modified)
     }
+
+    /// Whether both were of one file, however it changed in between.
+    pub(super) fn same_file(&self, other: &Self) -> bool {
+        (self.device, self.inode) == (other.device, other.inode)
+    }
+
+    /// A text that changes with everything but the device.
+    pub(super) fn tag(&self) -> String {
+        let (modified, changed) = (self.modified, self.changed);
+        format!("{:x}-{:x}-{:x}.{:x}-{:x}.{:x}", self.inode, self.size, modified.0, modified.1, changed.0, changed.1)
+    }
 }
 
 /// The size in bytes; a negative one, which no file system should report, becomes 0 and then fails the read.

@@ -6,15 +6,19 @@ mod beneath;
 mod context;
 mod digests;
 mod identity;
+mod open_file;
 mod read;
+mod served;
 mod steady;
 mod walk;
 
 pub use beneath::RootHandle;
-pub use context::{Cancel, Cancelled, Context, Progress, ProgressSnapshot};
+pub use context::{Cancel, CancelOnDrop, Cancelled, Context, Progress, ProgressSnapshot};
 pub use digests::FileDigests;
+pub use open_file::OpenFailure;
 pub use read::SEGMENT_BYTES;
-pub use steady::{Expected, ReadError, hash_file, problem_of};
+pub use served::{ServedFile, digest_served};
+pub use steady::{Expected, ReadError, digest_file, hash_file, problem_of};
 pub use walk::{WalkedDirectory, WalkedRoot, walk_root};
 
 /// The machine's own name, as the kernel has it.

@@ -62,6 +62,22 @@ pub(super) fn hash_open_file(
     result
 }
 
+/// The digest of the first `size` bytes of `file` with one algorithm other than BLAKE3.
+pub(super) fn digest_open_file(
+    file: &File,
+    size: u64,
+    algorithm: DigestAlgorithm,
+    context: &Context,
+) -> Result<ContentDigest, ReadFailure> {
+    let reader = Reader { file, context, counted: AtomicU64::new(0) };
+    let mut digest = begin(algorithm);
+    let read = reader.blocks(0, size, |block| digest.update(block));
+    if read.is_err() {
+        context.progress.take_back(reader.counted.load(Relaxed));
+    }
+    read.map(|()| digest.finish())
+}
+
 struct Reader<'a> {
     file: &'a File,
     context: &'a Context,

@@ -9,8 +9,8 @@ use rustix::fs::{Mode, OFlags, fstat, openat};
 use super::context::{Cancelled, Context};
 use super::digests::FileDigests;
 use super::identity::FileIdentity;
-use super::read::{ReadFailure, hash_open_file};
-use crate::model::{DigestAlgorithm, Name, Problem, Reason};
+use super::read::{ReadFailure, digest_open_file, hash_open_file};
+use crate::model::{ContentDigest, DigestAlgorithm, Name, Problem, Reason};
 
 /// How often a file that changes under the read is read before it is given up on.
 const ATTEMPTS: usize = 3;
@@ -50,18 +50,33 @@ pub fn hash_file(
     also: &[DigestAlgorithm],
     context: &Context,
 ) -> Result<FileDigests, ReadError> {
-    let open = || {
+    steadily(Some(expected), opener(directory, name, context), |file, size| hash_open_file(file, size, also, context))
+}
+
+/// The same with one digest other than BLAKE3, as the per-file protocol compares them.
+pub fn digest_file(
+    directory: BorrowedFd<'_>,
+    name: &Name,
+    expected: Expected,
+    algorithm: DigestAlgorithm,
+    context: &Context,
+) -> Result<ContentDigest, ReadError> {
+    let read = |file: &File, size| digest_open_file(file, size, algorithm, context);
+    steadily(Some(expected), opener(directory, name, context), read)
+}
+
+fn opener<'a>(directory: BorrowedFd<'a>, name: &'a Name, context: &'a Context) -> impl Fn() -> io::Result<File> + 'a {
+    move || {
         context.progress.opened();
         // NONBLOCK: a pipe that took the file's place since the walk must not hang the scan.
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-        openat(directory, name.as_bytes(), flags, Mode::empty()).map(File::from)
-    };
-    steadily(expected, || Ok(open()?), |file, size| hash_open_file(file, size, also, context))
+        Ok(openat(directory, name.as_bytes(), flags, Mode::empty()).map(File::from)?)
+    }
 }
 
-/// The rule itself, apart from what is opened and how it is read.
-fn steadily<T>(
-    expected: Expected,
+/// The rule itself, apart from what is opened and how it is read. Without `expected` any regular file will do.
+pub(super) fn steadily<T>(
+    expected: Option<Expected>,
     open: impl Fn() -> io::Result<File>,
     read: impl Fn(&File, u64) -> Result<T, ReadFailure>,
 ) -> Result<T, ReadError> {
@@ -71,7 +86,8 @@ fn steadily<T>(
         if !before.is_regular() {
             return Err(problem(Reason::NotARegularFile, "it is no longer a regular file"));
         }
-        if before.size() != expected.size || before.modified_ms() != expected.modified_ms {
+        let other = |e: Expected| before.size() != e.size || before.modified_ms() != e.modified_ms;
+        if expected.is_some_and(other) {
             return Err(problem(Reason::ChangedWhileReading, "its size or time changed after it was listed"));
         }
         match read(&file, before.size()) {
@@ -112,9 +128,9 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
-    fn expected(path: &Path) -> Expected {
+    fn expected(path: &Path) -> Option<Expected> {
         let identity = FileIdentity::of(&rustix::fs::stat(path).unwrap());
-        Expected { size: identity.size(), modified_ms: identity.modified_ms() }
+        Some(Expected { size: identity.size(), modified_ms: identity.modified_ms() })
     }
 
     fn reason(result: Result<(), ReadError>) -> Reason {

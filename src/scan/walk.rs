@@ -5,7 +5,7 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::Mutex;
 
-use rustix::fs::{AtFlags, Dir, FileType, statat};
+use rustix::fs::{AtFlags, Dir, FileType, fstat, statat};
 use rustix::io::Errno;
 
 use super::beneath::RootHandle;
@@ -22,6 +22,8 @@ pub struct WalkedDirectory {
     pub path: RelPath,
     /// It is a symbolic link to a directory: listed, never entered.
     pub link: bool,
+    /// Modification time in milliseconds since the epoch; 0 where it could not be learned. Never compared.
+    pub modified_ms: i64,
     /// Its entries that are not directories, sorted by name. Nothing has been read yet.
     pub files: Vec<FileEntry>,
     /// Why it could not be listed; then `files` is empty and nothing below it is known.
@@ -56,7 +58,7 @@ pub fn walk_root(home: &Path, rules: &RootRules, context: &Context) -> Result<Wa
         }
     };
     if rules.excludes_directory(&RelPath::root()) {
-        let root = WalkedDirectory { path: RelPath::root(), link: false, files: Vec::new(), unlisted: None };
+        let root = directory(RelPath::root(), 0);
         return Ok(WalkedRoot::Present { handle: Some(handle), directories: vec![root] });
     }
     let walk = Walk { root: &handle, rules, context, found: Mutex::new(Vec::new()) };
@@ -67,8 +69,12 @@ pub fn walk_root(home: &Path, rules: &RootRules, context: &Context) -> Result<Wa
     Ok(WalkedRoot::Present { handle: Some(handle), directories })
 }
 
+fn directory(path: RelPath, modified_ms: i64) -> WalkedDirectory {
+    WalkedDirectory { path, link: false, modified_ms, files: Vec::new(), unlisted: None }
+}
+
 fn unlisted(path: RelPath, problem: Problem) -> WalkedDirectory {
-    WalkedDirectory { path, link: false, files: Vec::new(), unlisted: Some(problem) }
+    WalkedDirectory { unlisted: Some(problem), ..directory(path, 0) }
 }
 
 struct Walk<'a> {
@@ -92,13 +98,9 @@ impl<'a> Walk<'a> {
                 for subdirectory in listing.directories {
                     scope.spawn(move |scope| self.directory(scope, subdirectory));
                 }
-                found.extend(listing.links.into_iter().map(|path| WalkedDirectory {
-                    path,
-                    link: true,
-                    files: Vec::new(),
-                    unlisted: None,
-                }));
-                found.push(WalkedDirectory { path, link: false, files: listing.files, unlisted: None });
+                let links = listing.links.into_iter();
+                found.extend(links.map(|(path, ms)| WalkedDirectory { link: true, ..directory(path, ms) }));
+                found.push(WalkedDirectory { files: listing.files, ..directory(path, listing.modified_ms) });
             }
             Err(problem) => found.push(unlisted(path, problem)),
         }
@@ -107,7 +109,8 @@ impl<'a> Walk<'a> {
 
     fn list(&self, path: &RelPath) -> Result<Listing, Problem> {
         let fd = self.root.open_directory(path).map_err(|error| problem_of(&error))?;
-        let mut listing = Listing::default();
+        let modified_ms = fstat(&fd).map(|stat| modified_ms(&stat)).unwrap_or(0);
+        let mut listing = Listing { modified_ms, ..Listing::default() };
         for (name, kind) in names(&fd).map_err(|errno| problem_of(&errno.into()))? {
             let name = Name::new(&name).map_err(unrepresentable)?;
             let entry_path = path.join(&name).map_err(unrepresentable)?;
@@ -116,17 +119,17 @@ impl<'a> Walk<'a> {
                 Found::Directory => listing.directories.push(entry_path),
                 // A link is no directory to the exclusion rules, whatever it points to.
                 _ if self.rules.excludes_file(&entry_path) => {}
-                Found::LinkToDirectory => listing.links.push(entry_path),
+                Found::LinkToDirectory(modified_ms) => listing.links.push((entry_path, modified_ms)),
                 Found::File(listed) => listing.files.push(FileEntry { name, listed }),
             }
         }
         // A directory that changes while it is read may name an entry twice.
         listing.files.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         listing.files.dedup_by(|a, b| a.name == b.name);
-        for paths in [&mut listing.directories, &mut listing.links] {
-            paths.sort_unstable();
-            paths.dedup();
-        }
+        listing.directories.sort_unstable();
+        listing.directories.dedup();
+        listing.links.sort_unstable();
+        listing.links.dedup_by(|a, b| a.0 == b.0);
         Ok(listing)
     }
 }
@@ -139,7 +142,9 @@ fn unrepresentable(error: impl std::fmt::Display) -> Problem {
 struct Listing {
     files: Vec<FileEntry>,
     directories: Vec<RelPath>,
-    links: Vec<RelPath>,
+    /// With their targets' modification times.
+    links: Vec<(RelPath, i64)>,
+    modified_ms: i64,
 }
 
 /// All names first, then the looks: the directory is read in few calls, and its stream is closed early.
@@ -157,7 +162,8 @@ fn names(fd: &OwnedFd) -> Result<Vec<(Vec<u8>, FileType)>, Errno> {
 
 enum Found {
     Directory,
-    LinkToDirectory,
+    /// With the target's modification time.
+    LinkToDirectory(i64),
     File(Listed),
 }
 
@@ -174,7 +180,9 @@ fn look(directory: BorrowedFd<'_>, name: &Name, hint: FileType) -> Found {
             FileType::Directory => Found::Directory,
             FileType::Symlink => match stat(AtFlags::empty()) {
                 Err(errno) => Found::File(Listed::Unlistable(link_problem(errno))),
-                Ok(target) if FileType::from_raw_mode(target.st_mode) == FileType::Directory => Found::LinkToDirectory,
+                Ok(target) if FileType::from_raw_mode(target.st_mode) == FileType::Directory => {
+                    Found::LinkToDirectory(modified_ms(&target))
+                }
                 Ok(target) => Found::File(file(&target)),
             },
             _ => Found::File(file(&own)),
@@ -198,7 +206,7 @@ fn file(stat: &rustix::fs::Stat) -> Listed {
     Listed::File { size: size(stat), modified_ms: modified_ms(stat), content }
 }
 
-fn describe(kind: FileType) -> &'static str {
+pub(super) fn describe(kind: FileType) -> &'static str {
     match kind {
         FileType::Fifo => "it is a named pipe",
         FileType::Socket => "it is a socket",

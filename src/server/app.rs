@@ -4,14 +4,17 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
+use super::error::ApiError;
 use crate::config::{Config, ConfigError, HostName, Instance};
 use crate::exclude::{PatternError, Rules};
 use crate::manifest::{Identity, RootSpec};
 use crate::model::RootId;
 use crate::peer::{Peer, PeerAddress, PeerError, PeerSettings, RetryPolicy};
-use crate::verify::{BuildJob, History, HistoryError, Offers, Tasks, Threads, now_ms};
+use crate::protocol::MigrationState;
+use crate::verify::{BuildJob, Busy, Completion, History, HistoryError, Offers, Tasks, Threads, now_ms};
 
 /// Why a service cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +53,8 @@ struct Inner {
     host_name: String,
     tasks: Tasks,
     offers: Offers,
+    /// As many as file requests may be answered at once.
+    file_permits: Arc<Semaphore>,
     requests: AtomicU64,
     stopping: CancellationToken,
 }
@@ -70,6 +75,7 @@ impl App {
             host_name: crate::scan::host_name(),
             tasks: Tasks::new(history.transpose()?)?,
             offers: Offers::new(settings.manifest_retention),
+            file_permits: Arc::new(Semaphore::new(config.live_migration.max_concurrent_file_requests as usize)),
             requests: AtomicU64::new(0),
             stopping: CancellationToken::new(),
             config,
@@ -106,6 +112,29 @@ impl App {
         self.inner.requests.fetch_add(1, Relaxed);
     }
 
+    /// The roots of an instance, ready to be walked.
+    pub(super) fn roots(&self, instance: &Instance) -> &[RootSpec] {
+        self.inner.roots.get(&instance.id).map_or(&[], Vec::as_slice)
+    }
+
+    /// Where it is kept whether an instance's migration is complete.
+    pub(super) fn completion(&self, instance: &Instance) -> Completion {
+        Completion::new(instance.staging_dir.as_deref())
+    }
+
+    /// Nothing is served or verified of an instance whose migration is complete.
+    pub(super) async fn refuse_if_complete(&self, instance: &Instance) -> Result<(), ApiError> {
+        match self.completion(instance).status().await?.state {
+            MigrationState::NotCompleted => Ok(()),
+            MigrationState::Completed => Err(ApiError::Complete),
+        }
+    }
+
+    /// The right to answer one file request; it lasts as long as the permit.
+    pub(super) fn file_permit(&self) -> Result<OwnedSemaphorePermit, Busy> {
+        Arc::clone(&self.inner.file_permits).try_acquire_owned().map_err(|_| Busy)
+    }
+
     /// How many threads a piece of work gets that asks for `asked`.
     pub(super) fn threads(&self, asked: u32) -> Threads {
         Threads::choose(self.config().twintree.threads, asked)
@@ -133,7 +162,7 @@ impl App {
     pub(super) fn job(&self, instance: &Instance, wanted: Option<&[RootId]>, threads: Threads) -> BuildJob {
         let label = format!("{} (id {})", instance.host, instance.id);
         let identity = Identity::new(self.inner.host_name.clone(), label, now_ms(), &self.inner.rules);
-        let all = self.inner.roots.get(&instance.id).into_iter().flatten();
+        let all = self.roots(instance).iter();
         let roots = all.filter(|root| wanted.is_none_or(|wanted| wanted.contains(&root.id))).cloned().collect();
         BuildJob { identity, roots, threads }
     }

@@ -22,6 +22,39 @@ pub(super) struct Source {
     pub instance: Instance,
 }
 
+/// A request to an instance that is a source or a destination.
+pub(super) struct Participant {
+    pub app: App,
+    pub instance: Instance,
+}
+
+/// A request to any instance of this service.
+pub(super) struct Hosted {
+    pub app: App,
+    pub instance: Instance,
+    /// It stands in the migration map, on either side.
+    pub has_role: bool,
+}
+
+impl FromRequestParts<App> for Participant {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        let Hosted { app, instance, has_role } = Hosted::from_request_parts(parts, app).await?;
+        if has_role { Ok(Self { app, instance }) } else { Err(ApiError::NoRole) }
+    }
+}
+
+impl FromRequestParts<App> for Hosted {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        let host = host(parts)?;
+        let has_role = app.config().live_migration.migration_map.role_of(&host.host, host.port).is_some();
+        Ok(Self { app: app.clone(), instance: instance(app, &host)?, has_role })
+    }
+}
+
 impl FromRequestParts<App> for Destination {
     type Rejection = ApiError;
 

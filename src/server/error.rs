@@ -1,12 +1,15 @@
 //! The one map from what went wrong to a status code and an error body.
 
 use axum::Json;
-use axum::http::header::RETRY_AFTER;
+use axum::http::header::{CONTENT_RANGE, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
+use super::file_target::BadTarget;
+use crate::model::UnknownAlgorithm;
 use crate::protocol::{BadRequest, ErrorBody, PROTOCOL_VERSION};
-use crate::verify::{BranchError, Busy, HistoryError, InstanceBusy};
+use crate::scan::OpenFailure;
+use crate::verify::{BranchError, Busy, CompletionError, HistoryError, InstanceBusy, ServeError};
 
 /// After how many seconds a busy source is worth asking again.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("5");
@@ -17,6 +20,48 @@ pub(super) enum ApiError {
     /// The host has not the role that the route is for.
     #[error("Not Found")]
     NoRole,
+    /// The migration is complete: nothing more is served, verified or completed.
+    #[error("Bad Request")]
+    Complete,
+    /// The migration was never complete.
+    #[error("Bad Request")]
+    NeverCompleted,
+    /// The host still stands in the migration map.
+    #[error("the migration status can be cleared once the host is no longer in live_migration.migration_map")]
+    StillMapped,
+    /// The record of the migration cannot be kept. The cause is for the log: it names files of this host.
+    #[error("the migration status cannot be {}; the service's log says why", .0.action)]
+    Completion(#[from] CompletionError),
+    /// Data copies are not served.
+    #[error("data copies are not served by twintree")]
+    NoDataCopies,
+    /// A request path that means no file.
+    #[error(transparent)]
+    Target(#[from] BadTarget),
+    /// The exclusion rules leave the file out.
+    #[error("Requested path is excluded from live migration")]
+    Excluded,
+    /// A digest of a file that this API does not have.
+    #[error(transparent)]
+    Algorithm(UnknownAlgorithm),
+    /// There is no such file.
+    #[error("File not found")]
+    NoFile,
+    /// A link leads out of the root.
+    #[error("Resolved path escapes base directory")]
+    Escapes,
+    /// The file, or the listing, could not be read.
+    #[error("could not be read: {0}")]
+    Unreadable(String),
+    /// None of the ranges asked for lie in the file.
+    #[error("the file has {size} bytes, and none in the range asked for")]
+    Range {
+        /// The file's size in bytes.
+        size: u64,
+    },
+    /// The file is not the one that the request's conditions speak of.
+    #[error("the file is not the one the request is about")]
+    PreconditionFailed,
     /// There is no such route.
     #[error("no such route")]
     NoRoute,
@@ -64,15 +109,38 @@ pub(super) enum ApiError {
 impl ApiError {
     fn status(&self) -> StatusCode {
         match self {
-            Self::NoRole | Self::NoRoute | Self::NoTask(_) | Self::NoTaskToCancel(_) | Self::NoManifest(_) => {
-                StatusCode::NOT_FOUND
-            }
+            Self::NoRole
+            | Self::NoRoute
+            | Self::NoTask(_)
+            | Self::NoTaskToCancel(_)
+            | Self::NoManifest(_)
+            | Self::NoDataCopies
+            | Self::Target(BadTarget::NoSuchName)
+            | Self::Excluded
+            | Self::NoFile => StatusCode::NOT_FOUND,
+            Self::Complete | Self::NeverCompleted | Self::Target(_) | Self::Algorithm(_) => StatusCode::BAD_REQUEST,
+            Self::StillMapped | Self::Escapes => StatusCode::FORBIDDEN,
+            Self::Range { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
+            Self::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
             Self::NoMethod => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Branch(BranchError::NotReady) | Self::InstanceBusy(_) => StatusCode::CONFLICT,
             Self::Task(_) | Self::Body(_) | Self::Version(_) | Self::Branch(_) => StatusCode::BAD_REQUEST,
             Self::Busy(_) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::History(_) | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::History(_) | Self::Internal(_) | Self::Completion(_) | Self::Unreadable(_) => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
+        }
+    }
+}
+
+impl From<ServeError> for ApiError {
+    fn from(error: ServeError) -> Self {
+        match error {
+            ServeError::Open(OpenFailure::NotFound) => Self::NoFile,
+            ServeError::Open(OpenFailure::Escapes) => Self::Escapes,
+            ServeError::Open(OpenFailure::Directory) => Self::Target(BadTarget::Directory),
+            error => Self::Unreadable(error.to_string()),
         }
     }
 }
@@ -80,17 +148,26 @@ impl ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let status = self.status();
-        if let Self::History(cause) = &self {
-            tracing::error!(%cause, "the task history cannot be read");
+        match &self {
+            Self::History(cause) => tracing::error!(%cause, "the task history cannot be read"),
+            Self::Completion(cause) => tracing::error!(%cause, "the migration status cannot be kept"),
+            _ => {}
         }
         let phrase = status.canonical_reason().unwrap_or_default();
+        let unsatisfied = match self {
+            Self::Range { size } => HeaderValue::from_str(&format!("bytes */{size}")).ok(),
+            _ => None,
+        };
         let body = match self {
-            Self::NoRole => ErrorBody::bare(phrase),
+            Self::NoRole | Self::Complete | Self::NeverCompleted => ErrorBody::bare(phrase),
             ref error => ErrorBody::new(status.as_u16(), phrase, error.to_string()),
         };
         let mut response = (status, Json(body)).into_response();
         if matches!(self, Self::Busy(_)) {
             response.headers_mut().insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
+        }
+        if let Some(range) = unsatisfied {
+            response.headers_mut().insert(CONTENT_RANGE, range);
         }
         response
     }

@@ -3,6 +3,8 @@
 mod app;
 mod caller;
 mod error;
+mod file_plan;
+mod file_target;
 mod handlers;
 mod listen;
 mod routes;

@@ -5,9 +5,11 @@
 mod blocking;
 mod branch_answer;
 mod build;
+mod completion;
 mod error;
 mod evidence;
 mod history;
+mod listing;
 mod live;
 mod offers;
 mod open;
@@ -16,6 +18,7 @@ mod read_anew;
 mod registry;
 mod run;
 mod second_reads;
+mod served_digest;
 mod sides;
 mod state;
 mod stream;
@@ -23,12 +26,15 @@ mod stream;
 pub use blocking::Threads;
 pub use branch_answer::{BranchError, answer_branches};
 pub use build::{Build, BuildFailure, BuildJob};
-pub use error::RunError;
+pub use completion::{Completion, CompletionError};
+pub use error::{RunError, ServeError};
 pub use history::{History, HistoryError, StoredFindings};
+pub use listing::{Listing, listing};
 pub use live::Task;
 pub use offers::{Busy, Offer, Offers};
 pub use registry::{InstanceBusy, Tasks};
 pub use run::RunInput;
+pub use served_digest::{digest_of, open_served};
 pub use stream::manifest_stream;
 
 /// Milliseconds since the epoch.

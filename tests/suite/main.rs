@@ -12,6 +12,7 @@ mod cancelling;
 mod cli;
 mod diff_reference;
 mod faults;
+mod files_api;
 mod format_vectors;
 mod history;
 mod interruptions;

@@ -29,6 +29,7 @@ pub(in crate::server) async fn stream_manifest(
     bytes: Result<Bytes, BytesRejection>,
 ) -> Result<Response, ApiError> {
     let Source { app, instance } = source;
+    app.refuse_if_complete(&instance).await?;
     let bytes = body(bytes, MAX_REQUEST_BYTES)?;
     let request: ManifestRequest =
         serde_json::from_slice(&bytes).map_err(|error| ApiError::Body(format!("not a manifest request: {error}")))?;

@@ -1,7 +1,10 @@
 //! One file for each resource.
 
+pub(super) mod data_copies;
+pub(super) mod files;
 pub(super) mod health;
 pub(super) mod manifests;
+pub(super) mod migration_status;
 pub(super) mod tasks;
 
 use axum::body::Bytes;

@@ -30,6 +30,7 @@ pub(in crate::server) async fn create_task(
     bytes: Result<Bytes, BytesRejection>,
 ) -> Result<(StatusCode, Json<TaskCreated>), ApiError> {
     let Destination { app, instance, source } = destination;
+    app.refuse_if_complete(&instance).await?;
     let bytes = body(bytes, MAX_TASK_BYTES)?;
     let request = parse_task_request(&bytes, app.config().live_migration.max_concurrent_file_requests)?;
     let algorithm = request.algorithm().map_err(|error| ApiError::Task(error.into()))?;

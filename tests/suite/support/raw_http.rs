@@ -49,5 +49,23 @@ pub fn exchange(address: &str, host: &str, method: &str, path: &str, body: Optio
         let (name, value) = line.split_once(':').unwrap();
         (name.to_ascii_lowercase(), value.trim().to_owned())
     };
-    RawAnswer { status_line, headers: lines.map(header).collect(), body: body.to_owned() }
+    let headers: Vec<_> = lines.map(header).collect();
+    let chunked = headers.contains(&("transfer-encoding".to_owned(), "chunked".to_owned()));
+    let body = if chunked { unchunked(body) } else { body.to_owned() };
+    RawAnswer { status_line, headers, body }
+}
+
+/// The body of a chunked answer, which must be complete.
+fn unchunked(mut rest: &str) -> String {
+    let mut body = String::new();
+    loop {
+        let (length, after) = rest.split_once("\r\n").unwrap();
+        let length = usize::from_str_radix(length, 16).unwrap();
+        body.push_str(&after[..length]);
+        rest = after[length..].strip_prefix("\r\n").unwrap();
+        if length == 0 {
+            assert_eq!(rest, "");
+            return body;
+        }
+    }
 }

@@ -1,0 +1,125 @@
+//! The per-file routes: listing, file, digest.
+
+use std::io::SeekFrom;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::Query;
+use axum::extract::rejection::QueryRejection;
+use axum::http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use futures_util::StreamExt as _;
+use headers::HeaderMapExt as _;
+use serde::Deserialize;
+use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio_util::io::ReaderStream;
+
+use crate::model::{DigestAlgorithm, RelPath};
+use crate::protocol::{DigestBody, routes};
+use crate::scan::ServedFile;
+use crate::server::app::App;
+use crate::server::caller::{Participant, Source};
+use crate::server::error::ApiError;
+use crate::server::file_plan::{FilePlan, Validators, plan};
+use crate::server::file_target::{FileTarget, parse};
+use crate::verify::{digest_of, listing, open_served};
+
+/// Bytes of a file read at a time.
+const READ_BYTES: usize = 256 << 10;
+
+/// Every entry of the instance, as a stream: a million of them never stand in memory as one text.
+pub(in crate::server) async fn list_files(participant: Participant) -> Result<Response, ApiError> {
+    let Participant { app, instance } = participant;
+    let threads = app.threads(app.config().live_migration.max_concurrent_file_requests);
+    let listing = listing(app.roots(&instance).to_vec(), threads).await?;
+    let pieces = futures_util::stream::iter(listing.into_body().map(Ok::<_, std::convert::Infallible>));
+    let body = Body::from_stream(pieces.take_until(app.stopping().clone().cancelled_owned()));
+    Ok(([(CONTENT_TYPE, "application/json")], body).into_response())
+}
+
+/// What a file request may ask for.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::server) struct FileQuery {
+    digest_algorithm: Option<String>,
+}
+
+/// One file: its bytes, or with `?digestAlgorithm=` their digest.
+pub(in crate::server) async fn get_file(
+    source: Source,
+    uri: Uri,
+    query: Result<Query<FileQuery>, QueryRejection>,
+    request: HeaderMap,
+) -> Result<Response, ApiError> {
+    let Source { app, instance } = source;
+    app.refuse_if_complete(&instance).await?;
+    let permit = app.file_permit()?;
+    let Query(query) = query.map_err(|rejection| ApiError::Body(rejection.body_text()))?;
+    let raw = uri.path().strip_prefix(routes::FILES).unwrap_or_default().trim_start_matches('/');
+    let roots = app.roots(&instance);
+    let FileTarget { root, path } = parse(raw, |id| roots.iter().any(|root| root.id == id))?;
+    let root = roots.iter().find(|known| known.id == root).ok_or(ApiError::NoRoute)?;
+    let ancestors = std::iter::successors(path.parent(), RelPath::parent);
+    if root.rules.excludes_file(&path) || ancestors.into_iter().any(|path| root.rules.excludes_directory(&path)) {
+        return Err(ApiError::Excluded);
+    }
+    let asked = query.digest_algorithm;
+    let algorithm: Option<DigestAlgorithm> = asked
+        .as_deref()
+        .map(str::parse)
+        .transpose()
+        .map_err(|error: crate::model::UnknownAlgorithm| ApiError::Algorithm(error))?;
+    let (file, served) = open_served(&root.home, &path).await?;
+    match (algorithm, asked) {
+        (Some(algorithm), Some(digest_algorithm)) => {
+            let digest = digest_of(file, algorithm, permit).await?.to_string();
+            Ok(Json(DigestBody { digest, digest_algorithm }).into_response())
+        }
+        _ => stream_file(&app, file, &served, &request, permit).await,
+    }
+}
+
+async fn stream_file(
+    app: &App,
+    file: std::fs::File,
+    served: &ServedFile,
+    request: &HeaderMap,
+    permit: OwnedSemaphorePermit,
+) -> Result<Response, ApiError> {
+    let validators = Validators::of(served).ok_or_else(|| ApiError::Internal("no validators".to_owned()))?;
+    let plan = plan(request, served, &validators);
+    let (status, start, length) = match plan {
+        FilePlan::All => (StatusCode::OK, 0, served.size),
+        FilePlan::Part { start, length } => (StatusCode::PARTIAL_CONTENT, start, length),
+        FilePlan::NotModified => (StatusCode::NOT_MODIFIED, 0, 0),
+        FilePlan::PreconditionFailed => return Err(ApiError::PreconditionFailed),
+        FilePlan::Unsatisfiable => return Err(ApiError::Range { size: served.size }),
+    };
+    let mut headers = HeaderMap::new();
+    headers.typed_insert(validators.tag);
+    headers.typed_insert(validators.modified);
+    headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    if plan == FilePlan::NotModified {
+        return Ok((status, headers).into_response());
+    }
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+    headers.insert(CONTENT_LENGTH, length.into());
+    if let FilePlan::Part { .. } = plan
+        && let Ok(range) = HeaderValue::from_str(&format!("bytes {start}-{}/{}", start + length - 1, served.size))
+    {
+        headers.insert(CONTENT_RANGE, range);
+    }
+    let mut file = tokio::fs::File::from_std(file);
+    file.seek(SeekFrom::Start(start)).await.map_err(|error| ApiError::Unreadable(error.to_string()))?;
+    // A file that has become shorter ends the body before its announced length, which no client takes for a whole file.
+    let bytes = ReaderStream::with_capacity(file.take(length), READ_BYTES);
+    let bytes = bytes.take_until(app.stopping().clone().cancelled_owned());
+    // The permit goes with the body: it comes back when the last byte was sent, or when the client hangs up.
+    let bytes = bytes.map(move |piece| {
+        let _held = &permit;
+        piece
+    });
+    Ok((status, headers, Body::from_stream(bytes)).into_response())
+}

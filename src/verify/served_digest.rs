@@ -1,0 +1,48 @@
+//! Opening and hashing one file for a client of the per-file protocol.
+
+use std::fs::File;
+use std::path::Path;
+
+use super::blocking::blocking;
+use super::error::ServeError;
+use crate::model::{ContentDigest, DigestAlgorithm, Problem, RelPath};
+use crate::scan::{Context, OpenFailure, ReadError, RootHandle, ServedFile, digest_served};
+
+/// Opens a file of the root at `home`, and says what it is now.
+pub async fn open_served(home: &Path, path: &RelPath) -> Result<(File, ServedFile), ServeError> {
+    let (home, path) = (home.to_owned(), path.clone());
+    let open = move || {
+        let root = RootHandle::open(&home).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => OpenFailure::NotFound,
+            _ => OpenFailure::Io(error),
+        })?;
+        let file = root.open_file(&path)?;
+        let served = ServedFile::of(&file)?;
+        Ok::<_, OpenFailure>((file, served))
+    };
+    let opened = blocking(open).await.map_err(|died| ServeError::Internal(died.to_string()))?;
+    opened.map_err(ServeError::Open)
+}
+
+/// Hashes an open file. Dropping the future stops the read before its next block; `held` is dropped when the read has
+/// stopped, and not before.
+pub async fn digest_of(
+    file: File,
+    algorithm: DigestAlgorithm,
+    held: impl Send + 'static,
+) -> Result<ContentDigest, ServeError> {
+    let context = Context::default();
+    let _stop = context.cancel.clone().on_drop();
+    let digest = blocking(move || {
+        let digest = digest_served(&file, algorithm, &context);
+        drop(held);
+        digest
+    });
+    match digest.await.map_err(|died| ServeError::Internal(died.to_string()))? {
+        Ok(digest) => Ok(digest),
+        Err(ReadError::Cancelled) => Err(ServeError::Cancelled),
+        Err(ReadError::Problem(Problem { reason, detail })) => {
+            Err(ServeError::Unreadable(format!("{reason}: {detail}")))
+        }
+    }
+}
