@@ -103,6 +103,21 @@ impl Manifest {
         Ok(Self { identity, roots: walked })
     }
 
+    /// A manifest of directories that were listed elsewhere; its files cannot be read here. Each root's directories are in
+    /// pre-order, the root itself first.
+    pub fn of_listed(
+        identity: Identity,
+        roots: impl IntoIterator<Item = (RootId, Vec<WalkedDirectory>)>,
+    ) -> Result<Self, BuildError> {
+        let tree = |(id, directories)| match Tree::new(None, directories) {
+            Ok(tree) => Ok(Root { id, tree: Some(tree) }),
+            Err(source) => Err(BuildError::Table { root: id, source }),
+        };
+        let mut roots: Vec<Root> = roots.into_iter().map(tree).collect::<Result<_, _>>()?;
+        roots.sort_by_key(|root| root.id);
+        Ok(Self { identity, roots })
+    }
+
     /// Reads and hashes every file. `finished` is told of each directory once its content hash is known, children
     /// before their parents. Call it inside a rayon pool, once.
     pub fn hash_contents(

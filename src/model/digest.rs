@@ -75,6 +75,15 @@ pub enum ContentDigest {
 }
 
 impl ContentDigest {
+    /// Reads the text that [`fmt::Display`] writes; no other spelling of the same value is one.
+    pub fn parse(algorithm: DigestAlgorithm, text: &str) -> Option<Self> {
+        let digest = match algorithm {
+            DigestAlgorithm::Md5 => Self::Md5(BASE64.decode(text).ok()?.try_into().ok()?),
+            DigestAlgorithm::XxHash32 => Self::XxHash32(u32::from_str_radix(text, 16).ok()?),
+        };
+        (digest.to_string() == text).then_some(digest)
+    }
+
     /// The algorithm's name in reports.
     pub fn algorithm(&self) -> &'static str {
         match self {
@@ -107,6 +116,26 @@ mod tests {
         assert_eq!(ContentDigest::Md5(md5).to_string(), "1B2M2Y8AsgTpgAmY7PhCfg==");
         assert_eq!(ContentDigest::XxHash32(0x02cc_5d05).to_string(), "2cc5d05");
         assert_eq!(ContentDigest::XxHash32(0).to_string(), "0");
+    }
+
+    #[test]
+    fn only_the_contracts_spelling_is_read() {
+        let (md5, xxhash) = (DigestAlgorithm::Md5, DigestAlgorithm::XxHash32);
+        for (algorithm, text) in [(md5, "1B2M2Y8AsgTpgAmY7PhCfg=="), (xxhash, "2cc5d05"), (xxhash, "0")] {
+            assert_eq!(ContentDigest::parse(algorithm, text).unwrap().to_string(), text);
+        }
+        for (algorithm, text) in [
+            (md5, "1B2M2Y8AsgTpgAmY7PhCfg"),
+            (md5, "d41d8cd98f00b204e9800998ecf8427e"),
+            (md5, ""),
+            (xxhash, "02cc5d05"),
+            (xxhash, "2CC5D05"),
+            (xxhash, "+2cc5d05"),
+            (xxhash, "102cc5d05"),
+            (xxhash, ""),
+        ] {
+            assert_eq!(ContentDigest::parse(algorithm, text), None, "{text}");
+        }
     }
 
     #[test]

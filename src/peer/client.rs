@@ -14,7 +14,7 @@ use super::retry::RetryPolicy;
 use crate::protocol::{ErrorBody, FrameDecoder, routes};
 
 /// The longest error body that is read for its message, in bytes.
-const MAX_ERROR_BODY_BYTES: usize = 64 << 10;
+pub(super) const MAX_ERROR_BODY_BYTES: usize = 64 << 10;
 
 /// How a peer is called.
 #[derive(Debug, Clone, Copy)]
@@ -37,24 +37,38 @@ const MAX_RETRY_AFTER_SECONDS: u64 = 86_400;
 #[derive(Debug, Clone)]
 pub struct Peer {
     address: PeerAddress,
-    http: reqwest::Client,
+    pub(super) http: reqwest::Client,
+    /// Waits without end for an answer to begin and to go on.
+    pub(super) patient: reqwest::Client,
+    pub(super) idle_timeout: Duration,
     requests: Arc<AtomicU64>,
+    answers: Arc<AtomicU64>,
     pub(super) policy: RetryPolicy,
 }
 
 impl Peer {
     /// A peer nobody has called yet.
     pub fn new(address: PeerAddress, settings: PeerSettings) -> Result<Self, PeerError> {
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(settings.connect_timeout)
-            .read_timeout(settings.idle_timeout)
-            .pool_max_idle_per_host(settings.max_idle_connections)
-            .tcp_nodelay(true)
-            .build()
-            .map_err(|error| unreachable_peer(&address, &error))?;
-        Ok(Self { address, http, requests: Arc::default(), policy: settings.policy })
+        let client = || {
+            reqwest::Client::builder()
+                .no_proxy()
+                .redirect(reqwest::redirect::Policy::none())
+                .connect_timeout(settings.connect_timeout)
+                .pool_max_idle_per_host(settings.max_idle_connections)
+                .tcp_nodelay(true)
+        };
+        let failed = |error| unreachable_peer(&address, &error);
+        let http = client().read_timeout(settings.idle_timeout).build().map_err(failed)?;
+        let patient = client().build().map_err(failed)?;
+        Ok(Self {
+            address,
+            http,
+            patient,
+            idle_timeout: settings.idle_timeout,
+            requests: Arc::default(),
+            answers: Arc::default(),
+            policy: settings.policy,
+        })
     }
 
     /// Where it listens.
@@ -67,10 +81,23 @@ impl Peer {
         self.requests.load(Relaxed)
     }
 
+    pub(super) fn count_request(&self) {
+        self.requests.fetch_add(1, Relaxed);
+    }
+
+    /// How many digests it has delivered.
+    pub(super) fn answers(&self) -> u64 {
+        self.answers.load(Relaxed)
+    }
+
+    pub(super) fn answered(&self) {
+        self.answers.fetch_add(1, Relaxed);
+    }
+
     /// Tells the source that nobody waits for a manifest any more. Best effort: the source finds out by itself later.
     pub async fn release(&self, manifest: Uuid) {
         let request = self.http.delete(self.address.url(&routes::manifest(manifest)));
-        self.requests.fetch_add(1, Relaxed);
+        self.count_request();
         if let Err(error) = request.timeout(Duration::from_secs(2)).send().await {
             tracing::debug!(peer = %self.address, error = %causes(&error), "the source was not told to stop");
         }
@@ -84,11 +111,16 @@ impl Peer {
         body: Bytes,
         media_type: &str,
     ) -> Result<Frames, PeerError> {
-        self.requests.fetch_add(1, Relaxed);
+        self.count_request();
         let request = self.http.post(self.address.url(path)).header(CONTENT_TYPE, content_type).body(body);
         let response = request.send().await.map_err(|error| unreachable_peer(&self.address, &error))?;
         if response.status() != reqwest::StatusCode::OK {
-            return Err(self.status_error(response).await);
+            return Err(match self.status_error(response).await {
+                PeerError::Status { peer, status: 404, message, .. } if message.is_empty() => {
+                    PeerError::NotTwintree { peer }
+                }
+                error => error,
+            });
         }
         let found = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("none");
         if found != media_type {
@@ -97,7 +129,7 @@ impl Peer {
         Ok(Frames { peer: self.address.clone(), response, decoder: FrameDecoder::default() })
     }
 
-    async fn status_error(&self, mut response: reqwest::Response) -> PeerError {
+    pub(super) async fn status_error(&self, mut response: reqwest::Response) -> PeerError {
         let status = response.status().as_u16();
         let seconds = response.headers().get(RETRY_AFTER).and_then(|v| v.to_str().ok()).and_then(|v| v.parse().ok());
         let mut body = Vec::new();
@@ -108,15 +140,11 @@ impl Peer {
             }
         }
         let message = serde_json::from_slice(&body).ok().and_then(|body: ErrorBody| body.message).unwrap_or_default();
-        let peer = self.address.clone();
-        match status {
-            404 if message.is_empty() => PeerError::NotTwintree { peer },
-            _ => PeerError::Status {
-                peer,
-                status,
-                message,
-                retry_after: seconds.map(|seconds: u64| Duration::from_secs(seconds.min(MAX_RETRY_AFTER_SECONDS))),
-            },
+        PeerError::Status {
+            peer: self.address.clone(),
+            status,
+            message,
+            retry_after: seconds.map(|seconds: u64| Duration::from_secs(seconds.min(MAX_RETRY_AFTER_SECONDS))),
         }
     }
 }
@@ -149,12 +177,12 @@ impl Frames {
     }
 }
 
-fn unreachable_peer(peer: &PeerAddress, error: &reqwest::Error) -> PeerError {
+pub(super) fn unreachable_peer(peer: &PeerAddress, error: &reqwest::Error) -> PeerError {
     PeerError::Unreachable { peer: peer.clone(), cause: causes(error) }
 }
 
 /// The innermost cause: the outer ones repeat the URL and say "error sending request".
-fn causes(error: &reqwest::Error) -> String {
+pub(super) fn causes(error: &reqwest::Error) -> String {
     let mut innermost: &dyn std::error::Error = error;
     while let Some(source) = innermost.source() {
         innermost = source;

@@ -25,6 +25,12 @@ pub enum PeerError {
         /// The peer.
         peer: PeerAddress,
     },
+    /// It serves neither manifests nor a listing.
+    #[error("{peer} answers 404 to manifests and to the listing of its files: its migration map has no such host")]
+    NoListing {
+        /// The peer.
+        peer: PeerAddress,
+    },
     /// Another answer than the protocol has.
     #[error("{peer} answered {status}{}{message}", if message.is_empty() { "" } else { ": " })]
     Status {
@@ -112,6 +118,16 @@ pub enum PeerError {
 }
 
 impl PeerError {
+    /// Whether it says something about the peer rather than about what was asked for. 500 is an answer: a file that
+    /// cannot be read gets it.
+    pub fn is_outage(&self) -> bool {
+        match self {
+            Self::GaveUp { last, .. } => last.is_outage(),
+            Self::Status { status: 500, .. } => false,
+            error => error.is_transient(),
+        }
+    }
+
     /// Whether the same request may succeed a moment later.
     pub fn is_transient(&self) -> bool {
         match self {

@@ -1,4 +1,5 @@
-//! A source as the destination sees it: the manifest exchange, its branches, and the only retry loop.
+//! A source as the destination sees it: the manifest exchange, its branches, the per-file protocol, and the only retry
+//! loop.
 
 mod address;
 mod assembly;
@@ -6,6 +7,8 @@ mod branches;
 mod client;
 mod error;
 mod exchange;
+mod files;
+mod listing;
 mod retry;
 
 pub use address::PeerAddress;
@@ -14,4 +17,6 @@ pub use branches::{OpenedBranches, RemoteRead, fetch_branches};
 pub use client::{Peer, PeerSettings};
 pub use error::PeerError;
 pub use exchange::Exchange;
+pub use files::{DigestFailure, ListingBytes};
+pub use listing::{ListedRoots, ListingError, read_listing};
 pub use retry::RetryPolicy;

@@ -104,6 +104,8 @@ impl fmt::Display for TaskState {
 pub enum Protocol {
     /// By exchanging Merkle trees.
     Manifest,
+    /// By asking for the digest of every file, as the Sidecar does.
+    PerFile,
 }
 
 /// The status of a task: the Sidecar's fields, then ours.
@@ -125,6 +127,9 @@ pub struct TaskStatus {
     pub counters: Counters,
     /// How the two sides are compared.
     pub protocol: Protocol,
+    /// Why by this protocol; null as long as the source has not answered.
+    #[serde(default)]
+    pub protocol_reason: Option<String>,
     /// Progress on both sides.
     #[serde(flatten)]
     pub progress: Progress,

@@ -30,6 +30,13 @@ pub struct WalkedDirectory {
     pub unlisted: Option<Problem>,
 }
 
+impl WalkedDirectory {
+    /// A root in which nothing was found.
+    pub fn empty_root() -> Self {
+        directory(RelPath::root(), 0)
+    }
+}
+
 /// What stands at a root's home.
 #[derive(Debug)]
 pub enum WalkedRoot {
@@ -58,7 +65,7 @@ pub fn walk_root(home: &Path, rules: &RootRules, context: &Context) -> Result<Wa
         }
     };
     if rules.excludes_directory(&RelPath::root()) {
-        let root = directory(RelPath::root(), 0);
+        let root = WalkedDirectory::empty_root();
         return Ok(WalkedRoot::Present { handle: Some(handle), directories: vec![root] });
     }
     let walk = Walk { root: &handle, rules, context, found: Mutex::new(Vec::new()) };

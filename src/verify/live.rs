@@ -39,6 +39,7 @@ impl Task {
             port,
             counters: Counters::default(),
             protocol: Protocol::Manifest,
+            protocol_reason: None,
             progress: Progress::default(),
             started_at: now_ms(),
             ended_at: None,
@@ -84,6 +85,14 @@ impl Task {
     pub(super) fn begin(&self) {
         let mut status = self.lock();
         status.state = next(status.state, Event::Begin);
+    }
+
+    /// Says by which protocol the task is run, and why.
+    pub(super) fn uses(&self, protocol: Protocol, reason: &str) {
+        let mut status = self.lock();
+        if status.protocol_reason.as_deref() != Some(reason) {
+            (status.protocol, status.protocol_reason) = (protocol, Some(reason.to_owned()));
+        }
     }
 
     /// Shows how far the work is. Ignored once the task has ended.

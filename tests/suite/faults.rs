@@ -66,20 +66,21 @@ async fn a_source_where_nobody_listens_is_named_after_the_last_retry() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_source_that_is_no_twintree_is_recognised_by_its_first_answer() {
+async fn a_source_that_is_none_is_recognised_by_its_first_answers() {
     let faced = Faced::start().await;
-    let not_a_twintree = " does not serve manifests (404): it is not a twintree, or its migration map does not make it";
-    for (status, media_type, body, message) in [
-        (404, "application/json", r#"{"status":"Not Found"}"#, not_a_twintree),
-        (404, "application/json", r#"{"status":"Not Found","code":404,"message":"Not Found"}"#, not_a_twintree),
-        (404, "text/html", "<html><body><h1>Resource not found</h1></body></html>", not_a_twintree),
-        (200, "application/json", "{}", " answered with the media type \"application/json\": it is not a twintree"),
-        (403, "application/json", r#"{"status":"Forbidden","code":403,"message":"no"}"#, " answered 403: no"),
+    let no_source = " answers 404 to manifests and to the listing of its files";
+    // Without manifests it is asked for its listing, and without one there is nothing more to ask for.
+    for (status, media_type, body, message, requests) in [
+        (404, "application/json", r#"{"status":"Not Found"}"#, no_source, 2),
+        (404, "application/json", r#"{"status":"Not Found","code":404,"message":"Not Found"}"#, no_source, 2),
+        (404, "text/html", "<html><body><h1>Resource not found</h1></body></html>", no_source, 2),
+        (200, "application/json", "{}", " answered with the media type \"application/json\": it is not a twintree", 1),
+        (403, "application/json", r#"{"status":"Forbidden","code":403,"message":"no"}"#, " answered 403: no", 1),
     ] {
         let before = faced.source.asked().len();
         faced.source.script(move |_| Answer::new(status, media_type, body));
         faced.fails_with(message).await;
-        assert_eq!(faced.source.asked().len() - before, 1, "{message}");
+        assert_eq!(faced.source.asked().len() - before, requests, "{message}");
     }
 }
 

@@ -20,6 +20,7 @@ mod lies;
 mod manifest_file;
 mod manifest_noise;
 mod oracle;
+mod per_file;
 mod real_sstables;
 mod request_counts;
 mod serve_process;

@@ -37,7 +37,8 @@ pub(in crate::server) async fn create_task(
     let peer = app.peer(&source).map_err(|error| ApiError::Internal(error.to_string()))?;
     let named = (source.host, peer.address().port);
     let threads = app.threads(request.max_concurrency);
-    let input = RunInput { job: app.job(&instance, None, threads), peer, threads, algorithm };
+    let max_concurrency = request.max_concurrency;
+    let input = RunInput { job: app.job(&instance, None, threads), peer, threads, max_concurrency, algorithm };
     let task = app.tasks().start(instance.id, request, named, input)?;
     let id = task.status().id;
     let created = TaskCreated { status_url: routes::task(&id), task_id: id };

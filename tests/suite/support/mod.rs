@@ -18,6 +18,7 @@ pub mod random_trees;
 pub mod raw_http;
 pub mod scripted_source;
 pub mod services;
+pub mod stock_source;
 pub mod trees;
 
 use std::path::PathBuf;

@@ -1,0 +1,68 @@
+//! The files whose metadata is the same on both sides, and whose content is therefore to be compared. A pure function of
+//! two manifests.
+
+use std::cmp::Ordering;
+
+use super::SubtreeHash;
+use super::plan::{Depth, DirectoryPair, PairSide, RootHashes, plan};
+use super::tree::{Manifest, Tree};
+use crate::model::{FileEntry, Listed, RelPath, RootId};
+
+/// The files of one directory of the destination that the source lists with the same size and time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MatchingDirectory {
+    /// The root.
+    pub root: RootId,
+    /// The directory.
+    pub path: RelPath,
+    /// The destination's entries, sorted by name.
+    pub files: Vec<FileEntry>,
+}
+
+/// All of them, directory by directory in pre-order; directories without any are left out.
+pub fn matching_files(source: &Manifest, destination: &Manifest) -> Vec<MatchingDirectory> {
+    let mut matching = Vec::new();
+    for root in destination.roots() {
+        let source = source.root(root.id).and_then(|root| root.tree.as_ref());
+        let (Some(source), Some(tree)) = (source, root.tree.as_ref()) else { continue };
+        for DirectoryPair { source: theirs, destination: ours } in every_pair(source, tree) {
+            let (PairSide::Directory(theirs), PairSide::Directory(directory)) = (theirs, ours) else { continue };
+            let files = same_metadata(&source.files(theirs), tree.files(directory));
+            if !files.is_empty() {
+                matching.push(MatchingDirectory { root: root.id, path: tree.table().path(directory), files });
+            }
+        }
+    }
+    matching
+}
+
+/// Hashes that prove nothing keep no directory closed.
+fn every_pair(source: &Tree, destination: &Tree) -> Vec<DirectoryPair> {
+    let unproven = |tree: &Tree| vec![SubtreeHash::Unproven; tree.table().len()];
+    let (left, right) = (unproven(source), unproven(destination));
+    let source = RootHashes { table: source.table(), content: &left };
+    plan(source, RootHashes { table: destination.table(), content: &right }, Depth::Content).open
+}
+
+fn same_metadata(source: &[FileEntry], destination: Vec<FileEntry>) -> Vec<FileEntry> {
+    let mut source = source.iter().peekable();
+    let matches = |file: &FileEntry| {
+        while let Some(theirs) = source.peek() {
+            match theirs.name.cmp(&file.name) {
+                Ordering::Less => drop(source.next()),
+                Ordering::Equal => return metadata(theirs).is_some_and(|theirs| Some(theirs) == metadata(file)),
+                Ordering::Greater => return false,
+            }
+        }
+        false
+    };
+    let mut matches = matches;
+    destination.into_iter().filter(|file| matches(file)).collect()
+}
+
+fn metadata(file: &FileEntry) -> Option<(u64, i64)> {
+    match file.listed {
+        Listed::File { size, modified_ms, .. } => Some((size, modified_ms)),
+        Listed::Unlistable(_) => None,
+    }
+}

@@ -1,0 +1,146 @@
+//! The per-file protocol from the destination's side: the listing, and the digest of one file.
+
+use std::io;
+
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt as _};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::client::{MAX_ERROR_BODY_BYTES, Peer, causes, unreachable_peer};
+use super::error::PeerError;
+use super::listing::ListingError;
+use super::retry::Retries;
+use crate::model::{ContentDigest, DigestAlgorithm, FileUrl};
+use crate::protocol::{DigestBody, routes};
+
+/// Everything but the unreserved characters of RFC 3986, and the slash between names.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+
+/// The bytes of a listing as they come.
+pub type ListingBytes = std::pin::Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
+
+impl Peer {
+    /// The listing, read by `read`; tried again as the policy says. Its body may take as long as bytes keep coming.
+    pub async fn listing<T, F>(&self, read: impl Fn(ListingBytes) -> F) -> Result<T, PeerError>
+    where
+        F: Future<Output = Result<T, ListingError>>,
+    {
+        let mut retries = Retries::new(self.policy);
+        loop {
+            let error = match self.get_patiently(routes::FILES).await {
+                Ok(response) => match read(self.bytes_of(response)).await {
+                    Ok(listing) => return Ok(listing),
+                    Err(ListingError::Interrupted(cause)) => {
+                        PeerError::Interrupted { peer: self.address().clone(), cause }
+                    }
+                    Err(error @ ListingError::Malformed(_)) => self.broken(&error.to_string()),
+                },
+                Err(PeerError::Status { peer, status: 404, .. }) => PeerError::NoListing { peer },
+                Err(error) => error,
+            };
+            tokio::time::sleep(retries.after(error)?).await;
+        }
+    }
+
+    fn bytes_of(&self, response: reqwest::Response) -> ListingBytes {
+        let idle = self.idle_timeout;
+        let mut chunks = response.bytes_stream();
+        let bytes = async_stream::stream! {
+            loop {
+                match tokio::time::timeout(idle, chunks.next()).await {
+                    Ok(Some(chunk)) => yield chunk.map_err(|error| io::Error::other(causes(&error))),
+                    Ok(None) => return,
+                    Err(_) => {
+                        yield Err(io::Error::new(io::ErrorKind::TimedOut, "nothing came within the idle time-out"));
+                        return;
+                    }
+                }
+            }
+        };
+        Box::pin(bytes)
+    }
+
+    /// The source's digest of a file, tried again as the policy says. It may take as long as it takes to read the file:
+    /// what is limited is how long the source may be silent on another request.
+    pub async fn digest(&self, file: &FileUrl, algorithm: DigestAlgorithm) -> Result<ContentDigest, DigestFailure> {
+        let path = format!("{}?digestAlgorithm={}", utf8_percent_encode(&file.text(), ENCODED), algorithm.name());
+        let mut retries = Retries::new(self.policy);
+        let answers = self.answers();
+        loop {
+            let error = match self.digest_once(&path, algorithm).await {
+                Ok(digest) => return Ok(digest),
+                Err(error) => error,
+            };
+            match retries.after(error) {
+                Ok(delay) => tokio::time::sleep(delay).await,
+                Err(error) if error.is_outage() && self.answers() == answers => {
+                    return Err(DigestFailure::Outage(error));
+                }
+                Err(error) => return Err(DigestFailure::File(error)),
+            }
+        }
+    }
+
+    async fn digest_once(&self, path: &str, algorithm: DigestAlgorithm) -> Result<ContentDigest, PeerError> {
+        let mut response = self.get_patiently(path).await?;
+        let mut body = Vec::new();
+        while let Some(chunk) = self.while_alive(response.chunk()).await? {
+            body.extend_from_slice(&chunk);
+            if body.len() > MAX_ERROR_BODY_BYTES {
+                return Err(self.broken("the answer to a digest request is too long"));
+            }
+        }
+        let body: DigestBody = serde_json::from_slice(&body)
+            .map_err(|error| self.broken(&format!("the answer to a digest request is none: {error}")))?;
+        if !body.digest_algorithm.eq_ignore_ascii_case(algorithm.name()) {
+            return Err(self.broken("the digest is of another algorithm than was asked for"));
+        }
+        let digest = ContentDigest::parse(algorithm, &body.digest);
+        let digest = digest.ok_or_else(|| self.broken("the digest is not of the form its algorithm has"))?;
+        self.answered();
+        Ok(digest)
+    }
+
+    fn broken(&self, cause: &str) -> PeerError {
+        PeerError::Broken { peer: self.address().clone(), cause: cause.to_owned() }
+    }
+
+    /// A GET whose answer may take hours to begin.
+    async fn get_patiently(&self, path: &str) -> Result<reqwest::Response, PeerError> {
+        self.count_request();
+        let response = self.while_alive(self.patient.get(self.address().url(path)).send()).await?;
+        match response.status() {
+            reqwest::StatusCode::OK => Ok(response),
+            _ => Err(self.status_error(response).await),
+        }
+    }
+
+    /// Waits for an answer as long as the source answers something else in the meantime: a host that died in silence
+    /// would otherwise be waited for without end, and a large file is no reason to give up.
+    async fn while_alive<T>(&self, answer: impl Future<Output = reqwest::Result<T>>) -> Result<T, PeerError> {
+        let mut answer = std::pin::pin!(answer);
+        loop {
+            tokio::select! {
+                answer = &mut answer => return answer.map_err(|error| unreachable_peer(self.address(), &error)),
+                alive = self.health_after_silence() => alive?,
+            }
+        }
+    }
+
+    async fn health_after_silence(&self) -> Result<(), PeerError> {
+        tokio::time::sleep(self.idle_timeout).await;
+        self.count_request();
+        let health = self.http.get(self.address().url(routes::HEALTH)).timeout(self.idle_timeout).send().await;
+        // Whatever it says: it lives.
+        health.map(drop).map_err(|error| unreachable_peer(self.address(), &error))
+    }
+}
+
+/// Why there is no digest of a file.
+#[derive(Debug)]
+pub enum DigestFailure {
+    /// The source answers, but not with this file's digest.
+    File(PeerError),
+    /// The source has delivered nothing at all since this file was first asked for: it would be the same with all others.
+    Outage(PeerError),
+}

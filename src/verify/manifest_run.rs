@@ -1,0 +1,133 @@
+//! One verification by the exchange of manifests: walk and hash here, exchange manifests with the source, open what
+//! differs, and come to an outcome. Decisions are the pure functions of `manifest/` and `evidence.rs`.
+
+use std::sync::{Arc, Mutex};
+
+use super::build::Build;
+use super::error::RunError;
+use super::live::Task;
+use super::open::{Assembled, assemble};
+use super::proven::Proven;
+use super::run::RunInput;
+use super::sides::Sides;
+use crate::manifest::{Comparand as _, Depth, Described, Manifest, notes};
+use crate::model::{Counters, MetadataSummary, Outcome};
+use crate::peer::{Exchange, PeerError, RemoteManifest};
+use crate::protocol::{ManifestRequest, PROTOCOL_VERSION, Progress, Protocol};
+
+/// Why a task uses this protocol.
+const MANIFESTS_SERVED: &str = "the source serves manifests";
+
+/// A run by the exchange of manifests. Dropping it stops the work here.
+pub(super) struct ManifestRun<'a> {
+    task: &'a Task,
+    input: &'a RunInput,
+    build: Build,
+    exchange: Exchange,
+    proven: Mutex<Proven>,
+}
+
+impl<'a> ManifestRun<'a> {
+    /// Starts walking here; the source is asked once the comparison is polled.
+    pub(super) fn start(task: &'a Task, input: &'a RunInput) -> Self {
+        let build = Build::start(input.job.clone());
+        let request = ManifestRequest {
+            protocol_version: PROTOCOL_VERSION,
+            roots: None,
+            rules_fingerprint: Some(build.identity().rules_fingerprint().to_string()),
+            max_concurrency: task.request.max_concurrency,
+            resume: None,
+        };
+        let exchange = Exchange::new(input.peer.clone(), request);
+        Self { task, input, build, exchange, proven: Mutex::default() }
+    }
+
+    /// Whether the error says that this source has no manifests at all, so that nothing was exchanged yet.
+    pub(super) fn is_not_served(&self, error: &RunError) -> bool {
+        matches!(error, RunError::Source(PeerError::NotTwintree { .. })) && self.exchange.manifest_id().is_none()
+    }
+
+    /// Stops the work here, and at the source where the run came to no outcome.
+    pub(super) async fn stop(&self, result: &Result<Outcome, RunError>) {
+        self.build.cancel();
+        if result.is_err()
+            && let Some(id) = self.exchange.manifest_id()
+        {
+            self.input.peer.release(id).await;
+        }
+    }
+
+    /// How far the work is, and what is proven so far.
+    pub(super) fn look(&self) -> (Progress, Counters) {
+        if self.exchange.manifest_id().is_some() {
+            self.task.uses(Protocol::Manifest, MANIFESTS_SERVED);
+        }
+        let mut proven = self.proven.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        proven.update(&self.build, &self.exchange);
+        (self.progress(), proven.counters)
+    }
+
+    /// Both sides work at the same time from the first moment; the metadata of both decides whether content matters.
+    pub(super) async fn compare(&self) -> Result<Outcome, RunError> {
+        let mut exchange = std::pin::pin!(self.exchange.run());
+        let mut streamed = false;
+        let metadata = async { tokio::try_join!(async { Ok(self.exchange.metadata().await) }, self.build.walked()) };
+        let mut metadata = std::pin::pin!(metadata);
+        let (remote, local): (Arc<RemoteManifest>, Arc<Manifest>) = loop {
+            tokio::select! {
+                biased;
+                both = &mut metadata => break both?,
+                done = &mut exchange, if !streamed => {
+                    done?;
+                    streamed = true;
+                }
+            }
+        };
+        let sides = Sides { peer: &self.input.peer, remote: &remote, local: &local, threads: self.input.threads };
+        if !self.task.request.keep_going {
+            let Assembled { outcome, released } = assemble(&sides, Depth::Metadata, None, self.input.algorithm).await?;
+            if outcome.counters.metadata_summary() == MetadataSummary::Different {
+                if !streamed && !released {
+                    self.input.peer.release(remote.id).await;
+                }
+                return Ok(self.with_notes(outcome, &remote, &local));
+            }
+        }
+        // Whichever side fails first ends the wait: the other one may have hours to go.
+        let rest = async {
+            match streamed {
+                true => Ok(()),
+                false => exchange.await.map_err(RunError::from),
+            }
+        };
+        let ((), local) = tokio::try_join!(rest, async { Ok(self.build.done().await?) })?;
+        // A source that restarted in the meantime holds the same tables under another name.
+        let remote = self.exchange.metadata().await;
+        let contents = self.exchange.contents();
+        let sides = Sides { peer: &self.input.peer, remote: &remote, local: &local, threads: self.input.threads };
+        let Assembled { outcome, .. } = assemble(&sides, Depth::Content, Some(&contents), self.input.algorithm).await?;
+        Ok(self.with_notes(outcome, &remote, &local))
+    }
+
+    fn with_notes(&self, mut outcome: Outcome, remote: &RemoteManifest, local: &Manifest) -> Outcome {
+        let source = Described { identity: &remote.identity, tables: &remote.tables() };
+        let destination = Described { identity: &local.identity, tables: &local.tables() };
+        outcome.notes = notes(source, destination);
+        outcome
+    }
+
+    pub(super) fn progress(&self) -> Progress {
+        let (here, there) = (self.build.progress(), self.exchange.progress());
+        Progress {
+            source_requests: self.input.peer.requests(),
+            files_total: here.files_total,
+            files_hashed: here.files_hashed,
+            bytes_total: here.bytes_total,
+            bytes_hashed: here.bytes_hashed,
+            source_files_total: there.files_total,
+            source_bytes_total: there.bytes_total,
+            source_files_hashed: there.files_hashed,
+            source_bytes_hashed: there.bytes_hashed,
+        }
+    }
+}

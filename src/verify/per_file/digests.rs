@@ -1,0 +1,233 @@
+//! The digests of all files that have the same metadata, from both sides at the same time.
+
+use std::collections::HashMap;
+use std::os::fd::AsFd as _;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex};
+
+use futures_util::StreamExt as _;
+use rayon::prelude::*;
+
+use super::Shown;
+use crate::manifest::{Manifest, MatchingDirectory};
+use crate::model::{
+    Content, ContentDigest, Counters, Difference, DifferenceKind, DigestAlgorithm, EntryKind, Evidence, FileEntry,
+    FileUrl, Listed, Outcome, Problem, Reason, Unverified,
+};
+use crate::peer::DigestFailure;
+use crate::scan::{Cancelled, Context, Expected, ReadError, digest_file, problem_of};
+use crate::verify::blocking::in_pool;
+use crate::verify::build::BuildFailure;
+use crate::verify::error::RunError;
+use crate::verify::run::RunInput;
+
+/// How many small files of one directory one job reads.
+const FILES_PER_JOB: usize = 32;
+
+/// One side's digest of a file, or why it has none.
+type Answer = Result<ContentDigest, Problem>;
+
+/// The comparison of all digests.
+pub(super) struct Digests<'a> {
+    files: Arc<Vec<MatchingDirectory>>,
+    input: &'a RunInput,
+    context: &'a Context,
+    shown: &'a Shown,
+    pairs: Arc<Pairs>,
+}
+
+/// A file by its directory's position in the list, and its own position there.
+type Position = (usize, usize);
+
+/// The answers that came so far. Whichever side answers second settles the file.
+#[derive(Debug, Default)]
+struct Pairs {
+    first: Mutex<HashMap<Position, Answer>>,
+    settled: Mutex<Outcome>,
+}
+
+impl<'a> Digests<'a> {
+    pub(super) fn new(
+        files: Vec<MatchingDirectory>,
+        input: &'a RunInput,
+        context: &'a Context,
+        shown: &'a Shown,
+    ) -> Self {
+        Self { files: Arc::new(files), input, context, shown, pairs: Arc::default() }
+    }
+
+    /// Both sides work through the same list in the same order. Fails where the source is gone: what it said of single
+    /// files is part of the outcome.
+    pub(super) async fn compare(&self, local: &Arc<Manifest>) -> Result<Outcome, RunError> {
+        tokio::try_join!(self.source_digests(), self.own_digests(local))?;
+        let mut settled = self.pairs.settled.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        Ok(std::mem::take(&mut *settled))
+    }
+
+    async fn source_digests(&self) -> Result<(), RunError> {
+        let mut positions = Vec::new();
+        for (at, directory) in self.files.iter().enumerate() {
+            let readable = directory.files.iter().enumerate().filter(|(_, file)| unreadable(file).is_none());
+            positions.extend(readable.map(|(number, _)| (at, number)));
+        }
+        let under_way = self.input.max_concurrency as usize;
+        let asked = futures_util::stream::iter(positions).map(|position| {
+            let (peer, url, algorithm) = (self.input.peer.clone(), self.url(position), self.input.algorithm);
+            async move { (position, peer.digest(&url, algorithm).await) }
+        });
+        let mut answers = std::pin::pin!(asked.buffer_unordered(under_way));
+        while let Some((position, answer)) = answers.next().await {
+            let answer = match answer {
+                Ok(digest) => Ok(digest),
+                Err(DigestFailure::File(error)) => Err(Problem::new(Reason::PeerError, error.to_string())),
+                Err(DigestFailure::Outage(error)) => return Err(RunError::Source(error)),
+            };
+            let file = &self.files[position.0].files[position.1];
+            self.shown.source_files_hashed.fetch_add(1, Relaxed);
+            self.shown.source_bytes_hashed.fetch_add(file.size(), Relaxed);
+            self.pairs.source(&self.files, position, answer);
+            self.show();
+        }
+        Ok(())
+    }
+
+    fn url(&self, (directory, file): Position) -> FileUrl {
+        url(&self.files[directory], &self.files[directory].files[file])
+    }
+
+    async fn own_digests(&self, local: &Arc<Manifest>) -> Result<(), RunError> {
+        let (files, pairs, local) = (Arc::clone(&self.files), Arc::clone(&self.pairs), Arc::clone(local));
+        let (algorithm, context) = (self.input.algorithm, self.context.clone());
+        let hashed = in_pool(self.input.threads, move || {
+            let directories = files.par_iter().enumerate().with_max_len(1);
+            directories.try_for_each(|(at, directory)| {
+                hash_directory(&local, directory, algorithm, &context, &|number, answer| {
+                    pairs.destination(&files, (at, number), answer);
+                })
+            })
+        });
+        hashed.await.map_err(BuildFailure::from)?.map_err(|_| BuildFailure::Cancelled)?;
+        self.show();
+        Ok(())
+    }
+
+    /// What is settled comes on top of the matched metadata.
+    fn show(&self) {
+        let settled = self.pairs.settled.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).counters;
+        let mut shown = self.shown.counters.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        (shown.files_matched, shown.digest_mismatches) = (settled.files_matched, settled.digest_mismatches);
+    }
+}
+
+/// Why a file that was listed will never have a digest, such as a pipe; the source need not be asked then.
+fn unreadable(file: &FileEntry) -> Option<&Problem> {
+    match &file.listed {
+        Listed::File { content: Content::Unverified(problem), .. } | Listed::Unlistable(problem) => Some(problem),
+        Listed::File { .. } => None,
+    }
+}
+
+fn url(directory: &MatchingDirectory, file: &FileEntry) -> FileUrl {
+    // The walk refused paths that are too long.
+    let path = directory.path.join(&file.name).unwrap_or_else(|_| directory.path.clone());
+    FileUrl::new(directory.root, path)
+}
+
+fn hash_directory(
+    local: &Manifest,
+    directory: &MatchingDirectory,
+    algorithm: DigestAlgorithm,
+    context: &Context,
+    each: &(dyn Fn(usize, Answer) + Sync),
+) -> Result<(), Cancelled> {
+    let handle = local.root(directory.root).and_then(|root| root.tree.as_ref()).and_then(|tree| tree.handle());
+    let opened = match handle.map(|handle| handle.open_directory(&directory.path)) {
+        Some(Ok(opened)) => Ok(opened),
+        Some(Err(error)) => Err(problem_of(&error)),
+        None => Err(Problem::new(Reason::Vanished, "its root is gone")),
+    };
+    directory.files.par_iter().enumerate().with_max_len(FILES_PER_JOB).try_for_each(|(number, file)| {
+        let answer = match (unreadable(file), &opened, &file.listed) {
+            (Some(problem), ..) | (None, Err(problem), _) => Err(problem.clone()),
+            (None, Ok(opened), Listed::File { size, modified_ms, .. }) => {
+                let expected = Expected { size: *size, modified_ms: *modified_ms };
+                match digest_file(opened.as_fd(), &file.name, expected, algorithm, context) {
+                    Ok(digest) => Ok(digest),
+                    Err(ReadError::Problem(problem)) => Err(problem),
+                    Err(ReadError::Cancelled) => return Err(Cancelled),
+                }
+            }
+            (None, Ok(_), Listed::Unlistable(problem)) => Err(problem.clone()),
+        };
+        context.progress.finished_file();
+        each(number, answer);
+        Ok(())
+    })
+}
+
+impl Pairs {
+    fn source(&self, files: &[MatchingDirectory], position: Position, source: Answer) {
+        if let Some((source, destination)) = self.pair(position, source) {
+            self.settle(files, position, Some(source), destination);
+        }
+    }
+
+    fn destination(&self, files: &[MatchingDirectory], position: Position, destination: Answer) {
+        if unreadable(&files[position.0].files[position.1]).is_some() {
+            self.settle(files, position, None, destination);
+        } else if let Some((destination, source)) = self.pair(position, destination) {
+            self.settle(files, position, Some(source), destination);
+        }
+    }
+
+    /// This answer and the other one, where that one is there already.
+    fn pair(&self, position: Position, answer: Answer) -> Option<(Answer, Answer)> {
+        let mut first = self.first.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        match first.remove(&position) {
+            Some(other) => Some((answer, other)),
+            None => {
+                first.insert(position, answer);
+                None
+            }
+        }
+    }
+
+    fn settle(&self, files: &[MatchingDirectory], (at, number): Position, source: Option<Answer>, destination: Answer) {
+        let (directory, file) = (&files[at], &files[at].files[number]);
+        let found = verdict(directory, file, source, destination);
+        self.settled.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).absorb(found);
+    }
+}
+
+/// What two answers say about a file. `source` is `None` where it was not asked. Pure.
+fn verdict(directory: &MatchingDirectory, file: &FileEntry, source: Option<Answer>, destination: Answer) -> Outcome {
+    let mut counters = Counters::default();
+    let (kind, unverified) = match (&source, &destination) {
+        (Some(Ok(source)), Ok(destination)) if source == destination => {
+            counters.files_matched = 1;
+            return Outcome { counters, ..Outcome::default() };
+        }
+        (Some(Ok(_)), Ok(_)) => {
+            counters.digest_mismatches = 1;
+            (DifferenceKind::Content, None)
+        }
+        _ => {
+            counters.digest_verification_failures = 1;
+            let problem = |answer: &Answer| answer.as_ref().err().cloned();
+            let unverified =
+                Unverified { source: source.as_ref().and_then(problem), destination: problem(&destination) };
+            (DifferenceKind::Unverified, Some(unverified))
+        }
+    };
+    let evidence = |answer: Option<Answer>| {
+        let (size, modified_ms) = match file.listed {
+            Listed::File { size, modified_ms, .. } => (Some(size), Some(modified_ms)),
+            Listed::Unlistable(_) => (None, None),
+        };
+        let digests = answer.and_then(Result::ok).into_iter().collect();
+        Some(Evidence { kind: Some(EntryKind::File), size, modified_ms, digests })
+    };
+    let (source, destination) = (evidence(source), evidence(Some(destination)));
+    let difference = Difference { url: url(directory, file), kind, source, destination, unverified };
+    Outcome { counters, differences: vec![difference], notes: Vec::new() }
+}

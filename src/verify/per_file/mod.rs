@@ -1,0 +1,149 @@
+//! One verification by the Sidecar's per-file protocol, against a source that serves no manifests: list both sides at once,
+//! compare metadata, then ask the source for the digest of every file while hashing our own.
+
+mod digests;
+mod names;
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
+
+use futures_util::StreamExt as _;
+use tokio_util::io::{StreamReader, SyncIoBridge};
+use tokio_util::sync::CancellationToken;
+
+use self::digests::Digests;
+use self::names::settle_names;
+use super::blocking::{blocking, in_pool};
+use super::build::BuildFailure;
+use super::error::RunError;
+use super::live::Task;
+use super::run::RunInput;
+use crate::manifest::{Depth, Identity, Manifest, MatchingDirectory, diff, matching_files};
+use crate::model::{Counters, MetadataSummary, Outcome};
+use crate::peer::{ListedRoots, ListingError, read_listing};
+use crate::protocol::Progress;
+use crate::scan::{Context, WalkedDirectory};
+
+/// Said in every report: what a source leaves out cannot be compared with what we do.
+const RULES_UNKNOWN: &str =
+    "the source's exclusion rules are not known: the per-file protocol does not tell them, only what they leave";
+
+/// A run by the per-file protocol.
+pub(super) struct PerFileRun<'a> {
+    task: &'a Task,
+    input: &'a RunInput,
+    context: Context,
+    shown: Shown,
+}
+
+/// What can be shown while the work goes on.
+#[derive(Debug, Default)]
+struct Shown {
+    counters: Mutex<Counters>,
+    source_files: AtomicU64,
+    source_bytes: AtomicU64,
+    source_files_hashed: AtomicU64,
+    source_bytes_hashed: AtomicU64,
+}
+
+impl<'a> PerFileRun<'a> {
+    pub(super) fn new(task: &'a Task, input: &'a RunInput) -> Self {
+        Self { task, input, context: Context::default(), shown: Shown::default() }
+    }
+
+    /// Runs to an outcome. Dropping the future stops the work on both sides.
+    pub(super) async fn compare(&self) -> Result<Outcome, RunError> {
+        let _stop = self.context.cancel.clone().on_drop();
+        let (local, listed) = tokio::try_join!(self.walk(), self.source_listing())?;
+        let local = Arc::new(local);
+        let (mut outcome, matching) = self.compare_metadata(listed, &local).await?;
+        settle_names(&mut outcome);
+        outcome.notes.push(RULES_UNKNOWN.to_owned());
+        *self.counters() = outcome.counters;
+        if self.task.request.keep_going || outcome.counters.metadata_summary() == MetadataSummary::Same {
+            let digests = Digests::new(matching, self.input, &self.context, &self.shown);
+            outcome.absorb(digests.compare(&local).await?);
+            outcome.differences.sort_by(|a, b| a.url.cmp(&b.url));
+        }
+        Ok(outcome)
+    }
+
+    async fn walk(&self) -> Result<Manifest, RunError> {
+        let (job, context) = (self.input.job.clone(), self.context.clone());
+        let walked = in_pool(job.threads, move || Manifest::walk(job.identity, &job.roots, &context)).await;
+        Ok(walked.map_err(BuildFailure::from)?.map_err(BuildFailure::from)?)
+    }
+
+    async fn source_listing(&self) -> Result<ListedRoots, RunError> {
+        let stop = CancellationToken::new();
+        let _stop = stop.clone().drop_guard();
+        let listed = self.input.peer.listing(|chunks| {
+            // The thread that parses must not outlive the task because a source goes on sending.
+            let chunks = chunks.take_until(stop.clone().cancelled_owned());
+            let reader = SyncIoBridge::new(StreamReader::new(Box::pin(chunks)));
+            async {
+                let parsed = blocking(move || read_listing(reader)).await;
+                parsed.unwrap_or_else(|died| Err(ListingError::Interrupted(died.to_string())))
+            }
+        });
+        Ok(listed.await?)
+    }
+
+    async fn compare_metadata(
+        &self,
+        listed: ListedRoots,
+        local: &Arc<Manifest>,
+    ) -> Result<(Outcome, Vec<MatchingDirectory>), RunError> {
+        for file in listed.values().flatten().flat_map(|directory| &directory.files) {
+            self.shown.source_files.fetch_add(1, Relaxed);
+            self.shown.source_bytes.fetch_add(file.size(), Relaxed);
+        }
+        let (local, identity) = (Arc::clone(local), self.source_identity(local));
+        let compared = blocking(move || {
+            let source = Manifest::of_listed(identity, with_empty_roots(listed, &local))?;
+            // Manifests in memory are always readable.
+            let outcome =
+                diff(&source, &*local, Depth::Metadata).map_err(|error| BuildFailure::Failed(error.to_string()))?;
+            Ok::<_, BuildFailure>((outcome, matching_files(&source, &local)))
+        });
+        Ok(compared.await.map_err(BuildFailure::from)??)
+    }
+
+    /// Its rules are taken for ours, so that no note says they differ.
+    fn source_identity(&self, local: &Manifest) -> Identity {
+        let address = self.input.peer.address().to_string();
+        Identity { host: address.clone(), instance: address, program: "per-file".to_owned(), ..local.identity.clone() }
+    }
+
+    /// How far the work is, and what is proven so far.
+    pub(super) fn look(&self) -> (Progress, Counters) {
+        (self.progress(), *self.counters())
+    }
+
+    fn counters(&self) -> std::sync::MutexGuard<'_, Counters> {
+        self.shown.counters.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    pub(super) fn progress(&self) -> Progress {
+        let here = self.context.progress.snapshot();
+        Progress {
+            source_requests: self.input.peer.requests(),
+            files_total: here.files_total,
+            files_hashed: here.files_hashed,
+            bytes_total: here.bytes_total,
+            bytes_hashed: here.bytes_hashed,
+            source_files_total: self.shown.source_files.load(Relaxed),
+            source_bytes_total: self.shown.source_bytes.load(Relaxed),
+            source_files_hashed: self.shown.source_files_hashed.load(Relaxed),
+            source_bytes_hashed: self.shown.source_bytes_hashed.load(Relaxed),
+        }
+    }
+}
+
+/// A listing does not tell an empty root from an absent one; one that is here is taken for empty there.
+fn with_empty_roots(mut listed: ListedRoots, local: &Manifest) -> ListedRoots {
+    for root in local.roots().iter().filter(|root| root.tree.is_some()) {
+        listed.entry(root.id).or_insert_with(|| vec![WalkedDirectory::empty_root()]);
+    }
+    listed
+}

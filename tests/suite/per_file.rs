@@ -1,0 +1,156 @@
+//! A twintree destination against a source that knows only the per-file protocol.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::support::services::{Pair, md5_request, storage_dirs};
+use crate::support::stock_source::{StockSource, Unreliable};
+use crate::support::trees::{copy_tree, flip_byte, plant, planted};
+
+const DIRECTORIES: [(&str, &str); 5] = [
+    ("data/0", "data"),
+    ("commitlog/0", "commitlog"),
+    ("hints/0", "hints"),
+    ("saved_caches/0", "saved_caches"),
+    ("cdc_raw/0", "cdc_raw"),
+];
+
+fn roots(storage: &Path) -> BTreeMap<String, PathBuf> {
+    DIRECTORIES.iter().map(|(id, name)| ((*id).to_owned(), storage.join(name))).collect()
+}
+
+/// A stock source and a destination over copies of one small tree.
+struct Stock {
+    source: StockSource,
+    pair: Pair,
+    trees: tempfile::TempDir,
+}
+
+impl Stock {
+    async fn start(unreliable: Unreliable, change: impl FnOnce(&Path)) -> Self {
+        let trees = tempfile::tempdir().unwrap();
+        let (s, d) = (trees.path().join("source"), trees.path().join("destination"));
+        plant(&s, 6, 5, 300);
+        std::fs::write(s.join("data/50% a+b é#?.db"), "odd").unwrap();
+        copy_tree(&s, &d);
+        change(&d);
+        let source = StockSource::start(roots(&s), unreliable, 7).await;
+        let (mut left, mut right) = (s.display().to_string(), d.display().to_string());
+        let setup = storage_dirs(&mut left, &mut right);
+        let setup = crate::support::services::Setup { source_port: Some(source.port), idle_timeout: "300ms", ..setup };
+        let pair = Pair::start(setup).await;
+        Self { source, pair, trees }
+    }
+
+    fn files(&self) -> usize {
+        planted(&self.trees.path().join("source")).len() + 1
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn equal_trees_are_proven_file_by_file_over_few_connections() {
+    for algorithm in ["md5", "XXHash32"] {
+        let stock = Stock::start(Unreliable::default(), |_| ()).await;
+        let request = json!({ "maxConcurrency": 3, "digestAlgorithm": algorithm });
+        let report = stock.pair.verify(&request).await;
+        assert_eq!((&report["state"], &report["protocol"]), (&json!("COMPLETED"), &json!("per-file")), "{report:#}");
+        let reason = report["protocolReason"].as_str().unwrap();
+        assert!(reason.contains("does not serve manifests (404)"), "{reason}");
+        let files = stock.files() as u64;
+        assert_eq!(report["filesMatched"], files);
+        assert_eq!((&report["filesHashed"], &report["sourceFilesHashed"]), (&json!(files), &json!(files)));
+        assert_eq!(report["bytesHashed"], report["sourceBytesHashed"]);
+        // The manifest route, the listing, and each file once.
+        assert_eq!((stock.source.digests(), stock.source.requests()), (files, files + 2));
+        assert_eq!(report["sourceRequests"], files + 2);
+        assert!(stock.source.most_under_way() <= 3, "{}", stock.source.most_under_way());
+        // One for each request under way, and the first one's.
+        assert!(stock.source.connections() <= 5, "{} connections", stock.source.connections());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn other_bytes_are_found_with_both_digests() {
+    let stock = Stock::start(Unreliable::default(), |d| flip_byte(&planted(d)[3], 5)).await;
+    let report = stock.pair.verify(&md5_request()).await;
+    assert_eq!((&report["state"], &report["digestMismatches"]), (&json!("FAILED"), &json!(1)), "{report:#}");
+    assert_eq!(report["filesMatched"], stock.files() - 1);
+    let difference = &report["differences"][0];
+    let digest = |side: &str| difference[side]["digests"]["MD5"].as_str().unwrap().to_owned();
+    assert_eq!(difference["kind"], "content");
+    assert_ne!(digest("source"), digest("destination"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn other_metadata_ends_the_task_without_one_digest_unless_asked_to_go_on() {
+    let change = |d: &Path| std::fs::write(&planted(d)[0], "x").unwrap();
+    let stock = Stock::start(Unreliable::default(), change).await;
+    let report = stock.pair.verify(&md5_request()).await;
+    assert_eq!((&report["metadataMismatches"], &report["filesMatched"]), (&json!(1), &json!(0)), "{report:#}");
+    assert_eq!((stock.source.digests(), stock.source.requests()), (0, 2));
+    let mut request = md5_request();
+    request["keepGoing"] = json!(true);
+    let report = stock.pair.verify(&request).await;
+    assert_eq!((&report["state"], &report["filesMatched"]), (&json!("FAILED"), &json!(stock.files() - 1)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_lies_in_its_listing_fails_the_task() {
+    let stock = Stock::start(Unreliable::default(), |_| ()).await;
+    let truth = stock.source.listing();
+    let with = |change: &dyn Fn(&mut Value)| {
+        let mut listing = truth.clone();
+        change(&mut listing);
+        listing.to_string()
+    };
+    let first = truth["files"][0].clone();
+    let text = truth.to_string();
+    let lies = [
+        "not JSON".to_owned(),
+        "[]".to_owned(),
+        "{}".to_owned(),
+        text[..text.len() - 1].to_owned(),
+        text[..text.len() / 2].to_owned(),
+        with(&|l| l["files"].as_array_mut().unwrap().push(first.clone())),
+        with(&|l| l["files"][0]["fileUrl"] = json!("/etc/passwd")),
+        with(&|l| l["files"][0]["fileUrl"] = json!("/api/v1/live-migration/files/data/0/../x")),
+        with(&|l| l["files"].as_array_mut().unwrap().iter_mut().for_each(|f| f["size"] = json!(-5))),
+        "[".repeat(1_000_000),
+        format!("{{\"files\":[],\"x\":{}", "[".repeat(1_000_000)),
+        format!("{{\"files\":[],\"x\":\"{}\"}}", "x".repeat(5_000_000)),
+    ];
+    for lie in lies {
+        let shown = lie.chars().take(120).collect::<String>();
+        stock.source.lie_about_the_listing(lie);
+        let report = stock.pair.verify(&md5_request()).await;
+        assert_eq!((&report["state"], &report["filesMatched"]), (&json!("FAILED"), &json!(0)), "{shown}: {report:#}");
+        let message = report["message"].as_str().unwrap();
+        assert!(message.contains(&stock.source.port.to_string()), "{shown}: {message}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_lies_about_digests_proves_nothing() {
+    let stock = Stock::start(Unreliable::default(), |_| ()).await;
+    for lie in [
+        "",
+        "{}",
+        r#"{"digest":"","digestAlgorithm":"MD5"}"#,
+        r#"{"digest":"1B2M2Y8AsgTpgAmY7PhCfg","digestAlgorithm":"MD5"}"#,
+        r#"{"digest":"1B2M2Y8AsgTpgAmY7PhCfg==","digestAlgorithm":"XXHash32"}"#,
+        r#"{"digest":null,"digestAlgorithm":"MD5"}"#,
+    ] {
+        stock.source.lie_about_digests(lie);
+        let report = stock.pair.verify(&md5_request()).await;
+        let expected = (json!("FAILED"), json!(stock.files()), json!(0));
+        let found =
+            (report["state"].clone(), report["digestVerificationFailures"].clone(), report["filesMatched"].clone());
+        assert_eq!(found, expected, "{lie}");
+        let difference = &report["differences"][0];
+        let expected = ("unverified", "source", "peer-error");
+        let text = |key: &str| difference[key].as_str().unwrap();
+        assert_eq!((text("kind"), text("side"), text("reason")), expected, "{difference:#}");
+    }
+}

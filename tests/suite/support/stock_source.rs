@@ -1,0 +1,272 @@
+//! A source of the per-file protocol, written from the API's contract alone: nothing of it comes from the product, so that
+//! the two can disagree. It can be made unreliable, and counts what it is asked.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+use std::time::UNIX_EPOCH;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State};
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::response::Response;
+use base64::Engine as _;
+use md5::Digest as _;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+use super::random::Random;
+
+const FILES: &str = "/api/v1/live-migration/files";
+
+/// What a source does besides answering.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Unreliable {
+    /// Of a hundred requests so many are answered 503.
+    pub busy: usize,
+    /// Of a hundred requests for so many the connection is cut, before the answer or in the middle of it.
+    pub cut: usize,
+}
+
+/// A running source.
+pub struct StockSource {
+    pub port: u16,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    roots: BTreeMap<String, PathBuf>,
+    unreliable: Unreliable,
+    random: Mutex<Random>,
+    counts: Counts,
+    /// Answers 200 with this body instead of a listing.
+    listing: Mutex<Option<Vec<u8>>>,
+    /// Answers 200 with this body instead of a digest.
+    digest: Mutex<Option<String>>,
+}
+
+#[derive(Default)]
+struct Counts {
+    requests: AtomicU64,
+    digests: AtomicU64,
+    connections: AtomicU64,
+    under_way: AtomicU64,
+    most_under_way: AtomicU64,
+}
+
+impl StockSource {
+    /// Serves these roots, such as `data/0`, on a free port of 127.0.0.1.
+    pub async fn start(roots: BTreeMap<String, PathBuf>, unreliable: Unreliable, seed: u64) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let shared = Arc::new(Shared {
+            roots,
+            unreliable,
+            random: Mutex::new(Random::new(seed)),
+            counts: Counts::default(),
+            listing: Mutex::default(),
+            digest: Mutex::default(),
+        });
+        let router = Router::new().fallback(answer).with_state(Arc::clone(&shared));
+        let listener = CountingListener { listener, shared: Arc::clone(&shared) };
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Self { port, shared }
+    }
+
+    /// Requests of any kind.
+    pub fn requests(&self) -> u64 {
+        self.shared.counts.requests.load(SeqCst)
+    }
+
+    /// Requests for a digest.
+    pub fn digests(&self) -> u64 {
+        self.shared.counts.digests.load(SeqCst)
+    }
+
+    /// Connections made.
+    pub fn connections(&self) -> u64 {
+        self.shared.counts.connections.load(SeqCst)
+    }
+
+    /// The most requests for a digest that were under way at a time.
+    pub fn most_under_way(&self) -> u64 {
+        self.shared.counts.most_under_way.load(SeqCst)
+    }
+
+    /// From now on the listing is this.
+    pub fn lie_about_the_listing(&self, body: impl Into<Vec<u8>>) {
+        *self.shared.listing.lock().unwrap() = Some(body.into());
+    }
+
+    /// From now on every digest is answered with this body.
+    pub fn lie_about_digests(&self, body: &str) {
+        *self.shared.digest.lock().unwrap() = Some(body.to_owned());
+    }
+
+    /// What the listing truly is.
+    pub fn listing(&self) -> Value {
+        self.shared.list()
+    }
+}
+
+struct CountingListener {
+    listener: TcpListener,
+    shared: Arc<Shared>,
+}
+
+impl axum::serve::Listener for CountingListener {
+    type Io = tokio::net::TcpStream;
+    type Addr = std::net::SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+        let accepted = self.listener.accept().await.unwrap();
+        self.shared.counts.connections.fetch_add(1, SeqCst);
+        accepted
+    }
+
+    fn local_addr(&self) -> std::io::Result<Self::Addr> {
+        self.listener.local_addr()
+    }
+}
+
+async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    shared.counts.requests.fetch_add(1, SeqCst);
+    let (method, path) = (request.method().as_str().to_owned(), request.uri().path().to_owned());
+    let query = request.uri().query().unwrap_or_default().to_owned();
+    let chance = shared.random.lock().unwrap().below(100);
+    if chance < shared.unreliable.busy {
+        let text = "Server is busy processing live migration file requests, please try again later";
+        return full_error(503, "Service Unavailable", text);
+    }
+    let cut = (shared.unreliable.busy..shared.unreliable.busy + shared.unreliable.cut).contains(&chance);
+    match (method.as_str(), path.as_str()) {
+        ("GET", "/api/v1/__health") => body("application/json", json!({ "status": "OK" }).to_string().into(), cut),
+        ("GET", FILES) => {
+            let lie = shared.listing.lock().unwrap().clone();
+            let listing = lie.unwrap_or_else(|| shared.list().to_string().into_bytes());
+            body("application/json", listing, cut)
+        }
+        ("GET", path) if path.starts_with(&format!("{FILES}/")) => {
+            let under_way = shared.counts.under_way.fetch_add(1, SeqCst) + 1;
+            shared.counts.most_under_way.fetch_max(under_way, SeqCst);
+            // Lets others come in, so that the most of them under way is seen.
+            tokio::task::yield_now().await;
+            let answer = shared.file(&path[FILES.len() + 1..], &query, cut);
+            shared.counts.under_way.fetch_sub(1, SeqCst);
+            answer
+        }
+        _ => response(404, "application/json", json!({ "status": "Not Found" }).to_string()),
+    }
+}
+
+impl Shared {
+    fn list(&self) -> Value {
+        let mut files = Vec::new();
+        for (root, home) in &self.roots {
+            if home.exists() {
+                list_directory(home, &format!("{FILES}/{root}"), &mut files);
+            }
+        }
+        let total: i64 = files.iter().filter(|f| f["fileType"] == "FILE").map(|f| f["size"].as_i64().unwrap()).sum();
+        json!({ "files": files, "totalSize": total })
+    }
+
+    fn file(&self, rest: &str, query: &str, cut: bool) -> Response {
+        let rest = percent_decoded(rest);
+        let mut parts = rest.splitn(3, |byte| *byte == b'/');
+        let mut part = || parts.next().unwrap_or_default();
+        let root = [part(), part()].map(|part| String::from_utf8(part.to_vec()).unwrap()).join("/");
+        let path = std::ffi::OsString::from_vec(part().to_vec());
+        let Some(home) = self.roots.get(&root) else { return full_error(400, "Bad Request", "Invalid directory") };
+        let path = home.join(path);
+        if !path.exists() {
+            return full_error(404, "Not Found", "File not found");
+        }
+        if !fs::metadata(&path).unwrap().is_file() {
+            return full_error(500, "Internal Server Error", "not a file");
+        }
+        let Ok(bytes) = fs::read(&path) else { return full_error(500, "Internal Server Error", "not readable") };
+        match query.strip_prefix("digestAlgorithm=") {
+            None => body("application/octet-stream", bytes, cut),
+            Some(algorithm) => {
+                self.counts.digests.fetch_add(1, SeqCst);
+                let lie = self.digest.lock().unwrap().clone();
+                let digest = json!({ "digest": digest(algorithm, &bytes), "digestAlgorithm": algorithm });
+                body("application/json", lie.unwrap_or_else(|| digest.to_string()).into_bytes(), cut)
+            }
+        }
+    }
+}
+
+/// The text of a digest as the contract has it.
+pub fn digest(algorithm: &str, bytes: &[u8]) -> String {
+    match algorithm.to_ascii_uppercase().as_str() {
+        "MD5" => base64::engine::general_purpose::STANDARD.encode(md5::Md5::digest(bytes)),
+        _ => format!("{:x}", twox_hash::XxHash32::oneshot(0, bytes)),
+    }
+}
+
+fn list_directory(directory: &Path, url: &str, files: &mut Vec<Value>) {
+    for entry in fs::read_dir(directory).unwrap() {
+        let entry = entry.unwrap();
+        let url = format!("{url}/{}", String::from_utf8_lossy(entry.file_name().as_bytes()));
+        let target = fs::metadata(entry.path()).unwrap();
+        let time = target.modified().unwrap();
+        // Whole milliseconds, rounded down, before the epoch too.
+        let ms = match time.duration_since(UNIX_EPOCH) {
+            Ok(after) => after.as_millis() as i64,
+            Err(before) => -(before.duration().as_nanos().div_ceil(1_000_000) as i64),
+        };
+        let (size, kind) = if target.is_dir() { (-1, "DIRECTORY") } else { (target.len() as i64, "FILE") };
+        files.push(json!({ "fileUrl": url, "size": size, "fileType": kind, "lastModifiedTime": ms }));
+        if entry.file_type().unwrap().is_dir() {
+            list_directory(&entry.path(), &url, files);
+        }
+    }
+}
+
+fn percent_decoded(text: &str) -> Vec<u8> {
+    let bytes = text.as_bytes();
+    let mut decoded = Vec::new();
+    let mut at = 0;
+    while at < bytes.len() {
+        if bytes[at] == b'%' {
+            decoded.push(u8::from_str_radix(&text[at + 1..at + 3], 16).unwrap());
+            at += 3;
+        } else {
+            decoded.push(bytes[at]);
+            at += 1;
+        }
+    }
+    decoded
+}
+
+fn full_error(code: u16, status: &str, message: &str) -> Response {
+    let mut response =
+        response(code, "application/json", json!({ "status": status, "code": code, "message": message }).to_string());
+    if code == 503 && message.len() % 2 == 0 {
+        response.headers_mut().insert(RETRY_AFTER, "0".parse().unwrap());
+    }
+    response
+}
+
+fn response(code: u16, media_type: &str, body: impl Into<Body>) -> Response {
+    Response::builder().status(code).header(CONTENT_TYPE, media_type).body(body.into()).unwrap()
+}
+
+/// 200; one that is cut announces its length and sends half of it.
+fn body(media_type: &str, bytes: Vec<u8>, cut: bool) -> Response {
+    if !cut {
+        return response(200, media_type, bytes);
+    }
+    let half = Bytes::copy_from_slice(&bytes[..bytes.len() / 2]);
+    let broken = async_stream::stream! {
+        yield Ok::<_, std::io::Error>(half);
+        yield Err(std::io::Error::other("cut"));
+    };
+    response(200, media_type, Body::from_stream(broken))
+}
