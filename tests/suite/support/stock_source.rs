@@ -140,7 +140,11 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
     let chance = shared.random.lock().unwrap().below(100);
     if chance < shared.unreliable.busy {
         let text = "Server is busy processing live migration file requests, please try again later";
-        return full_error(503, "Service Unavailable", text);
+        let mut busy = full_error(503, "Service Unavailable", text);
+        if chance == 0 {
+            busy.headers_mut().insert(RETRY_AFTER, "0".parse().unwrap());
+        }
+        return busy;
     }
     let cut = (shared.unreliable.busy..shared.unreliable.busy + shared.unreliable.cut).contains(&chance);
     match (method.as_str(), path.as_str()) {
@@ -246,12 +250,8 @@ fn percent_decoded(text: &str) -> Vec<u8> {
 }
 
 fn full_error(code: u16, status: &str, message: &str) -> Response {
-    let mut response =
-        response(code, "application/json", json!({ "status": status, "code": code, "message": message }).to_string());
-    if code == 503 && message.len() % 2 == 0 {
-        response.headers_mut().insert(RETRY_AFTER, "0".parse().unwrap());
-    }
-    response
+    let body = json!({ "status": status, "code": code, "message": message });
+    response(code, "application/json", body.to_string())
 }
 
 fn response(code: u16, media_type: &str, body: impl Into<Body>) -> Response {
