@@ -93,6 +93,9 @@ pub struct VerifyArgs {
     /// Compare the content of everything whose metadata matches, even where other entries differ
     #[arg(long)]
     pub keep_going: bool,
+    /// Compare only this keyspace, or this keyspace.table; may be given more than once
+    #[arg(long, value_name = "NAME")]
+    pub keyspace: Vec<String>,
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
@@ -138,6 +141,9 @@ pub struct ScanArgs {
     /// Leave out directories with all they hold
     #[arg(long, value_name = "PATTERN")]
     pub exclude_dir: Vec<String>,
+    /// Only this keyspace, or this keyspace.table; may be given more than once
+    #[arg(long, value_name = "NAME")]
+    pub keyspace: Vec<String>,
     /// How many threads read and hash; one for each core where it is not given
     #[arg(long, value_name = "N")]
     pub threads: Option<NonZeroUsize>,

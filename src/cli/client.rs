@@ -6,7 +6,7 @@ use reqwest::{Method, StatusCode, Url};
 use serde::de::DeserializeOwned;
 
 use super::exit_code::CommandError;
-use crate::protocol::{DifferenceBody, ErrorBody, ReportBody, TaskCreated, TaskStatus, routes};
+use crate::protocol::{DifferenceBody, ErrorBody, ReportBody, TaskCreated, TaskRequest, TaskStatus, routes};
 use crate::report::printable;
 
 /// How long one answer may take; all of them are short.
@@ -79,7 +79,7 @@ impl Destination {
         Ok(Self { base, http: http.map_err(|error| CommandError::Failed(error.to_string()))? })
     }
 
-    pub(super) async fn create_task(&self, request: &serde_json::Value) -> Result<TaskCreated, CallError> {
+    pub(super) async fn create_task(&self, request: &TaskRequest) -> Result<TaskCreated, CallError> {
         self.call(Method::POST, routes::TASKS, Some(request)).await
     }
 
@@ -114,7 +114,7 @@ impl Destination {
         &self,
         method: Method,
         path: &str,
-        body: Option<&serde_json::Value>,
+        body: Option<&TaskRequest>,
     ) -> Result<T, CallError> {
         let url = self.base.join(path).map_err(|error| self.malformed(error.to_string()))?;
         let mut request = self.http.request(method, url);

@@ -28,9 +28,10 @@ impl Side {
 
 pub(super) fn run(args: &DiffArgs, common: &Common) -> Result<ExitCode, CommandError> {
     let sides = [Side::open(&args.source, args)?, Side::open(&args.destination, args)?];
-    let rules = !args.scan.exclude_file.is_empty() || !args.scan.exclude_dir.is_empty();
+    let rules =
+        !args.scan.exclude_file.is_empty() || !args.scan.exclude_dir.is_empty() || !args.scan.keyspace.is_empty();
     if rules && sides.iter().all(|side| matches!(side, Side::File(_))) {
-        let what = "--exclude-file and --exclude-dir say what to scan, and a manifest is scanned already";
+        let what = "--exclude-file, --exclude-dir and --keyspace say what to scan, and a manifest is scanned already";
         return Err(CommandError::Usage(what.to_owned()));
     }
     let outcome = compare(&sides, args, common)?;

@@ -8,7 +8,7 @@ use super::args::ScanArgs;
 use super::exit_code::{CANCELLED, CommandError};
 use super::progress::{Bars, SideProgress};
 use crate::config::{Config, Instance};
-use crate::exclude::Rules;
+use crate::exclude::{Rules, Selection};
 use crate::manifest::{BuildError, Identity, Manifest, RootSpec};
 use crate::model::RootId;
 use crate::scan::{Cancel, Context, host_name};
@@ -33,7 +33,7 @@ impl Tree {
             return Err(usage("not a directory".to_owned()));
         }
         let home = std::path::absolute(path).map_err(|error| usage(error.to_string()))?;
-        let rules = Rules::compile(&scan.exclude_file, &scan.exclude_dir).map_err(CommandError::Patterns)?;
+        let rules = rules(&scan.exclude_file, &scan.exclude_dir, scan)?;
         Ok(Self { label: home.display().to_string(), rules, roots: vec![(RootId::DATA_0, home)] })
     }
 
@@ -45,7 +45,7 @@ impl Tree {
         let directories = both(&config.live_migration.dirs_to_exclude, &scan.exclude_dir);
         Ok(Self {
             label: format!("{} (id {})", instance.host, instance.id),
-            rules: Rules::compile(&files, &directories).map_err(CommandError::Patterns)?,
+            rules: rules(&files, &directories, scan)?,
             roots: instance.roots.clone(),
         })
     }
@@ -55,12 +55,23 @@ impl Tree {
             let rules = self.rules.for_root(*id, home)?;
             Ok(RootSpec { id: *id, home: home.clone(), rules })
         };
-        self.roots.iter().map(spec).collect::<Result<_, _>>().map_err(|error| CommandError::Patterns(vec![error]))
+        let roots = self.roots.iter().filter(|(id, _)| !self.rules.leaves_out(*id));
+        roots.map(spec).collect::<Result<_, _>>().map_err(|error| CommandError::Patterns(vec![error]))
     }
 
     fn identity(&self) -> Identity {
         Identity::new(host_name(), self.label.clone(), now_ms(), &self.rules)
     }
+}
+
+fn rules(files: &[String], directories: &[String], scan: &ScanArgs) -> Result<Rules, CommandError> {
+    let rules = Rules::compile(files, directories).map_err(CommandError::Patterns)?;
+    if scan.keyspace.is_empty() {
+        return Ok(rules);
+    }
+    let selection =
+        Selection::parse(&scan.keyspace).map_err(|error| CommandError::Usage(format!("--keyspace: {error}")))?;
+    Ok(rules.restricted_to(&selection))
 }
 
 /// A pool with the threads asked for, else one for each core.

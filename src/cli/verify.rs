@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::args::{Common, VerifyArgs};
@@ -11,7 +10,7 @@ use super::exit_code::{CommandError, ExitCode};
 use super::output;
 use super::progress::{Bars, SideProgress};
 use crate::model::DigestAlgorithm;
-use crate::protocol::{ReportBody, TaskStatus};
+use crate::protocol::{ReportBody, TaskRequest, TaskStatus};
 use crate::report::{self, ResultBody};
 
 /// The first and the longest wait between two looks at a task.
@@ -30,11 +29,12 @@ pub(super) fn run(args: &VerifyArgs, common: &Common) -> Result<ExitCode, Comman
         .parse()
         .map_err(|_| CommandError::Usage(format!("--algorithm {}: expected MD5 or XXHash32", args.algorithm)))?;
     runtime()?.block_on(async {
-        let request = json!({
-            "maxConcurrency": args.max_concurrency,
-            "digestAlgorithm": algorithm.name(),
-            "keepGoing": args.keep_going,
-        });
+        let request = TaskRequest {
+            max_concurrency: args.max_concurrency,
+            digest_algorithm: algorithm.name().to_owned(),
+            keep_going: args.keep_going,
+            keyspaces: (!args.keyspace.is_empty()).then(|| args.keyspace.clone()),
+        };
         // Before the task exists: from then on Ctrl-C must cancel it, and not leave it behind.
         let mut interrupt =
             signal(SignalKind::interrupt()).map_err(|error| CommandError::Failed(format!("signals: {error}")))?;

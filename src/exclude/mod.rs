@@ -19,7 +19,9 @@ mod notation;
 mod pattern;
 mod placeholder;
 mod rules;
+mod selection;
 
 pub use error::PatternError;
 pub use pattern::MAX_PATTERN_BYTES;
 pub use rules::{RootRules, Rules};
+pub use selection::{Selection, SelectionError, table_name};

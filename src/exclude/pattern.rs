@@ -24,7 +24,7 @@ enum Syntax {
 }
 
 /// A pattern whose syntax and placeholders are known.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Pattern {
     text: String,
     syntax: Syntax,

@@ -8,6 +8,7 @@ use regex::Regex;
 
 use super::error::PatternError;
 use super::pattern::Pattern;
+use super::selection::Selection;
 use crate::model::{Blake3Digest, RelPath, RootId};
 
 /// Separates this use of BLAKE3 from every other; a new meaning of the rules needs a new text.
@@ -23,7 +24,11 @@ struct Inner {
     directory_patterns: Vec<String>,
     files: Vec<Pattern>,
     directories: Vec<Pattern>,
+    selection: Option<Selection>,
 }
+
+/// What a directory pattern begins with that stands for a name of a selection.
+const ONLY: &str = "only:";
 
 impl Rules {
     /// Rules that exclude nothing.
@@ -48,7 +53,32 @@ impl Rules {
             directory_patterns: directory_patterns.to_vec(),
             files,
             directories,
+            selection: None,
         })))
+    }
+
+    /// The same rules, with everything left out that is not selected. Each name stands among the directory patterns as
+    /// `only:NAME`.
+    pub fn restricted_to(&self, selection: &Selection) -> Self {
+        let Inner { file_patterns, directory_patterns, files, directories, .. } = &*self.0;
+        let only = selection.names().into_iter().map(|name| format!("{ONLY}{name}"));
+        Self(Arc::new(Inner {
+            file_patterns: file_patterns.clone(),
+            directory_patterns: directory_patterns.iter().cloned().chain(only).collect(),
+            files: files.clone(),
+            directories: directories.clone(),
+            selection: Some(selection.clone()),
+        }))
+    }
+
+    /// The names of the selection among directory patterns, such as those a peer has told.
+    pub fn selected_in(directory_patterns: &[String]) -> Vec<&str> {
+        directory_patterns.iter().filter_map(|pattern| pattern.strip_prefix(ONLY)).collect()
+    }
+
+    /// Whether a root is left out altogether.
+    pub fn leaves_out(&self, root: RootId) -> bool {
+        self.0.selection.is_some() && !Selection::covers(root)
     }
 
     /// What the rules mean for one root that lies at the absolute path `home`, given without a trailing slash.
@@ -66,7 +96,8 @@ impl Rules {
         };
         let files = compile(&self.0.files)?;
         let directories = compile(&self.0.directories)?;
-        Ok(RootRules(Arc::new(Compiled { home: text, files, directories })))
+        let selection = self.0.selection.clone().map(|selection| (root, selection));
+        Ok(RootRules(Arc::new(Compiled { home: text, files, directories, selection })))
     }
 
     /// The identity of the rules: equal where the same file patterns and the same directory patterns are in force,
@@ -104,6 +135,7 @@ struct Compiled {
     home: String,
     files: Vec<Regex>,
     directories: Vec<Regex>,
+    selection: Option<(RootId, Selection)>,
 }
 
 impl RootRules {
@@ -114,7 +146,24 @@ impl RootRules {
 
     /// Whether no rule can match, so that nobody needs to ask.
     pub fn is_empty(&self) -> bool {
-        self.0.files.is_empty() && self.0.directories.is_empty()
+        self.0.files.is_empty() && self.0.directories.is_empty() && self.0.selection.is_none()
+    }
+
+    /// The same rules of this root, with everything left out that is not selected.
+    pub fn restricted_to(&self, root: RootId, selection: &Selection) -> Self {
+        let Compiled { home, files, directories, .. } = &*self.0;
+        Self(Arc::new(Compiled {
+            home: home.clone(),
+            files: files.clone(),
+            directories: directories.clone(),
+            selection: Some((root, selection.clone())),
+        }))
+    }
+
+    /// Whether an entry belongs to what the comparison is restricted to; everything does where it is not restricted.
+    pub fn selects(&self, path: &RelPath, is_directory: bool) -> bool {
+        let selection = self.0.selection.as_ref();
+        selection.is_none_or(|(root, selection)| selection.includes(*root, path, is_directory))
     }
 
     /// Whether a file is left out. A file below an excluded directory is too, which the walk sees to.

@@ -9,6 +9,7 @@ use super::identity::Identity;
 use super::plan::{Depth, PairSide, RootHashes, plan_instance};
 use super::table::{DirectoryIndex, DirectoryTable};
 use super::tree::Manifest;
+use crate::exclude::{Rules, table_name};
 use crate::model::{FileEntry, Outcome, RootId, Side};
 
 /// A manifest that can be compared: in memory or in a file.
@@ -133,6 +134,7 @@ pub fn notes(source: Described<'_>, destination: Described<'_>) -> Vec<String> {
             rules(destination.identity)
         ));
     }
+    notes.extend(not_found(source, destination));
     notes.extend(absent_roots(source.tables, destination.tables));
     notes.extend(links(Side::Source, source.tables));
     notes.extend(links(Side::Destination, destination.tables));
@@ -146,6 +148,25 @@ pub struct Described<'a> {
     pub identity: &'a Identity,
     /// Its roots.
     pub tables: &'a [(RootId, Option<&'a DirectoryTable>)],
+}
+
+/// A name that a comparison is restricted to and that nobody has is more often misspelt than meant.
+fn not_found(source: Described<'_>, destination: Described<'_>) -> Option<String> {
+    let selected = Rules::selected_in(&destination.identity.directory_patterns);
+    let tables: Vec<&DirectoryTable> =
+        source.tables.iter().chain(destination.tables).filter_map(|(_, table)| *table).collect();
+    let stands = |name: &&str| tables.iter().any(|table| has_keyspace(table, name));
+    let missing: Vec<&str> = selected.into_iter().filter(|name| !stands(name)).collect();
+    (!missing.is_empty()).then(|| format!("stands on neither side: {}", missing.join(", ")))
+}
+
+/// Whether a root has the directory of a `keyspace` or `keyspace.table`.
+fn has_keyspace(table: &DirectoryTable, name: &str) -> bool {
+    let (keyspace, wanted) = name.split_once('.').map_or((name, None), |(keyspace, name)| (keyspace, Some(name)));
+    let mut keyspaces = table.children(DirectoryIndex::ROOT);
+    let Some((keyspace, _)) = keyspaces.find(|(_, name)| name.as_bytes() == keyspace.as_bytes()) else { return false };
+    let has = |wanted| table.children(keyspace).any(|(_, name)| table_name(name.as_bytes()) == Some(wanted));
+    wanted.is_none_or(has)
 }
 
 fn rules(identity: &Identity) -> String {

@@ -20,6 +20,9 @@ pub struct ManifestRequest {
     /// The fingerprint of the destination's exclusion rules, in hex. The source answers with its own.
     #[serde(default)]
     pub rules_fingerprint: Option<String>,
+    /// The keyspaces and tables the task is restricted to; `None` for everything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keyspaces: Option<Vec<String>>,
     /// The task's `maxConcurrency`.
     pub max_concurrency: u32,
     /// The manifest an interrupted stream was of; the source goes on with it where it still has it.

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::exclude::{Selection, SelectionError};
 use crate::model::{Counters, DigestAlgorithm, UnknownAlgorithm};
 
 /// A task request that passed its checks.
@@ -17,12 +18,20 @@ pub struct TaskRequest {
     /// Compare content for all entries whose metadata matched, even where other entries differ (ours).
     #[serde(default)]
     pub keep_going: bool,
+    /// The keyspaces and tables to compare, such as `keyspace` and `keyspace.table`; `None` for everything (ours).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keyspaces: Option<Vec<String>>,
 }
 
 impl TaskRequest {
     /// What the spelling means.
     pub fn algorithm(&self) -> Result<DigestAlgorithm, UnknownAlgorithm> {
         self.digest_algorithm.parse()
+    }
+
+    /// What the keyspaces mean.
+    pub fn selection(&self) -> Result<Option<Selection>, SelectionError> {
+        self.keyspaces.as_deref().map(Selection::parse).transpose()
     }
 }
 
@@ -38,6 +47,9 @@ pub enum BadRequest {
     /// Neither MD5 nor XXHash32.
     #[error(transparent)]
     Algorithm(#[from] UnknownAlgorithm),
+    /// Keyspaces that are none.
+    #[error("keyspaces: {0}")]
+    Keyspaces(#[from] SelectionError),
 }
 
 /// Checks a request body against the limit of the configuration. Unknown fields are ignored.
@@ -50,6 +62,7 @@ pub fn parse_task_request(body: &[u8], max_concurrency: u32) -> Result<TaskReque
         return Err(BadRequest::TooConcurrent(max_concurrency));
     }
     request.algorithm()?;
+    request.selection()?;
     Ok(request)
 }
 
@@ -199,5 +212,11 @@ mod tests {
         let text = |body| parse(body).unwrap_err().to_string();
         assert_eq!(text(r#"{"maxConcurrency":21,"digestAlgorithm":"MD5"}"#), "max concurrency can not be more than 20");
         assert_eq!(text(r#"{"maxConcurrency":1,"digestAlgorithm":"SHA1"}"#), "Unsupported digest algorithm SHA1");
+        let keyspaces =
+            |list: &str| parse(&format!(r#"{{"maxConcurrency":1,"digestAlgorithm":"MD5","keyspaces":{list}}}"#));
+        assert_eq!(keyspaces(r#""ks""#).unwrap_err().to_string(), generic, "a text is no list");
+        assert!(keyspaces(r#"["a/b"]"#).unwrap_err().to_string().starts_with("keyspaces: \"a/b\" is no keyspace"));
+        assert!(keyspaces("[]").is_err());
+        assert_eq!(keyspaces("null").unwrap().keyspaces, None);
     }
 }

@@ -121,7 +121,11 @@ impl<'a> Walk<'a> {
         for (name, kind) in names(&fd).map_err(|errno| problem_of(&errno.into()))? {
             let name = Name::new(&name).map_err(unrepresentable)?;
             let entry_path = path.join(&name).map_err(unrepresentable)?;
-            match look(fd.as_fd(), &name, kind) {
+            let found = look(fd.as_fd(), &name, kind);
+            if !self.rules.selects(&entry_path, !matches!(found, Found::File(_))) {
+                continue;
+            }
+            match found {
                 Found::Directory if self.rules.excludes_directory(&entry_path) => {}
                 Found::Directory => listing.directories.push(entry_path),
                 // A link is no directory to the exclusion rules, whatever it points to.

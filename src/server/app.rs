@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::ApiError;
 use crate::config::{Config, ConfigError, HostName, Instance};
-use crate::exclude::{PatternError, Rules};
+use crate::exclude::{PatternError, Rules, Selection};
 use crate::manifest::{Identity, RootSpec};
 use crate::model::RootId;
 use crate::peer::{Peer, PeerAddress, PeerError, PeerSettings, RetryPolicy};
@@ -158,12 +158,25 @@ impl App {
         Peer::new(PeerAddress { host: source.host.clone(), port }, settings)
     }
 
-    /// What to build of an instance: all its roots, or those wanted.
-    pub(super) fn job(&self, instance: &Instance, wanted: Option<&[RootId]>, threads: Threads) -> BuildJob {
+    /// What to build of an instance: all its roots or those wanted, and of them all or what is selected.
+    pub(super) fn job(
+        &self,
+        instance: &Instance,
+        wanted: Option<&[RootId]>,
+        selection: Option<&Selection>,
+        threads: Threads,
+    ) -> BuildJob {
+        let rules = selection.map_or_else(|| self.inner.rules.clone(), |only| self.inner.rules.restricted_to(only));
         let label = format!("{} (id {})", instance.host, instance.id);
-        let identity = Identity::new(self.inner.host_name.clone(), label, now_ms(), &self.inner.rules);
+        let identity = Identity::new(self.inner.host_name.clone(), label, now_ms(), &rules);
         let all = self.roots(instance).iter();
-        let roots = all.filter(|root| wanted.is_none_or(|wanted| wanted.contains(&root.id))).cloned().collect();
+        let roots = all.filter(|root| wanted.is_none_or(|wanted| wanted.contains(&root.id)));
+        let roots = roots.filter(|root| !rules.leaves_out(root.id)).cloned();
+        let roots = roots.map(|root| match selection {
+            Some(selection) => RootSpec { rules: root.rules.restricted_to(root.id, selection), ..root },
+            None => root,
+        });
+        let roots = roots.collect();
         BuildJob { identity, roots, threads }
     }
 }

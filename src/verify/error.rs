@@ -2,7 +2,7 @@
 
 use super::build::BuildFailure;
 use crate::model::{FileUrl, Problem};
-use crate::peer::PeerError;
+use crate::peer::{PeerAddress, PeerError};
 use crate::scan::OpenFailure;
 
 /// Why a run came to no outcome.
@@ -14,6 +14,9 @@ pub enum RunError {
     /// The destination's own scan failed.
     #[error("destination: {0}")]
     Destination(#[from] BuildFailure),
+    /// The source did not leave out what the task is not about.
+    #[error("source {0} does not restrict itself to the keyspaces asked for: it is an older twintree")]
+    NotRestricted(PeerAddress),
     /// Somebody cancelled it.
     #[error("cancelled")]
     Cancelled,

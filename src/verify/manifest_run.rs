@@ -10,6 +10,7 @@ use super::open::{Assembled, assemble};
 use super::proven::Proven;
 use super::run::RunInput;
 use super::sides::Sides;
+use crate::exclude::{Rules, Selection};
 use crate::manifest::{Comparand as _, Depth, Described, Manifest, notes};
 use crate::model::{Counters, MetadataSummary, Outcome};
 use crate::peer::{Exchange, PeerError, RemoteManifest};
@@ -35,6 +36,7 @@ impl<'a> ManifestRun<'a> {
             protocol_version: PROTOCOL_VERSION,
             roots: None,
             rules_fingerprint: Some(build.identity().rules_fingerprint().to_string()),
+            keyspaces: input.selection.as_ref().map(Selection::names),
             max_concurrency: task.request.max_concurrency,
             resume: None,
         };
@@ -83,6 +85,11 @@ impl<'a> ManifestRun<'a> {
                 }
             }
         };
+        // One that ignores what it was asked would have everything else look extra.
+        let identity = [&remote.identity, &local.identity].map(|identity| &identity.directory_patterns);
+        if Rules::selected_in(identity[0]) != Rules::selected_in(identity[1]) {
+            return Err(RunError::NotRestricted(self.input.peer.address().clone()));
+        }
         let sides = Sides { peer: &self.input.peer, remote: &remote, local: &local, threads: self.input.threads };
         if !self.task.request.keep_going {
             let Assembled { outcome, released } = assemble(&sides, Depth::Metadata, None, self.input.algorithm).await?;

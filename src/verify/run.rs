@@ -9,6 +9,7 @@ use super::error::RunError;
 use super::live::Task;
 use super::manifest_run::ManifestRun;
 use super::per_file::PerFileRun;
+use crate::exclude::Selection;
 use crate::model::{Counters, DigestAlgorithm, Outcome, Verdict};
 use crate::peer::Peer;
 use crate::protocol::{Progress, Protocol};
@@ -29,6 +30,8 @@ pub struct RunInput {
     pub max_concurrency: u32,
     /// The algorithm of the evidence, and of the per-file protocol.
     pub algorithm: DigestAlgorithm,
+    /// What the task is restricted to; the job's rules know it already.
+    pub selection: Option<Selection>,
 }
 
 /// Runs a task to its end and leaves the result in it.

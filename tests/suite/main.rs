@@ -16,6 +16,7 @@ mod files_api;
 mod format_vectors;
 mod history;
 mod interruptions;
+mod keyspaces;
 mod lies;
 mod manifest_file;
 mod manifest_noise;

@@ -8,15 +8,14 @@ mod services;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use serde_json::json;
-
 use super::args::{Common, DemoArgs};
 use super::client::{Destination, runtime};
 use super::exit_code::{CommandError, ExitCode};
 use super::output::{print, print_json};
 use super::verify::follow;
 use crate::config::Config;
-use crate::protocol::{DifferenceBody, ReportBody, TaskState};
+use crate::model::DigestAlgorithm;
+use crate::protocol::{DifferenceBody, ReportBody, TaskRequest, TaskState};
 use crate::report::{self, ResultBody};
 use faults::Fault;
 use instance::Instance;
@@ -140,7 +139,8 @@ impl Demo<'_> {
 
     async fn verify(&self, destination: &Destination, keep_going: bool) -> Result<ReportBody, CommandError> {
         let begun = Instant::now();
-        let request = json!({ "maxConcurrency": 10, "digestAlgorithm": "MD5", "keepGoing": keep_going });
+        let digest_algorithm = DigestAlgorithm::Md5.name().to_owned();
+        let request = TaskRequest { max_concurrency: 10, digest_algorithm, keep_going, keyspaces: None };
         let id = destination.create_task(&request).await?.task_id;
         follow(destination, &id, self.common.quiet).await?;
         let report = destination.report(&id).await?;

@@ -10,6 +10,7 @@ use futures_util::{Stream, StreamExt as _};
 use uuid::Uuid;
 
 use super::{body, id};
+use crate::exclude::Selection;
 use crate::model::RootId;
 use crate::protocol::{
     BRANCHES_MEDIA_TYPE, MANIFEST_MEDIA_TYPE, MAX_BRANCH_REQUEST_BYTES, ManifestRequest, PROTOCOL_VERSION,
@@ -41,7 +42,10 @@ pub(in crate::server) async fn stream_manifest(
         .map(|roots| roots.iter().map(|root| root.parse()).collect::<Result<_, _>>())
         .transpose()
         .map_err(|error: crate::model::UnknownRoot| ApiError::Body(error.to_string()))?;
-    let job = app.job(&instance, wanted.as_deref(), app.threads(request.max_concurrency));
+    let selection = request.keyspaces.as_deref().map(Selection::parse).transpose();
+    let selection = selection.map_err(|error| ApiError::Body(format!("keyspaces: {error}")))?;
+    let threads = app.threads(request.max_concurrency);
+    let job = app.job(&instance, wanted.as_deref(), selection.as_ref(), threads);
     let offer = app.offers().attach_or_start(instance.id, request.resume, job)?;
     tracing::info!(manifest = %offer.id, instance = instance.id, resumed = request.resume == Some(offer.id), "a manifest is streamed");
     Ok(frames(&app, MANIFEST_MEDIA_TYPE, manifest_stream(offer)))

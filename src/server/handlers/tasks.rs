@@ -38,7 +38,9 @@ pub(in crate::server) async fn create_task(
     let named = (source.host, peer.address().port);
     let threads = app.threads(request.max_concurrency);
     let max_concurrency = request.max_concurrency;
-    let input = RunInput { job: app.job(&instance, None, threads), peer, threads, max_concurrency, algorithm };
+    let selection = request.selection().map_err(|error| ApiError::Task(error.into()))?;
+    let job = app.job(&instance, None, selection.as_ref(), threads);
+    let input = RunInput { job, peer, threads, max_concurrency, algorithm, selection };
     let task = app.tasks().start(instance.id, request, named, input)?;
     let id = task.status().id;
     let created = TaskCreated { status_url: routes::task(&id), task_id: id };

@@ -94,6 +94,7 @@ impl<'a> PerFileRun<'a> {
         listed: ListedRoots,
         local: &Arc<Manifest>,
     ) -> Result<(Outcome, Vec<MatchingDirectory>), RunError> {
+        let listed = self.selected(listed);
         for file in listed.values().flatten().flat_map(|directory| &directory.files) {
             self.shown.source_files.fetch_add(1, Relaxed);
             self.shown.source_bytes.fetch_add(file.size(), Relaxed);
@@ -107,6 +108,20 @@ impl<'a> PerFileRun<'a> {
             Ok::<_, BuildFailure>((outcome, matching_files(&source, &local)))
         });
         Ok(compared.await.map_err(BuildFailure::from)??)
+    }
+
+    /// A source of this protocol lists everything, whatever the task is restricted to.
+    fn selected(&self, mut listed: ListedRoots) -> ListedRoots {
+        let Some(selection) = &self.input.selection else { return listed };
+        for (root, directories) in &mut listed {
+            directories.retain(|directory| selection.includes(*root, &directory.path, true));
+            for WalkedDirectory { path, files, .. } in directories {
+                // The walk of this side joins the same names.
+                files.retain(|file| path.join(&file.name).is_ok_and(|path| selection.includes(*root, &path, false)));
+            }
+        }
+        listed.retain(|_, directories| !directories.is_empty());
+        listed
     }
 
     /// Its rules are taken for ours, so that no note says they differ.

@@ -1,0 +1,171 @@
+//! The keyspaces and tables that a comparison is restricted to.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::model::{DirectoryType, RelPath, RootId};
+
+/// The most names a selection may have.
+const MAX_NAMES: usize = 10_000;
+
+/// The longest name of a keyspace or table, in characters: what fits a file name beside a table's id.
+const MAX_NAME_CHARACTERS: usize = 222;
+
+/// The hex digits of the id in a table's directory name.
+const TABLE_ID_DIGITS: usize = 32;
+
+/// Why texts are no selection.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SelectionError {
+    /// A text that names neither.
+    #[error("{0:?} is no keyspace: expected keyspace or keyspace.table, of letters, digits and underscores")]
+    Name(String),
+    /// Nothing would be compared.
+    #[error("the list of keyspaces is empty: leave it out to compare all of them")]
+    Empty,
+    /// More than [`MAX_NAMES`].
+    #[error("the list of keyspaces has more than {MAX_NAMES} names")]
+    TooMany,
+}
+
+/// Keyspaces and tables by name. A keyspace covers all its tables.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Selection(Arc<BTreeMap<String, Tables>>);
+
+/// What of a keyspace is selected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Tables {
+    All,
+    Named(BTreeSet<String>),
+}
+
+impl Selection {
+    /// Reads texts such as `keyspace` and `keyspace.table`.
+    pub fn parse(names: &[String]) -> Result<Self, SelectionError> {
+        match names.len() {
+            0 => return Err(SelectionError::Empty),
+            1..=MAX_NAMES => {}
+            _ => return Err(SelectionError::TooMany),
+        }
+        let mut keyspaces: BTreeMap<String, Tables> = BTreeMap::new();
+        for text in names {
+            let (keyspace, table) = match text.split_once('.') {
+                Some((keyspace, table)) => (keyspace, Some(table)),
+                None => (text.as_str(), None),
+            };
+            if !is_name(keyspace) || table.is_some_and(|table| !is_name(table)) {
+                return Err(SelectionError::Name(text.chars().take(MAX_NAME_CHARACTERS).collect()));
+            }
+            let named = || Tables::Named(BTreeSet::new());
+            let tables = keyspaces.entry(keyspace.to_owned()).or_insert_with(named);
+            match (table, tables) {
+                (None, tables) => *tables = Tables::All,
+                (Some(table), Tables::Named(names)) => drop(names.insert(table.to_owned())),
+                (Some(_), Tables::All) => {}
+            }
+        }
+        Ok(Self(Arc::new(keyspaces)))
+    }
+
+    /// The selected names in their shortest form, sorted.
+    pub fn names(&self) -> Vec<String> {
+        let named = |(keyspace, tables): (&String, &Tables)| match tables {
+            Tables::All => vec![keyspace.clone()],
+            Tables::Named(names) => names.iter().map(|table| format!("{keyspace}.{table}")).collect(),
+        };
+        self.0.iter().flat_map(named).collect()
+    }
+
+    /// Whether anything in roots of this kind can be selected: only some have keyspaces.
+    pub fn covers(root: RootId) -> bool {
+        matches!(root.directory_type, DirectoryType::Data | DirectoryType::LocalSystemData)
+    }
+
+    /// Whether an entry is part of the selection. Its keyspace's directory is, too, where only one table of it is.
+    pub fn includes(&self, root: RootId, path: &RelPath, is_directory: bool) -> bool {
+        if !Self::covers(root) {
+            return false;
+        }
+        let mut names = path.names();
+        let Some(keyspace) = names.next() else { return true };
+        let selected = std::str::from_utf8(keyspace).ok().and_then(|keyspace| self.0.get(keyspace));
+        match (selected, names.next()) {
+            (None, _) => false,
+            (Some(_), None) => is_directory,
+            (Some(Tables::All), Some(_)) => true,
+            (Some(Tables::Named(tables)), Some(name)) => {
+                let below = names.next().is_some();
+                (is_directory || below) && table_name(name).is_some_and(|table| tables.contains(table))
+            }
+        }
+    }
+}
+
+/// The table that a directory in a keyspace is of: its name without the id that follows it.
+pub fn table_name(directory: &[u8]) -> Option<&str> {
+    let name = std::str::from_utf8(directory).ok()?;
+    match name.rsplit_once('-') {
+        Some((table, id)) if id.len() == TABLE_ID_DIGITS && id.bytes().all(|b| b.is_ascii_hexdigit()) => Some(table),
+        _ => Some(name),
+    }
+}
+
+fn is_name(text: &str) -> bool {
+    (1..=MAX_NAME_CHARACTERS).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "0123456789abcdef0123456789abcdef";
+
+    fn selection(names: &[&str]) -> Result<Selection, SelectionError> {
+        Selection::parse(&names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn a_keyspace_covers_its_tables_whatever_the_order() {
+        for names in [["ks", "ks.t", "other.t"], ["other.t", "ks.t", "ks"]] {
+            assert_eq!(selection(&names).unwrap().names(), ["ks", "other.t"]);
+        }
+    }
+
+    #[test]
+    fn what_is_selected() {
+        let selection = selection(&["ks", "k2.t"]).unwrap();
+        let includes = |root: &str, path: &str, directory| {
+            selection.includes(root.parse().unwrap(), &RelPath::new(path.as_bytes()).unwrap(), directory)
+        };
+        for root in ["data/0", "data/10", "local_system_data/0"] {
+            assert!(includes(root, "", true));
+            assert!(
+                includes(root, "ks", true) && includes(root, "ks/any/thing", false) && includes(root, "ks/f", false)
+            );
+            assert!(includes(root, "k2", true) && includes(root, &format!("k2/t-{ID}"), true));
+            assert!(includes(root, "k2/t", true) && includes(root, &format!("k2/t-{ID}/snapshots/s/f"), false));
+            for path in ["ks2", "k", "k2/t2", &format!("k2/tt-{ID}"), "k2/t-1", &format!("k2/t-{ID}0")] {
+                assert!(!includes(root, path, true), "{path}");
+            }
+            assert!(!includes(root, "ks", false), "a file is no keyspace");
+            assert!(!includes(root, "k2/t", false), "a file is no table");
+        }
+        assert!(!includes("commitlog/0", "", true) && !includes("hints/0", "ks", true));
+    }
+
+    #[test]
+    fn texts_that_name_nothing_are_refused() {
+        for text in ["", ".", "ks.", ".t", "a.b.c", "a/b", "a-b", "é", "ks ", "..", &"x".repeat(223)] {
+            assert!(matches!(selection(&[text]), Err(SelectionError::Name(_))), "{text}");
+        }
+        assert_eq!(selection(&[]), Err(SelectionError::Empty));
+        assert_eq!(selection(&["k"; MAX_NAMES + 1]), Err(SelectionError::TooMany));
+    }
+
+    #[test]
+    fn a_tables_directory_may_carry_an_id() {
+        assert_eq!(table_name(format!("a-b-{ID}").as_bytes()), Some("a-b"));
+        assert_eq!(table_name(b"t-1"), Some("t-1"));
+        assert_eq!(table_name(b"\xff"), None);
+    }
+}
