@@ -97,6 +97,8 @@ fn absent_keys_have_defaults() {
             state_dir: None,
             threads: None,
             history_max_tasks: 1000,
+            history_max_age: Duration::from_secs(90 * 24 * 3600),
+            resume_unfinished_tasks: true,
             manifest_retention: Duration::from_secs(24 * 3600),
         };
         assert_eq!(config.twintree, settings);
@@ -122,7 +124,13 @@ sidecar_client:
   max_retries: 0
   retry_delay: 0s
   max_retry_delay: 1h
-twintree: {state_dir: /var/lib/twintree/, threads: 2, history_max_tasks: 7, manifest_retention: 90s}
+twintree:
+  state_dir: /var/lib/twintree/
+  threads: 2
+  history_max_tasks: 7
+  history_max_age: 2d
+  unfinished_tasks: fail
+  manifest_retention: 90s
 "
     ));
     let instance = config.instance_by_id(1).unwrap();
@@ -141,6 +149,8 @@ twintree: {state_dir: /var/lib/twintree/, threads: 2, history_max_tasks: 7, mani
     assert_eq!(state_dir.as_os_str(), "/var/lib/twintree");
     assert_eq!(config.twintree.threads, NonZeroUsize::new(2));
     assert_eq!(config.twintree.history_max_tasks, 7);
+    assert_eq!(config.twintree.history_max_age, Duration::from_secs(2 * 24 * 3600));
+    assert!(!config.twintree.resume_unfinished_tasks);
     assert_eq!(config.twintree.manifest_retention, Duration::from_secs(90));
 }
 
@@ -361,7 +371,7 @@ fn an_unknown_key_of_ours_is_refused() {
     assert_eq!(
         error.to_string(),
         "sidecar.yaml:7: twintree.state_dri: is not a key of this section; expected one of state_dir, threads, \
-         history_max_tasks, manifest_retention"
+         history_max_tasks, history_max_age, unfinished_tasks, manifest_retention"
     );
 }
 

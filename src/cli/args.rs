@@ -119,7 +119,11 @@ pub struct TasksArgs {
 #[derive(Debug, Subcommand)]
 pub enum TaskAction {
     /// The latest task
-    List,
+    List {
+        /// All tasks that are remembered, newest first
+        #[arg(long)]
+        history: bool,
+    },
     /// One task with everything it found
     Show {
         /// The task

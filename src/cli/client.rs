@@ -83,8 +83,9 @@ impl Destination {
         self.call(Method::POST, routes::TASKS, Some(request)).await
     }
 
-    pub(super) async fn latest(&self) -> Result<Vec<TaskStatus>, CallError> {
-        self.call(Method::GET, routes::TASKS, None).await
+    /// The latest task, or all that are remembered.
+    pub(super) async fn tasks(&self, history: bool) -> Result<Vec<TaskStatus>, CallError> {
+        self.call(Method::GET, &format!("{}?history={history}", routes::TASKS), None).await
     }
 
     pub(super) async fn status(&self, id: &str) -> Result<TaskStatus, CallError> {

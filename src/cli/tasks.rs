@@ -11,9 +11,9 @@ pub(super) fn run(args: &TasksArgs) -> Result<ExitCode, CommandError> {
     let url = args.destination.as_ref().ok_or_else(|| CommandError::Usage("--destination URL is needed".to_owned()))?;
     let destination = Destination::new(url)?;
     runtime()?.block_on(async {
-        match args.action.as_ref().unwrap_or(&TaskAction::List) {
-            TaskAction::List => {
-                let tasks = destination.latest().await?;
+        match args.action.as_ref().unwrap_or(&TaskAction::List { history: false }) {
+            TaskAction::List { history } => {
+                let tasks = destination.tasks(*history).await?;
                 if args.json {
                     output::print_json(&tasks)?;
                 } else if tasks.is_empty() {

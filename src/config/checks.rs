@@ -26,6 +26,16 @@ pub(super) fn boolean(value: &Value) -> Result<bool, Problem> {
     }
 }
 
+/// `resume` or `fail`; true for the former.
+pub(super) fn resume_or_fail(value: &Value) -> Result<bool, Problem> {
+    const EXPECTED: &str = "resume or fail";
+    match text(value, EXPECTED)?.as_str() {
+        "resume" => Ok(true),
+        "fail" => Ok(false),
+        other => Err(Problem::NotAccepted { found: other.to_owned(), expected: EXPECTED }),
+    }
+}
+
 /// A whole number in `range`, which `expected` puts into words.
 pub(super) fn integer<T: TryFrom<i128>>(
     value: &Value,

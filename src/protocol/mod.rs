@@ -17,7 +17,7 @@ pub use frame::{FrameDecoder, FrameError, MAX_FRAME_BYTES, encode_frame};
 pub use manifests::{
     End, Hello, ManifestFrame, ManifestRequest, PROTOCOL_VERSION, ProgressFrame, RootFrame, SourceFailure,
 };
-pub use report::{DifferenceBody, EvidenceBody, ReportBody};
+pub use report::{DifferenceBody, EvidenceBody, ReadBody, ReportBody, ReportSummary, RollupBody, SideBody, Timings};
 pub use status::{MigrationState, MigrationStatus};
 pub use task::{BadRequest, Progress, Protocol, TaskCreated, TaskRequest, TaskState, TaskStatus, parse_task_request};
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::task::TaskStatus;
+use crate::manifest::{Rollup, RollupState};
 use crate::model::{Difference, DifferenceKind, EntryKind, Evidence, Reason};
 
 /// One difference.
@@ -47,6 +48,108 @@ pub struct EvidenceBody {
     pub digests: BTreeMap<String, String>,
 }
 
+/// What a report says besides status and differences.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReportSummary {
+    /// Facts that change no counter and no state.
+    pub notes: Vec<String>,
+    /// The comparison summed up by keyspace and table; empty where there was none.
+    pub rollups: Vec<RollupBody>,
+    /// What was read, and from where.
+    pub read: ReadBody,
+    /// How long it took.
+    pub timings: Timings,
+}
+
+/// What was read on both sides; null where it never came to that.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ReadBody {
+    /// By the source.
+    pub source: Option<SideBody>,
+    /// By the destination.
+    pub destination: Option<SideBody>,
+}
+
+/// What one side read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SideBody {
+    /// The machine's own name; the address of a source that does not tell it.
+    pub host: String,
+    /// The instance, as its configuration names it.
+    pub instance: String,
+    /// The roots that exist there, such as `data/0`.
+    pub roots: Vec<String>,
+    /// Files found.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// Milliseconds from the begin of the task until each phase was over; null where it never was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Timings {
+    /// The destination knew its own entries.
+    pub walked_ms: Option<u64>,
+    /// The source's entries were known.
+    pub source_walked_ms: Option<u64>,
+    /// The destination had read its files.
+    pub hashed_ms: Option<u64>,
+    /// The source had read its files.
+    pub source_hashed_ms: Option<u64>,
+    /// The task was over.
+    pub total_ms: Option<u64>,
+}
+
+/// The sums of one table, of what lies beside the tables of a keyspace, or of a kind of root.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RollupBody {
+    /// The kind of root, such as `data`.
+    pub root: String,
+    /// Null for roots without keyspaces, and for what lies beside them.
+    pub keyspace: Option<String>,
+    /// Without its id; null for what lies beside the tables.
+    pub table: Option<String>,
+    /// `equal`, `different`, `unverified`, or `not-compared` where metadata elsewhere ended the task.
+    pub state: String,
+    /// Files at the source.
+    pub source_files: u64,
+    /// Bytes at the source.
+    pub source_bytes: u64,
+    /// Files at the destination.
+    pub destination_files: u64,
+    /// Bytes at the destination.
+    pub destination_bytes: u64,
+    /// How many differences of each kind there are.
+    pub differences: BTreeMap<String, u64>,
+}
+
+impl From<Rollup> for RollupBody {
+    fn from(rollup: Rollup) -> Self {
+        let state = match rollup.state {
+            RollupState::Equal => "equal",
+            RollupState::Different => "different",
+            RollupState::Unverified => "unverified",
+            RollupState::NotCompared => "not-compared",
+        };
+        let differences = rollup.differences.into_iter().map(|(kind, count)| (kind.name().to_owned(), count));
+        Self {
+            root: rollup.directory_type.name().to_owned(),
+            keyspace: rollup.keyspace,
+            table: rollup.table,
+            state: state.to_owned(),
+            source_files: rollup.source.files,
+            source_bytes: rollup.source.bytes,
+            destination_files: rollup.destination.files,
+            destination_bytes: rollup.destination.bytes,
+            differences: differences.collect(),
+        }
+    }
+}
+
 /// The body of a task's report: one page of its differences.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -54,8 +157,9 @@ pub struct ReportBody {
     /// The task's status.
     #[serde(flatten)]
     pub status: TaskStatus,
-    /// Facts that change no counter and no state.
-    pub notes: Vec<String>,
+    /// Notes, sums, what was read and how long it took.
+    #[serde(flatten)]
+    pub summary: ReportSummary,
     /// How many differences there are in all.
     pub differences_total: u64,
     /// The position of the page's first difference.

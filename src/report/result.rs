@@ -44,7 +44,7 @@ impl From<ReportBody> for ResultBody {
             state: report.status.state,
             counters: report.status.counters,
             message: report.status.message,
-            notes: report.notes,
+            notes: report.summary.notes,
             differences: report.differences,
         }
     }

@@ -13,8 +13,11 @@ use crate::exclude::{PatternError, Rules, Selection};
 use crate::manifest::{Identity, RootSpec};
 use crate::model::RootId;
 use crate::peer::{Peer, PeerAddress, PeerError, PeerSettings, RetryPolicy};
-use crate::protocol::MigrationState;
-use crate::verify::{BuildJob, Busy, Completion, History, HistoryError, Offers, Tasks, Threads, now_ms};
+use crate::protocol::{MigrationState, TaskRequest};
+use crate::verify::{
+    BuildJob, Busy, Completion, History, HistoryError, HistoryLimits, Offers, RunInput, StoredTask, Tasks, Threads,
+    Unfinished, now_ms,
+};
 
 /// Why a service cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -68,12 +71,14 @@ impl App {
         let roots = config.instances.iter().map(|instance| Ok((instance.id, root_specs(instance, &rules)?)));
         let roots = roots.collect::<Result<HashMap<_, _>, _>>().map_err(SetupError::Patterns)?;
         let settings = &config.twintree;
-        let history = settings.state_dir.as_ref().map(|dir| History::open(dir, settings.history_max_tasks));
+        let limits = HistoryLimits { max_tasks: settings.history_max_tasks, max_age: settings.history_max_age };
+        let history = settings.state_dir.as_ref().map(|dir| History::open(dir, limits));
+        let unfinished = if settings.resume_unfinished_tasks { Unfinished::Resume } else { Unfinished::Fail };
         let inner = Inner {
             rules,
             roots,
             host_name: crate::scan::host_name(),
-            tasks: Tasks::new(history.transpose()?)?,
+            tasks: Tasks::new(history.transpose()?, unfinished)?,
             offers: Offers::new(settings.manifest_retention),
             file_permits: Arc::new(Semaphore::new(config.live_migration.max_concurrent_file_requests as usize)),
             requests: AtomicU64::new(0),
@@ -138,6 +143,54 @@ impl App {
     /// How many threads a piece of work gets that asks for `asked`.
     pub(super) fn threads(&self, asked: u32) -> Threads {
         Threads::choose(self.config().twintree.threads, asked)
+    }
+
+    /// What a task needs to run on an instance; the text says why it cannot.
+    pub(super) fn run_input(
+        &self,
+        instance: &Instance,
+        source: &HostName,
+        request: &TaskRequest,
+    ) -> Result<RunInput, String> {
+        let peer = self.peer(source).map_err(|error| error.to_string())?;
+        let algorithm = request.algorithm().map_err(|error| error.to_string())?;
+        let selection = request.selection().map_err(|error| error.to_string())?;
+        let threads = self.threads(request.max_concurrency);
+        let job = self.job(instance, None, selection.as_ref(), threads);
+        Ok(RunInput { job, peer, threads, max_concurrency: request.max_concurrency, algorithm, selection })
+    }
+
+    /// Takes up again what was under way when the last service stopped.
+    pub(super) async fn take_up_unfinished(self) {
+        let unfinished = match self.tasks().unfinished() {
+            Ok(unfinished) => unfinished,
+            Err(error) => return tracing::error!(%error, "unfinished tasks cannot be taken up again"),
+        };
+        for task in unfinished {
+            let input = self.input_again(&task).await;
+            self.tasks().take_up(task, input).await;
+        }
+    }
+
+    /// The migration map may be another one by now, and the migration complete.
+    async fn input_again(&self, task: &StoredTask) -> Result<RunInput, String> {
+        let unknown = || format!("the configuration has no instance with id {}", task.instance);
+        let instance = self.config().instance_by_id(task.instance).ok_or_else(unknown)?;
+        let status = &task.status;
+        let pairs = self.config().live_migration.migration_map.pairs().iter();
+        let is_ours = |(source, destination): &&(HostName, HostName)| {
+            source.host == status.source
+                && source.port.unwrap_or(self.config().sidecar.port) == status.port
+                && destination.matches(&instance.host, destination.port)
+        };
+        let other = || format!("{} is no longer migrated from {}:{}", instance.host, status.source, status.port);
+        let (source, _) = pairs.into_iter().find(is_ours).ok_or_else(other)?;
+        match self.completion(instance).status().await {
+            Ok(status) if status.state == MigrationState::NotCompleted => {}
+            Ok(_) => return Err("the migration was marked complete".to_owned()),
+            Err(error) => return Err(error.to_string()),
+        }
+        self.run_input(instance, source, &task.request)
     }
 
     /// A source as this service calls it: on its own port where the migration map names one, else on ours.

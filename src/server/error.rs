@@ -9,7 +9,7 @@ use super::file_target::BadTarget;
 use crate::model::UnknownAlgorithm;
 use crate::protocol::{BadRequest, ErrorBody, PROTOCOL_VERSION};
 use crate::scan::OpenFailure;
-use crate::verify::{BranchError, Busy, CompletionError, HistoryError, InstanceBusy, ServeError};
+use crate::verify::{BranchError, Busy, CompletionError, HistoryError, ServeError, StartError};
 
 /// After how many seconds a busy source is worth asking again.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("5");
@@ -80,9 +80,9 @@ pub(super) enum ApiError {
     /// Another version of the extension routes.
     #[error("protocol version {0} is not spoken here; this twintree speaks version {PROTOCOL_VERSION}")]
     Version(u32),
-    /// A task is under way.
+    /// A task is under way, or the service stops.
     #[error(transparent)]
-    InstanceBusy(#[from] InstanceBusy),
+    Start(#[from] StartError),
     /// No such task to look at.
     #[error("No task found with given id {0}")]
     NoTask(String),
@@ -124,9 +124,9 @@ impl ApiError {
             Self::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
             Self::NoMethod => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Branch(BranchError::NotReady) | Self::InstanceBusy(_) => StatusCode::CONFLICT,
+            Self::Branch(BranchError::NotReady) | Self::Start(StartError::Busy(_)) => StatusCode::CONFLICT,
             Self::Task(_) | Self::Body(_) | Self::Version(_) | Self::Branch(_) => StatusCode::BAD_REQUEST,
-            Self::Busy(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Busy(_) | Self::Start(StartError::Stopping) => StatusCode::SERVICE_UNAVAILABLE,
             Self::History(_) | Self::Internal(_) | Self::Completion(_) | Self::Unreadable(_) => {
                 StatusCode::INTERNAL_SERVER_ERROR
             }
@@ -163,7 +163,7 @@ impl IntoResponse for ApiError {
             ref error => ErrorBody::new(status.as_u16(), phrase, error.to_string()),
         };
         let mut response = (status, Json(body)).into_response();
-        if matches!(self, Self::Busy(_)) {
+        if status == StatusCode::SERVICE_UNAVAILABLE {
             response.headers_mut().insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
         }
         if let Some(range) = unsatisfied {

@@ -34,6 +34,7 @@ impl Listener {
 
     /// Serves in the background until stopped.
     pub fn serve(self, app: App) -> Running {
+        tokio::spawn(app.clone().take_up_unfinished());
         let stopped = app.stopping().clone();
         let router = router(app.clone());
         let server = tokio::spawn(async move {

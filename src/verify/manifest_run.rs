@@ -4,8 +4,9 @@
 use std::sync::{Arc, Mutex};
 
 use super::build::Build;
+use super::compared::Compared;
 use super::error::RunError;
-use super::live::Task;
+use super::live::{Passed, Task};
 use super::open::{Assembled, assemble};
 use super::proven::Proven;
 use super::run::RunInput;
@@ -50,7 +51,7 @@ impl<'a> ManifestRun<'a> {
     }
 
     /// Stops the work here, and at the source where the run came to no outcome.
-    pub(super) async fn stop(&self, result: &Result<Outcome, RunError>) {
+    pub(super) async fn stop(&self, result: &Result<Compared, RunError>) {
         self.build.cancel();
         if result.is_err()
             && let Some(id) = self.exchange.manifest_id()
@@ -70,10 +71,10 @@ impl<'a> ManifestRun<'a> {
     }
 
     /// Both sides work at the same time from the first moment; the metadata of both decides whether content matters.
-    pub(super) async fn compare(&self) -> Result<Outcome, RunError> {
+    pub(super) async fn compare(&self) -> Result<Compared, RunError> {
         let mut exchange = std::pin::pin!(self.exchange.run());
         let mut streamed = false;
-        let metadata = async { tokio::try_join!(async { Ok(self.exchange.metadata().await) }, self.build.walked()) };
+        let metadata = async { tokio::try_join!(self.source_walked(), self.walked()) };
         let mut metadata = std::pin::pin!(metadata);
         let (remote, local): (Arc<RemoteManifest>, Arc<Manifest>) = loop {
             tokio::select! {
@@ -97,30 +98,49 @@ impl<'a> ManifestRun<'a> {
                 if !streamed && !released {
                     self.input.peer.release(remote.id).await;
                 }
-                return Ok(self.with_notes(outcome, &remote, &local));
+                return Ok(self.compared(outcome, &remote, &local));
             }
         }
         // Whichever side fails first ends the wait: the other one may have hours to go.
         let rest = async {
-            match streamed {
-                true => Ok(()),
-                false => exchange.await.map_err(RunError::from),
+            if !streamed {
+                exchange.await?;
             }
+            self.task.passed(Passed::SourceHashed);
+            Ok(())
         };
-        let ((), local) = tokio::try_join!(rest, async { Ok(self.build.done().await?) })?;
+        let ((), local) = tokio::try_join!(rest, self.hashed())?;
         // A source that restarted in the meantime holds the same tables under another name.
         let remote = self.exchange.metadata().await;
         let contents = self.exchange.contents();
         let sides = Sides { peer: &self.input.peer, remote: &remote, local: &local, threads: self.input.threads };
         let Assembled { outcome, .. } = assemble(&sides, Depth::Content, Some(&contents), self.input.algorithm).await?;
-        Ok(self.with_notes(outcome, &remote, &local))
+        Ok(self.compared(outcome, &remote, &local))
     }
 
-    fn with_notes(&self, mut outcome: Outcome, remote: &RemoteManifest, local: &Manifest) -> Outcome {
+    async fn source_walked(&self) -> Result<Arc<RemoteManifest>, RunError> {
+        let metadata = self.exchange.metadata().await;
+        self.task.passed(Passed::SourceWalked);
+        Ok(metadata)
+    }
+
+    async fn walked(&self) -> Result<Arc<Manifest>, RunError> {
+        let manifest = self.build.walked().await?;
+        self.task.passed(Passed::Walked);
+        Ok(manifest)
+    }
+
+    async fn hashed(&self) -> Result<Arc<Manifest>, RunError> {
+        let manifest = self.build.done().await?;
+        self.task.passed(Passed::Hashed);
+        Ok(manifest)
+    }
+
+    fn compared(&self, mut outcome: Outcome, remote: &RemoteManifest, local: &Manifest) -> Compared {
         let source = Described { identity: &remote.identity, tables: &remote.tables() };
         let destination = Described { identity: &local.identity, tables: &local.tables() };
         outcome.notes = notes(source, destination);
-        outcome
+        Compared::new(outcome, source, destination, self.task.request.keep_going)
     }
 
     pub(super) fn progress(&self) -> Progress {

@@ -5,6 +5,7 @@
 mod blocking;
 mod branch_answer;
 mod build;
+mod compared;
 mod completion;
 mod error;
 mod evidence;
@@ -24,20 +25,22 @@ mod served_digest;
 mod sides;
 mod state;
 mod stream;
+mod unfinished;
 
 pub use blocking::Threads;
 pub use branch_answer::{BranchError, answer_branches};
 pub use build::{Build, BuildFailure, BuildJob};
 pub use completion::{Completion, CompletionError};
 pub use error::{RunError, ServeError};
-pub use history::{History, HistoryError, StoredFindings};
+pub use history::{History, HistoryError, HistoryLimits, StoredTask};
 pub use listing::{Listing, listing};
 pub use live::Task;
 pub use offers::{Busy, Offer, Offers};
-pub use registry::{InstanceBusy, Tasks};
+pub use registry::{InstanceBusy, StartError, TaskReport, Tasks};
 pub use run::RunInput;
 pub use served_digest::{digest_of, open_served};
 pub use stream::manifest_stream;
+pub use unfinished::{MAX_RESTARTS, Unfinished};
 
 /// Milliseconds since the epoch.
 pub fn now_ms() -> i64 {

@@ -6,15 +6,42 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use uuid::Uuid;
 
 use super::blocking::blocking;
-use super::history::{History, HistoryError, StoredFindings, StoredTask};
+use super::history::{Findings, History, HistoryError, StoredTask};
 use super::live::Task;
+use super::now_ms;
 use super::run::{RunInput, run};
-use crate::protocol::{DifferenceBody, TaskRequest, TaskStatus};
+use super::state::{Event, next};
+use super::unfinished::{Unfinished, becomes};
+use crate::protocol::{DifferenceBody, ReportSummary, TaskRequest, TaskStatus};
 
 /// A task is under way on the instance already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("Another files digest verification is in progress for instance={0}")]
 pub struct InstanceBusy(pub u64);
+
+/// Why a task was not started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum StartError {
+    /// Another one is under way.
+    #[error(transparent)]
+    Busy(#[from] InstanceBusy),
+    /// The service stops.
+    #[error("the service is stopping, please try again later")]
+    Stopping,
+}
+
+/// A task with one page of what it found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskReport {
+    /// Where it stands.
+    pub status: TaskStatus,
+    /// What its report says besides.
+    pub summary: ReportSummary,
+    /// How many differences there are in all; none while it is under way.
+    pub differences_total: u64,
+    /// The page.
+    pub differences: Vec<DifferenceBody>,
+}
 
 /// The tasks of a service. Clones share them.
 #[derive(Debug, Clone)]
@@ -26,6 +53,7 @@ pub struct Tasks {
 struct Inner {
     live: Mutex<Live>,
     history: Option<Arc<History>>,
+    unfinished: Unfinished,
 }
 
 #[derive(Debug, Default)]
@@ -36,6 +64,8 @@ struct Live {
     before: HashMap<u64, StoredTask>,
     /// Older tasks that no history holds: there is none, or it is not written yet, or cannot be; oldest first.
     older: Vec<Arc<Task>>,
+    /// No task is started any more.
+    stopping: bool,
 }
 
 /// How many older tasks are kept in memory.
@@ -43,10 +73,10 @@ const MAX_OLDER: usize = 100;
 
 impl Tasks {
     /// The tasks with the history, where the service keeps one.
-    pub fn new(history: Option<History>) -> Result<Self, HistoryError> {
-        let before = history.as_ref().map(History::latest).transpose()?.unwrap_or_default();
+    pub fn new(history: Option<History>, unfinished: Unfinished) -> Result<Self, HistoryError> {
+        let before = history.as_ref().map(History::all).transpose()?.map(latest).unwrap_or_default();
         let live = Mutex::new(Live { before, ..Live::default() });
-        Ok(Self { inner: Arc::new(Inner { live, history: history.map(Arc::new) }) })
+        Ok(Self { inner: Arc::new(Inner { live, history: history.map(Arc::new), unfinished }) })
     }
 
     /// Starts a task unless one is under way on the instance. Must be called within a tokio runtime.
@@ -56,22 +86,67 @@ impl Tasks {
         request: TaskRequest,
         source: (String, u16),
         input: RunInput,
-    ) -> Result<Arc<Task>, InstanceBusy> {
+    ) -> Result<Arc<Task>, StartError> {
         let id = Uuid::now_v1(&node_id()).to_string();
-        let task = Arc::new(Task::new(id, instance, request, source.0, source.1));
+        self.launch(Task::new(id, instance, request, source, self.resumable()), input)
+    }
+
+    /// The tasks that were under way when the last service stopped.
+    pub fn unfinished(&self) -> Result<Vec<StoredTask>, HistoryError> {
+        let all = self.inner.history.as_ref().map(|history| history.all()).transpose()?.unwrap_or_default();
+        Ok(all.into_iter().filter(|task| !task.status.state.is_final()).collect())
+    }
+
+    /// Begins an unfinished task anew under its id, or ends it with the reason. `input` is what it needs to run, or what
+    /// stands in its way. Must be called within a tokio runtime.
+    pub async fn take_up(&self, task: StoredTask, input: Result<RunInput, String>) {
+        let (id, instance) = (task.status.id.clone(), task.instance);
+        let is_latest = self.live().before.get(&instance).is_some_and(|latest| latest.status.id == id);
+        let obstacle = match (&input, is_latest) {
+            (Err(obstacle), _) => Some(obstacle.as_str()),
+            (Ok(_), false) => Some("a later task took its place"),
+            (Ok(_), true) => None,
+        };
+        let reason = match (becomes(&task, self.inner.unfinished, obstacle), input) {
+            (Ok(()), Ok(input)) => {
+                tracing::info!(task = id, "an unfinished task is taken up again");
+                self.live().before.remove(&instance);
+                match self.launch(Task::again(task.clone(), self.resumable()), input) {
+                    Ok(_) => return,
+                    Err(error) => error.to_string(),
+                }
+            }
+            (Ok(()), Err(obstacle)) | (Err(obstacle), _) => obstacle,
+        };
+        tracing::warn!(task = id, reason, "an unfinished task has failed");
+        self.close(task, reason).await;
+    }
+
+    async fn close(&self, mut task: StoredTask, reason: String) {
+        task.status.state = next(task.status.state, Event::ServiceStopped);
+        task.status.message = Some(reason);
+        task.status.ended_at = Some(now_ms());
         {
             let mut live = self.live();
-            let running = live.latest.get(&instance).is_some_and(|task| !task.status().state.is_final());
-            if running {
-                return Err(InstanceBusy(instance));
-            }
-            if let Some(replaced) = live.latest.insert(instance, Arc::clone(&task)) {
-                live.older.push(replaced);
-                live.older.retain(|task| !task.in_history());
-                let surplus = live.older.len().saturating_sub(MAX_OLDER);
-                live.older.drain(..surplus);
+            if let Some(latest) =
+                live.before.get_mut(&task.instance).filter(|latest| latest.status.id == task.status.id)
+            {
+                *latest = task.clone();
             }
         }
+        if let Some(history) = self.inner.history.clone() {
+            let kept = blocking(move || history.keep(&task, None)).await;
+            log_failure(kept);
+        }
+    }
+
+    fn resumable(&self) -> bool {
+        self.inner.history.is_some() && self.inner.unfinished == Unfinished::Resume
+    }
+
+    fn launch(&self, task: Task, input: RunInput) -> Result<Arc<Task>, StartError> {
+        let task = Arc::new(task);
+        self.live().admit(&task)?;
         tokio::spawn(supervise(Arc::clone(&task), input, self.inner.history.clone()));
         Ok(task)
     }
@@ -83,25 +158,52 @@ impl Tasks {
         status.or_else(|| live.before.get(&instance).map(|task| task.status.clone()))
     }
 
+    /// The statuses of all tasks of an instance that are still known, newest first.
+    pub async fn all(&self, instance: u64) -> Result<Vec<TaskStatus>, HistoryError> {
+        let stored = self.in_history(|history| history.all().map(Some)).await?.unwrap_or_default();
+        let stored = stored.into_iter().filter(|task| task.instance == instance).map(|task| task.status);
+        let mut statuses: HashMap<String, TaskStatus> = stored.map(|status| (status.id.clone(), status)).collect();
+        {
+            let live = self.live();
+            let before = live.before.get(&instance).map(|task| task.status.clone());
+            let known = live.latest.values().chain(&live.older).filter(|task| task.instance == instance);
+            statuses.extend(before.into_iter().chain(known.map(|task| task.status())).map(|s| (s.id.clone(), s)));
+        }
+        let mut statuses: Vec<TaskStatus> = statuses.into_values().collect();
+        statuses.sort_by(|a, b| (b.started_at, &b.id).cmp(&(a.started_at, &a.id)));
+        Ok(statuses)
+    }
+
     /// The status of any task of an instance.
     pub async fn status(&self, instance: u64, id: &str) -> Result<Option<TaskStatus>, HistoryError> {
         if let Some(task) = self.task(instance, id) {
             return Ok(Some(task.status()));
+        }
+        if let Some(before) = self.live().before.get(&instance).filter(|task| task.status.id == id) {
+            return Ok(Some(before.status.clone()));
         }
         let id = id.to_owned();
         let stored = self.in_history(move |history| history.task(&id)).await?;
         Ok(stored.filter(|task| task.instance == instance).map(|task| task.status))
     }
 
-    /// What a task of an instance found; empty while it is under way and where it broke.
-    pub async fn findings(&self, instance: u64, id: &str) -> Result<Option<StoredFindings>, HistoryError> {
+    /// A task of an instance with some of its differences, from the position `offset` on.
+    pub async fn report(
+        &self,
+        instance: u64,
+        id: &str,
+        (offset, limit): (u64, u64),
+    ) -> Result<Option<TaskReport>, HistoryError> {
         if let Some(task) = self.task(instance, id) {
-            return Ok(Some(findings(&task).unwrap_or_default()));
+            return Ok(Some(live_report(&task, offset, limit)));
         }
+        let Some(status) = self.status(instance, id).await? else { return Ok(None) };
         let id = id.to_owned();
-        self.in_history(move |history| match history.task(&id)?.is_some_and(|task| task.instance == instance) {
-            true => Ok(Some(history.findings(&id)?.unwrap_or_default())),
-            false => Ok(None),
+        self.in_history(move |history| {
+            let stored = history.summary(&id)?.unwrap_or_default();
+            let differences = history.differences(&id, offset, limit)?;
+            let (summary, differences_total) = (stored.summary, stored.differences);
+            Ok(Some(TaskReport { status, summary, differences_total, differences }))
         })
         .await
     }
@@ -115,7 +217,11 @@ impl Tasks {
 
     /// Ends every task under way, because the service stops, and waits until they have ended and stand in the history.
     pub async fn stop_all(&self) {
-        let running: Vec<Arc<Task>> = self.live().latest.values().cloned().collect();
+        let running: Vec<Arc<Task>> = {
+            let mut live = self.live();
+            live.stopping = true;
+            live.latest.values().cloned().collect()
+        };
         running.iter().for_each(|task| task.stop.cancel());
         for task in running {
             task.settled().await;
@@ -138,6 +244,53 @@ impl Tasks {
     }
 }
 
+impl Live {
+    /// Takes a task in as the latest of its instance.
+    fn admit(&mut self, task: &Arc<Task>) -> Result<(), StartError> {
+        let instance = task.instance;
+        if self.stopping {
+            return Err(StartError::Stopping);
+        }
+        let running = self.latest.get(&instance).is_some_and(|task| !task.status().state.is_final());
+        // One that waits to be taken up again is under way, too.
+        let waiting = self.before.get(&instance).is_some_and(|task| !task.status.state.is_final());
+        if running || waiting {
+            return Err(InstanceBusy(instance).into());
+        }
+        if let Some(replaced) = self.latest.insert(instance, Arc::clone(task)) {
+            self.older.push(replaced);
+            self.older.retain(|task| !task.in_history());
+            let surplus = self.older.len().saturating_sub(MAX_OLDER);
+            self.older.drain(..surplus);
+        }
+        Ok(())
+    }
+}
+
+/// The task last started on each instance.
+fn latest(tasks: Vec<StoredTask>) -> HashMap<u64, StoredTask> {
+    let mut latest: HashMap<u64, StoredTask> = HashMap::new();
+    for task in tasks {
+        let known = latest.get(&task.instance);
+        if known.is_none_or(|known| known.status.started_at <= task.status.started_at) {
+            latest.insert(task.instance, task);
+        }
+    }
+    latest
+}
+
+fn live_report(task: &Task, offset: u64, limit: u64) -> TaskReport {
+    let outcome = task.outcome();
+    let differences = outcome.as_ref().map_or(&[][..], |outcome| &outcome.differences);
+    let page = differences.iter().skip(offset as usize).take(limit as usize);
+    TaskReport {
+        status: task.status(),
+        summary: task.summary(),
+        differences_total: differences.len() as u64,
+        differences: page.map(DifferenceBody::from).collect(),
+    }
+}
+
 /// Whatever happens in there, a verification must not stay under way for ever: its instance would take no other.
 async fn supervise(task: Arc<Task>, input: RunInput, history: Option<Arc<History>>) {
     if let Err(died) = tokio::spawn(run_and_keep(Arc::clone(&task), input, history)).await {
@@ -153,7 +306,7 @@ async fn run_and_keep(task: Arc<Task>, input: RunInput, history: Option<Arc<Hist
     let id = task.status().id;
     let span = tracing::info_span!("task", task = %id, instance = task.instance);
     async {
-        let _ = keep(&task, None, history.clone()).await;
+        let _ = keep(&task, history.clone()).await;
         tracing::info!(source = %input.peer.address(), "a verification begins");
         run(Arc::clone(&task), input).await;
         let status = task.status();
@@ -165,29 +318,35 @@ async fn run_and_keep(task: Arc<Task>, input: RunInput, history: Option<Arc<Hist
             message = status.message.as_deref().unwrap_or(""),
             "a verification ended"
         );
-        let kept = keep(&task, findings(&task), history).await;
+        let kept = keep(&task, history).await;
         task.settle(kept);
     }
     .instrument(span)
     .await;
 }
 
-/// Whether the history has the task now.
-async fn keep(task: &Task, findings: Option<StoredFindings>, history: Option<Arc<History>>) -> bool {
+/// Whether the history has the task as it is now.
+async fn keep(task: &Arc<Task>, history: Option<Arc<History>>) -> bool {
     let Some(history) = history else { return false };
-    let stored = StoredTask { instance: task.instance, status: task.status() };
-    match blocking(move || history.keep(&stored, findings.as_ref())).await {
+    let task = Arc::clone(task);
+    let kept = blocking(move || {
+        let stored = task.stored();
+        let (summary, outcome) = (task.summary(), task.outcome());
+        let differences = outcome.as_ref().map_or(&[][..], |outcome| &outcome.differences);
+        let findings = Findings { summary: &summary, differences };
+        history.keep(&stored, stored.status.state.is_final().then_some(findings))
+    });
+    log_failure(kept.await)
+}
+
+/// True where there was none.
+fn log_failure(kept: Result<Result<(), HistoryError>, super::blocking::PoolError>) -> bool {
+    match kept {
         Ok(Ok(())) => return true,
         Ok(Err(error)) => tracing::error!(%error, "the task was not written to the history"),
         Err(error) => tracing::error!(%error, "the task was not written to the history"),
     }
     false
-}
-
-fn findings(task: &Task) -> Option<StoredFindings> {
-    let outcome = task.outcome()?;
-    let differences = outcome.differences.iter().map(DifferenceBody::from).collect();
-    Some(StoredFindings { notes: outcome.notes.clone(), differences })
 }
 
 /// Six bytes for version-1 UUIDs: random ones with the multicast bit set, as RFC 9562 (section 6.10) asks of a host

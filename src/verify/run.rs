@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use super::blocking::Threads;
 use super::build::BuildJob;
+use super::compared::Compared;
 use super::error::RunError;
 use super::live::Task;
 use super::manifest_run::ManifestRun;
 use super::per_file::PerFileRun;
 use crate::exclude::Selection;
-use crate::model::{Counters, DigestAlgorithm, Outcome, Verdict};
+use crate::model::{Counters, DigestAlgorithm};
 use crate::peer::Peer;
 use crate::protocol::{Progress, Protocol};
 
@@ -39,14 +40,14 @@ pub(super) async fn run(task: Arc<Task>, input: RunInput) {
     task.begin();
     let (result, progress) = verify(&task, &input).await;
     match result {
-        Ok(outcome) => task.finish(with_remarks(outcome), progress),
+        Ok(compared) => task.finish(compared, progress),
         Err(RunError::Cancelled) => task.cancelled(progress),
         Err(RunError::ServiceStopped) => task.stopped(progress),
         Err(error) => task.fail(error.to_string(), progress),
     }
 }
 
-async fn verify(task: &Task, input: &RunInput) -> (Result<Outcome, RunError>, Progress) {
+async fn verify(task: &Task, input: &RunInput) -> (Result<Compared, RunError>, Progress) {
     let by_manifests = ManifestRun::start(task, input);
     let result = while_wanted(task, by_manifests.compare(), || by_manifests.look()).await;
     by_manifests.look();
@@ -67,9 +68,9 @@ async fn verify(task: &Task, input: &RunInput) -> (Result<Outcome, RunError>, Pr
 /// Does the work until it is done or nobody wants it any more, and shows how far it is.
 async fn while_wanted(
     task: &Task,
-    work: impl Future<Output = Result<Outcome, RunError>>,
+    work: impl Future<Output = Result<Compared, RunError>>,
     look: impl Fn() -> (Progress, Counters),
-) -> Result<Outcome, RunError> {
+) -> Result<Compared, RunError> {
     let mut work = std::pin::pin!(work);
     let mut ticks = tokio::time::interval(SHOW_INTERVAL);
     loop {
@@ -83,11 +84,4 @@ async fn while_wanted(
             }
         }
     }
-}
-
-fn with_remarks(mut outcome: Outcome) -> Outcome {
-    if outcome.verdict() == Verdict::NothingCompared {
-        outcome.notes.push("there was not a single file to compare on either side".to_owned());
-    }
-    outcome
 }

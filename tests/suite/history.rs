@@ -56,18 +56,55 @@ async fn only_the_latest_tasks_are_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_service_that_stops_in_order_says_so_in_the_task_it_had_under_way() {
+async fn a_task_goes_on_after_an_orderly_stop_or_ends_where_the_configuration_asks_for_that() {
+    for (settings, resumed) in [("", true), (", unfinished_tasks: fail", false)] {
+        let trees = tempfile::tempdir().unwrap();
+        let mut pair = pair_with_history(trees.path(), settings).await;
+        for side in ["source", "destination"] {
+            endless_file(&trees.path().join(side).join("commitlog/CommitLog-7-1.log"));
+        }
+        let id = pair.begin(&md5_request()).await;
+        let begun = pair.wait_until(&id, |status| status["state"] == "IN_PROGRESS").await;
+        pair = pair.restart_destination().await;
+        let (_, status) = pair.get(&format!("/files-verification-tasks/{id}")).await;
+        if !resumed {
+            assert_eq!(status["state"], "FAILED", "{status:#}");
+            assert_eq!(status["message"], "the service stopped while the task was under way");
+            continue;
+        }
+        pair.wait_until(&id, |status| status["bytesHashed"].as_u64() > Some(0)).await;
+        let (code, _) = pair.submit(&md5_request()).await;
+        assert_eq!(code, 409, "the task that goes on is under way");
+        let (_, cancelled) = pair.patch(&format!("/files-verification-tasks/{id}")).await;
+        assert_eq!((&cancelled["state"], &cancelled["startedAt"]), (&json!("CANCELLED"), &begun["startedAt"]));
+        let (_, report) = pair.get(&format!("/files-verification-tasks/{id}/report")).await;
+        let note = report["notes"][0].as_str().unwrap();
+        assert!(note.starts_with("the service stopped while the task was under way; it began anew at 20"), "{note}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_history_lists_all_tasks_newest_first() {
     let trees = tempfile::tempdir().unwrap();
     let mut pair = pair_with_history(trees.path(), "").await;
-    for side in ["source", "destination"] {
-        endless_file(&trees.path().join(side).join("commitlog/CommitLog-7-1.log"));
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        ids.insert(0, pair.verify(&md5_request()).await["id"].as_str().unwrap().to_owned());
     }
-    let id = pair.begin(&md5_request()).await;
-    pair.wait_until(&id, |status| status["state"] == "IN_PROGRESS").await;
-    pair = pair.restart_destination().await;
-    let (_, status) = pair.get(&format!("/files-verification-tasks/{id}")).await;
-    assert_eq!(status["state"], "FAILED", "{status:#}");
-    assert_eq!(status["message"], "the service stopped while the task was under way");
+    for _ in 0..2 {
+        let (code, listed) = pair.get("/files-verification-tasks?history=true").await;
+        let listed = listed.as_array().unwrap();
+        let found: Vec<&str> = listed.iter().map(|task| task["id"].as_str().unwrap()).collect();
+        assert_eq!((code, found), (200, ids.iter().map(String::as_str).collect()));
+        for task in listed {
+            let path = format!("/files-verification-tasks/{}/report", task["id"].as_str().unwrap());
+            assert_eq!(pair.get(&path).await.1["differencesTotal"], 1);
+        }
+        let (_, latest) = pair.get("/files-verification-tasks?history=false").await;
+        assert_eq!(latest.as_array().unwrap().len(), 1);
+        pair = pair.restart_destination().await;
+    }
+    assert_eq!(pair.get("/files-verification-tasks?history=maybe").await.0, 400);
 }
 
 fn config(directory: &Path, port: u16, state: &Path) -> std::path::PathBuf {
@@ -90,36 +127,116 @@ async fn get(port: u16, path: &str) -> Value {
     reqwest::get(url).await.unwrap().json().await.unwrap()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_task_whose_process_was_killed_has_failed_with_that_reason() {
-    let directory = tempfile::tempdir().unwrap();
-    endless_file(&directory.path().join("storage/data/ks/table/nb-1-big-Data.db"));
-    let port = free_port();
-    let config = config(directory.path(), port, &directory.path().join("state"));
-    // A source that holds the connection and never answers.
-    let yaml = std::fs::read_to_string(&config).unwrap();
-    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let source = yaml.split("'127.0.0.1:").nth(1).unwrap().split('\'').next().unwrap();
-    let silent_port = silent.local_addr().unwrap().port().to_string();
-    std::fs::write(&config, yaml.replace(source, &silent_port)).unwrap();
+/// A destination whose source holds the connection and never answers, as a process.
+struct Killed {
+    directory: tempfile::TempDir,
+    config: std::path::PathBuf,
+    port: u16,
+    silent: std::net::TcpListener,
+}
 
-    let mut service = Process::serve(&config, port);
-    let url = format!("http://127.0.0.1:{port}/api/v1/live-migration/files-verification-tasks");
-    let created = reqwest::Client::new().post(url).json(&md5_request()).send().await.unwrap();
-    let id = created.json::<Value>().await.unwrap()["taskId"].as_str().unwrap().to_owned();
-    // A task is in the history before it begins.
-    while get(port, &format!("/{id}")).await["state"] != "IN_PROGRESS" {
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+impl Killed {
+    fn new(settings: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        endless_file(&directory.path().join("storage/data/ks/table/nb-1-big-Data.db"));
+        let port = free_port();
+        let config = config(directory.path(), port, &directory.path().join("state"));
+        let yaml = std::fs::read_to_string(&config).unwrap();
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let source = yaml.split("'127.0.0.1:").nth(1).unwrap().split('\'').next().unwrap();
+        let silent_port = silent.local_addr().unwrap().port().to_string();
+        let yaml = yaml.replace(source, &silent_port).replace("twintree: {", &format!("twintree: {{{settings}"));
+        std::fs::write(&config, yaml).unwrap();
+        Self { directory, config, port, silent }
     }
+
+    fn serve(&self) -> Process {
+        Process::serve(&self.config, self.port)
+    }
+
+    async fn submit(&self) -> String {
+        let url = format!("http://127.0.0.1:{}/api/v1/live-migration/files-verification-tasks", self.port);
+        let created = reqwest::Client::new().post(url).json(&md5_request()).send().await.unwrap();
+        created.json::<Value>().await.unwrap()["taskId"].as_str().unwrap().to_owned()
+    }
+
+    /// Waits until the task is in the state, which it is at the latest soon after it is in the history.
+    async fn wait(&self, id: &str, state: &str) -> Value {
+        for _ in 0..3000 {
+            let status = get(self.port, &format!("/{id}")).await;
+            if status["state"] == state {
+                return status;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        panic!("the task is never {state}: {:#}", get(self.port, &format!("/{id}")).await);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_whose_process_was_killed_has_failed_where_the_configuration_asks_for_that() {
+    let killed = Killed::new("unfinished_tasks: fail, ");
+    let mut service = killed.serve();
+    let id = killed.submit().await;
+    killed.wait(&id, "IN_PROGRESS").await;
     service.signal(Signal::KILL);
     service.wait();
-
-    let _service = Process::serve(&config, port);
-    let status = get(port, &format!("/{id}")).await;
-    assert_eq!(status["state"], "FAILED", "{status:#}");
+    let _service = killed.serve();
+    let status = killed.wait(&id, "FAILED").await;
     assert_eq!(status["message"], "the service stopped while the task was under way");
     assert!(status["endedAt"].as_i64() >= status["startedAt"].as_i64(), "{status:#}");
-    assert_eq!(get(port, "").await, json!([status]));
+    assert_eq!(get(killed.port, "").await, json!([status]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_is_taken_up_after_each_death_and_given_up_after_too_many() {
+    let killed = Killed::new("");
+    let mut service = killed.serve();
+    let id = killed.submit().await;
+    for _ in 0..=twintree::verify::MAX_RESTARTS {
+        killed.wait(&id, "IN_PROGRESS").await;
+        // From its first request on it is certainly in the history.
+        killed.silent.accept().unwrap();
+        service.signal(Signal::KILL);
+        service.wait();
+        service = killed.serve();
+    }
+    let status = killed.wait(&id, "FAILED").await;
+    let message = status["message"].as_str().unwrap();
+    assert!(message.contains("4 times in a row: it is not taken up again"), "{message}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_is_not_taken_up_where_its_instance_has_another_source_or_is_complete() {
+    for (from, to, reason) in [
+        ("'127.0.0.1:", "'127.0.0.9:", "is no longer migrated from 127.0.0.1:"),
+        ("id: 1", "id: 2", "the configuration has no instance with id 1"),
+        ("storage_dir", "staging_dir: STAGING, storage_dir", "the migration was marked complete"),
+    ] {
+        let killed = Killed::new("");
+        let mut service = killed.serve();
+        let id = killed.submit().await;
+        killed.wait(&id, "IN_PROGRESS").await;
+        killed.silent.accept().unwrap();
+        service.signal(Signal::KILL);
+        service.wait();
+        let staging = killed.directory.path().join("staging");
+        std::fs::create_dir_all(&staging).unwrap();
+        std::fs::write(staging.join("live_migration_status.json"), r#"{"state":"COMPLETED","endTime":1}"#).unwrap();
+        let yaml = std::fs::read_to_string(&killed.config).unwrap();
+        let yaml = yaml.replacen(from, to, 1).replace("STAGING", &format!("{staging:?}"));
+        std::fs::write(&killed.config, yaml).unwrap();
+        let _service = killed.serve();
+        if to == "id: 2" {
+            // The task belongs to nobody any more; its instance is free.
+            assert_eq!(get(killed.port, "").await, json!([]));
+            continue;
+        }
+        let status = killed.wait(&id, "FAILED").await;
+        let message = status["message"].as_str().unwrap();
+        let expected = "the service stopped while the task was under way, and it cannot be taken up again: ";
+        assert!(message.starts_with(expected) && message.contains(reason), "{message}");
+    }
 }
 
 #[test]

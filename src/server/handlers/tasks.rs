@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::rejection::{BytesRejection, PathRejection};
+use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
 use axum::extract::{Path, Query};
 use axum::http::StatusCode;
 use serde::Deserialize;
@@ -13,7 +13,7 @@ use super::{body, id};
 use crate::protocol::{ReportBody, TaskCreated, TaskStatus, parse_task_request, routes};
 use crate::server::caller::Destination;
 use crate::server::error::ApiError;
-use crate::verify::RunInput;
+use crate::verify::TaskReport;
 
 /// The largest task request, in bytes.
 const MAX_TASK_BYTES: usize = 64 << 10;
@@ -22,7 +22,7 @@ const MAX_TASK_BYTES: usize = 64 << 10;
 const CANCEL_WAIT: Duration = Duration::from_secs(5);
 
 /// The differences on one page of a report, where the request does not say; and the most it can ask for.
-const PAGE: usize = 10_000;
+const PAGE: u64 = 10_000;
 
 /// Starts a verification; 409 while one is under way.
 pub(in crate::server) async fn create_task(
@@ -33,24 +33,32 @@ pub(in crate::server) async fn create_task(
     app.refuse_if_complete(&instance).await?;
     let bytes = body(bytes, MAX_TASK_BYTES)?;
     let request = parse_task_request(&bytes, app.config().live_migration.max_concurrent_file_requests)?;
-    let algorithm = request.algorithm().map_err(|error| ApiError::Task(error.into()))?;
-    let peer = app.peer(&source).map_err(|error| ApiError::Internal(error.to_string()))?;
-    let named = (source.host, peer.address().port);
-    let threads = app.threads(request.max_concurrency);
-    let max_concurrency = request.max_concurrency;
-    let selection = request.selection().map_err(|error| ApiError::Task(error.into()))?;
-    let job = app.job(&instance, None, selection.as_ref(), threads);
-    let input = RunInput { job, peer, threads, max_concurrency, algorithm, selection };
+    let input = app.run_input(&instance, &source, &request).map_err(ApiError::Internal)?;
+    let named = (source.host, input.peer.address().port);
     let task = app.tasks().start(instance.id, request, named, input)?;
     let id = task.status().id;
     let created = TaskCreated { status_url: routes::task(&id), task_id: id };
     Ok((StatusCode::ACCEPTED, Json(created)))
 }
 
-/// The latest task, in a list of none or one.
-pub(in crate::server) async fn list_tasks(destination: Destination) -> Json<Vec<TaskStatus>> {
+/// Which tasks to list.
+#[derive(Debug, Deserialize)]
+pub(in crate::server) struct ListQuery {
+    #[serde(default)]
+    history: bool,
+}
+
+/// The latest task, in a list of none or one; all that are remembered where the history is asked for, newest first.
+pub(in crate::server) async fn list_tasks(
+    destination: Destination,
+    query: Result<Query<ListQuery>, QueryRejection>,
+) -> Result<Json<Vec<TaskStatus>>, ApiError> {
     let Destination { app, instance, .. } = destination;
-    Json(app.tasks().latest(instance.id).into_iter().collect())
+    let Query(query) = query.map_err(|rejection| ApiError::Body(rejection.body_text()))?;
+    Ok(Json(match query.history {
+        true => app.tasks().all(instance.id).await.map_err(ApiError::History)?,
+        false => app.tasks().latest(instance.id).into_iter().collect(),
+    }))
 }
 
 /// The status of any task that is still known.
@@ -84,25 +92,21 @@ pub(in crate::server) async fn cancel_task(
 #[derive(Debug, Deserialize)]
 pub(in crate::server) struct PageQuery {
     #[serde(default)]
-    offset: usize,
-    limit: Option<usize>,
+    offset: u64,
+    limit: Option<u64>,
 }
 
 /// The status of a task with one page of its differences.
 pub(in crate::server) async fn get_report(
     destination: Destination,
     path: Result<Path<String>, PathRejection>,
-    page: Result<Query<PageQuery>, axum::extract::rejection::QueryRejection>,
+    page: Result<Query<PageQuery>, QueryRejection>,
 ) -> Result<Json<ReportBody>, ApiError> {
     let Destination { app, instance, .. } = destination;
     let id = id(path);
     let Query(page) = page.map_err(|rejection| ApiError::Body(rejection.body_text()))?;
-    let status = app.tasks().status(instance.id, &id).await.map_err(ApiError::History)?;
-    let findings = app.tasks().findings(instance.id, &id).await.map_err(ApiError::History)?;
-    let (Some(status), Some(findings)) = (status, findings) else { return Err(ApiError::NoTask(id)) };
-    let differences_total = findings.differences.len() as u64;
     let limit = page.limit.unwrap_or(PAGE).min(PAGE);
-    let differences = findings.differences.into_iter().skip(page.offset).take(limit).collect();
-    let offset = page.offset as u64;
-    Ok(Json(ReportBody { status, notes: findings.notes, differences_total, offset, differences }))
+    let report = app.tasks().report(instance.id, &id, (page.offset, limit)).await.map_err(ApiError::History)?;
+    let TaskReport { status, summary, differences_total, differences } = report.ok_or(ApiError::NoTask(id))?;
+    Ok(Json(ReportBody { status, summary, differences_total, offset: page.offset, differences }))
 }

@@ -19,6 +19,7 @@ use crate::scan::{Cancelled, Context, Expected, ReadError, digest_file, problem_
 use crate::verify::blocking::in_pool;
 use crate::verify::build::BuildFailure;
 use crate::verify::error::RunError;
+use crate::verify::live::{Passed, Task};
 use crate::verify::run::RunInput;
 
 /// How many small files of one directory one job reads.
@@ -30,6 +31,7 @@ type Answer = Result<ContentDigest, Problem>;
 /// The comparison of all digests.
 pub(super) struct Digests<'a> {
     files: Arc<Vec<MatchingDirectory>>,
+    task: &'a Task,
     input: &'a RunInput,
     context: &'a Context,
     shown: &'a Shown,
@@ -49,11 +51,12 @@ struct Pairs {
 impl<'a> Digests<'a> {
     pub(super) fn new(
         files: Vec<MatchingDirectory>,
+        task: &'a Task,
         input: &'a RunInput,
         context: &'a Context,
         shown: &'a Shown,
     ) -> Self {
-        Self { files: Arc::new(files), input, context, shown, pairs: Arc::default() }
+        Self { files: Arc::new(files), task, input, context, shown, pairs: Arc::default() }
     }
 
     /// Both sides work through the same list in the same order. Fails where the source is gone: what it said of single
@@ -88,6 +91,7 @@ impl<'a> Digests<'a> {
             self.pairs.source(&self.files, position, answer);
             self.show();
         }
+        self.task.passed(Passed::SourceHashed);
         Ok(())
     }
 
@@ -107,6 +111,7 @@ impl<'a> Digests<'a> {
             })
         });
         hashed.await.map_err(BuildFailure::from)?.map_err(|_| BuildFailure::Cancelled)?;
+        self.task.passed(Passed::Hashed);
         self.show();
         Ok(())
     }

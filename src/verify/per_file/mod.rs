@@ -15,10 +15,11 @@ use self::digests::Digests;
 use self::names::settle_names;
 use super::blocking::{blocking, in_pool};
 use super::build::BuildFailure;
+use super::compared::Compared;
 use super::error::RunError;
-use super::live::Task;
+use super::live::{Passed, Task};
 use super::run::RunInput;
-use crate::manifest::{Depth, Identity, Manifest, MatchingDirectory, diff, matching_files};
+use crate::manifest::{Comparand as _, Depth, Described, Identity, Manifest, MatchingDirectory, diff, matching_files};
 use crate::model::{Counters, MetadataSummary, Outcome};
 use crate::peer::{ListedRoots, ListingError, read_listing};
 use crate::protocol::Progress;
@@ -52,26 +53,30 @@ impl<'a> PerFileRun<'a> {
     }
 
     /// Runs to an outcome. Dropping the future stops the work on both sides.
-    pub(super) async fn compare(&self) -> Result<Outcome, RunError> {
+    pub(super) async fn compare(&self) -> Result<Compared, RunError> {
         let _stop = self.context.cancel.clone().on_drop();
         let (local, listed) = tokio::try_join!(self.walk(), self.source_listing())?;
         let local = Arc::new(local);
-        let (mut outcome, matching) = self.compare_metadata(listed, &local).await?;
+        let (mut outcome, matching, source) = self.compare_metadata(listed, &local).await?;
         settle_names(&mut outcome);
         outcome.notes.push(RULES_UNKNOWN.to_owned());
         *self.counters() = outcome.counters;
         if self.task.request.keep_going || outcome.counters.metadata_summary() == MetadataSummary::Same {
-            let digests = Digests::new(matching, self.input, &self.context, &self.shown);
+            let digests = Digests::new(matching, self.task, self.input, &self.context, &self.shown);
             outcome.absorb(digests.compare(&local).await?);
             outcome.differences.sort_by(|a, b| a.url.cmp(&b.url));
         }
-        Ok(outcome)
+        let source = Described { identity: &source.identity, tables: &source.tables() };
+        let destination = Described { identity: &local.identity, tables: &local.tables() };
+        Ok(Compared::new(outcome, source, destination, self.task.request.keep_going))
     }
 
     async fn walk(&self) -> Result<Manifest, RunError> {
         let (job, context) = (self.input.job.clone(), self.context.clone());
         let walked = in_pool(job.threads, move || Manifest::walk(job.identity, &job.roots, &context)).await;
-        Ok(walked.map_err(BuildFailure::from)?.map_err(BuildFailure::from)?)
+        let walked = walked.map_err(BuildFailure::from)?.map_err(BuildFailure::from)?;
+        self.task.passed(Passed::Walked);
+        Ok(walked)
     }
 
     async fn source_listing(&self) -> Result<ListedRoots, RunError> {
@@ -86,14 +91,16 @@ impl<'a> PerFileRun<'a> {
                 parsed.unwrap_or_else(|died| Err(ListingError::Interrupted(died.to_string())))
             }
         });
-        Ok(listed.await?)
+        let listed = listed.await?;
+        self.task.passed(Passed::SourceWalked);
+        Ok(listed)
     }
 
     async fn compare_metadata(
         &self,
         listed: ListedRoots,
         local: &Arc<Manifest>,
-    ) -> Result<(Outcome, Vec<MatchingDirectory>), RunError> {
+    ) -> Result<(Outcome, Vec<MatchingDirectory>, Manifest), RunError> {
         let listed = self.selected(listed);
         for file in listed.values().flatten().flat_map(|directory| &directory.files) {
             self.shown.source_files.fetch_add(1, Relaxed);
@@ -105,7 +112,8 @@ impl<'a> PerFileRun<'a> {
             // Manifests in memory are always readable.
             let outcome =
                 diff(&source, &*local, Depth::Metadata).map_err(|error| BuildFailure::Failed(error.to_string()))?;
-            Ok::<_, BuildFailure>((outcome, matching_files(&source, &local)))
+            let matching = matching_files(&source, &local);
+            Ok::<_, BuildFailure>((outcome, matching, source))
         });
         Ok(compared.await.map_err(BuildFailure::from)??)
     }

@@ -1,0 +1,216 @@
+//! A comparison summed up by keyspace and table. A pure function of both sides' tables and the differences.
+
+use std::collections::BTreeMap;
+
+use super::table::{DirectoryIndex, DirectoryTable};
+use crate::exclude::{Selection, table_name};
+use crate::model::{Difference, DifferenceKind, DirectoryType, EntryKind, RootId};
+
+/// What a comparison says of one table, keyspace or root.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RollupState {
+    /// Everything in it was compared and is the same.
+    Equal,
+    /// Something in it is missing or other.
+    Different,
+    /// Nothing in it differs, and something in it could not be checked.
+    Unverified,
+    /// Its metadata is the same; its content was not compared, because metadata elsewhere ended the task.
+    NotCompared,
+}
+
+/// Files and bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Extent {
+    /// Entries that are not directories.
+    pub files: u64,
+    /// The sum of their sizes in bytes.
+    pub bytes: u64,
+}
+
+/// The sums of one table, of what lies in a keyspace beside its tables, or of a root without keyspaces. Roots of the same
+/// kind, such as several data directories, are summed up together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rollup {
+    /// The kind of root.
+    pub directory_type: DirectoryType,
+    /// The keyspace; `None` for a root without keyspaces, and for what lies beside them.
+    pub keyspace: Option<String>,
+    /// The table without its id; `None` for what lies beside the tables.
+    pub table: Option<String>,
+    /// What the source has.
+    pub source: Extent,
+    /// What the destination has.
+    pub destination: Extent,
+    /// How many differences of each kind there are.
+    pub differences: BTreeMap<DifferenceKind, u64>,
+    /// What that amounts to.
+    pub state: RollupState,
+}
+
+/// The roots of one side; `None` for an absent one.
+type Tables<'a> = [(RootId, Option<&'a DirectoryTable>)];
+
+/// Kind of root, keyspace, table.
+type Key = (DirectoryType, Option<String>, Option<String>);
+
+#[derive(Default)]
+struct Sums {
+    extents: [Extent; 2],
+    differences: BTreeMap<DifferenceKind, u64>,
+}
+
+/// Sums up, ordered by kind of root, keyspace and table. `content_compared` tells whether every entry with the same
+/// metadata had its content compared.
+pub fn rollups(
+    source: &Tables<'_>,
+    destination: &Tables<'_>,
+    differences: &[Difference],
+    content_compared: bool,
+) -> Vec<Rollup> {
+    let mut sums: BTreeMap<Key, Sums> = BTreeMap::new();
+    for (side, tables) in [source, destination].into_iter().enumerate() {
+        for (id, table) in tables.iter().filter_map(|(id, table)| table.map(|table| (*id, table))) {
+            extents(id, table, &mut |key, extent| {
+                let sum = &mut sums.entry(key).or_default().extents[side];
+                sum.files += extent.files;
+                sum.bytes = sum.bytes.saturating_add(extent.bytes);
+            });
+        }
+    }
+    for difference in differences {
+        let sums = sums.entry(key_of(difference)).or_default();
+        *sums.differences.entry(difference.kind).or_default() += 1;
+    }
+    sums.into_iter().map(|(key, sums)| rollup(key, sums, content_compared)).collect()
+}
+
+fn rollup((directory_type, keyspace, table): Key, sums: Sums, content_compared: bool) -> Rollup {
+    let Sums { extents: [source, destination], differences } = sums;
+    let state = if differences.keys().any(|kind| *kind != DifferenceKind::Unverified) {
+        RollupState::Different
+    } else if !differences.is_empty() {
+        RollupState::Unverified
+    } else if content_compared {
+        RollupState::Equal
+    } else {
+        RollupState::NotCompared
+    };
+    Rollup { directory_type, keyspace, table, source, destination, differences, state }
+}
+
+/// What lies in each table, beside the tables of each keyspace, and beside the keyspaces; nothing for an empty place.
+fn extents(id: RootId, table: &DirectoryTable, each: &mut impl FnMut(Key, Extent)) {
+    let whole = |index| {
+        let below = table.totals(index);
+        Extent { files: below.files, bytes: below.bytes }
+    };
+    let kind = id.directory_type;
+    let beside = |index: DirectoryIndex| {
+        let directory = table.get(index);
+        Extent { files: directory.files, bytes: directory.bytes }
+    };
+    if !Selection::covers(id) {
+        return each((kind, None, None), whole(DirectoryIndex::ROOT));
+    }
+    // An empty table is worth a line, an empty place beside tables is not.
+    let strays = |index| Some(beside(index)).filter(|extent| *extent != Extent::default());
+    strays(DirectoryIndex::ROOT).into_iter().for_each(|extent| each((kind, None, None), extent));
+    for (keyspace, name) in table.children(DirectoryIndex::ROOT) {
+        let keyspace_name = text(name.as_bytes());
+        strays(keyspace).into_iter().for_each(|extent| each((kind, Some(keyspace_name.clone()), None), extent));
+        for (directory, name) in table.children(keyspace) {
+            each((kind, Some(keyspace_name.clone()), Some(text_of_table(name.as_bytes()))), whole(directory));
+        }
+    }
+}
+
+/// Where an entry is counted: a table's own directory with its table, a keyspace's own directory beside its tables, a
+/// file with the directory it is in.
+fn key_of(difference: &Difference) -> Key {
+    let root = difference.url.root;
+    let sides = [&difference.source, &difference.destination];
+    let is_directory = sides.into_iter().flatten().any(|evidence| evidence.kind == Some(EntryKind::Directory));
+    let names: Vec<&[u8]> = difference.url.path.names().take(3).collect();
+    let directories = if is_directory { &names[..] } else { &names[..names.len().saturating_sub(1)] };
+    match (Selection::covers(root), directories) {
+        (true, [keyspace, table, ..]) => (root.directory_type, Some(text(keyspace)), Some(text_of_table(table))),
+        (true, [keyspace]) => (root.directory_type, Some(text(keyspace)), None),
+        _ => (root.directory_type, None, None),
+    }
+}
+
+fn text(name: &[u8]) -> String {
+    String::from_utf8_lossy(name).into_owned()
+}
+
+fn text_of_table(name: &[u8]) -> String {
+    table_name(name).map_or_else(|| text(name), str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exclude::Rules;
+    use crate::manifest::{Comparand as _, Depth, Identity, Manifest, RootSpec, diff};
+    use crate::scan::Context;
+    use std::fs;
+    use std::path::Path;
+
+    fn walk(home: &Path) -> Manifest {
+        let rules = Rules::none();
+        let roots = ["data/0", "data/1", "hints/0"].map(|id| {
+            let (id, home) = (id.parse().unwrap(), home.join(id));
+            RootSpec { id, rules: rules.for_root(id, &home).unwrap(), home }
+        });
+        let identity = Identity::new(String::new(), String::new(), 0, &rules);
+        let manifest = Manifest::walk(identity, &roots, &Context::default()).unwrap();
+        manifest.hash_contents(&Context::default(), &|_, _, _| ()).unwrap();
+        manifest
+    }
+
+    fn write(home: &Path, path: &str, bytes: &str) {
+        let path = home.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, bytes).unwrap();
+        fs::File::open(path).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
+    }
+
+    #[test]
+    fn differences_are_counted_where_they_lie_and_the_rest_is_equal() {
+        let id = "0123456789abcdef0123456789abcdef";
+        let tmp = tempfile::tempdir().unwrap();
+        let (s, d) = (tmp.path().join("s"), tmp.path().join("d"));
+        for side in [&s, &d] {
+            write(side, &format!("data/0/ks/t-{id}/f"), "12345");
+            write(side, &format!("data/1/ks/t-{id}/backups/g"), "123");
+            write(side, "data/0/ks/stray", "1");
+            write(side, "data/0/stray", "1");
+            write(side, "hints/0/a/b", "1");
+        }
+        write(&d, &format!("data/1/ks/t-{id}/backups/g"), "321");
+        write(&d, "data/0/ks/more", "1");
+        write(&s, &format!("data/0/ks/gone-{id}/x"), "1");
+        let (source, destination) = (walk(&s), walk(&d));
+        let outcome = diff(&source, &destination, Depth::Content).unwrap();
+        let lines = |content_compared| {
+            let rollups = rollups(&source.tables(), &destination.tables(), &outcome.differences, content_compared);
+            let line = |r: Rollup| {
+                let place = [Some(r.directory_type.name()), r.keyspace.as_deref(), r.table.as_deref()];
+                let place = place.into_iter().flatten().collect::<Vec<_>>().join(".");
+                let found: u64 = r.differences.values().sum();
+                format!("{place} {}/{} {found} {:?}", r.source.bytes, r.destination.bytes, r.state)
+            };
+            rollups.into_iter().map(line).collect::<Vec<_>>()
+        };
+        let expected = [
+            "data 1/1 0 Equal",
+            "data.ks 1/2 1 Different",
+            "data.ks.gone 1/0 2 Different",
+            "data.ks.t 8/8 1 Different",
+            "hints 1/1 0 Equal",
+        ];
+        assert_eq!(lines(true), expected);
+        assert_eq!(lines(false)[0], "data 1/1 0 NotCompared");
+    }
+}
