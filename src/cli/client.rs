@@ -98,7 +98,7 @@ impl Destination {
 
     /// The whole report, page by page.
     pub(super) async fn report(&self, id: &str) -> Result<ReportBody, CallError> {
-        let path = format!("{}/report", routes::task(id));
+        let path = routes::report(id);
         let mut report: ReportBody = self.call(Method::GET, &path, None).await?;
         while (report.differences.len() as u64) < report.differences_total {
             let next = format!("{path}?offset={}", report.differences.len());

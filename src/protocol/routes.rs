@@ -10,6 +10,8 @@ pub const TASKS: &str = "/api/v1/live-migration/files-verification-tasks";
 pub const TASK: &str = "/api/v1/live-migration/files-verification-tasks/{task_id}";
 /// The differences of one verification task (ours).
 pub const TASK_REPORT: &str = "/api/v1/live-migration/files-verification-tasks/{task_id}/report";
+/// The status of one verification task as it changes (ours).
+pub const TASK_EVENTS: &str = "/api/v1/live-migration/files-verification-tasks/{task_id}/events";
 /// The listing of an instance.
 pub const FILES: &str = "/api/v1/live-migration/files";
 /// One file of an instance.
@@ -30,6 +32,11 @@ pub const BRANCHES: &str = "/api/v1/live-migration/manifests/{manifest_id}/branc
 /// The path of one task.
 pub fn task(id: &str) -> String {
     format!("{TASKS}/{id}")
+}
+
+/// The path of one task's report.
+pub fn report(id: &str) -> String {
+    format!("{TASKS}/{id}/report")
 }
 
 /// The path of one manifest.

@@ -121,6 +121,15 @@ pub enum Protocol {
     PerFile,
 }
 
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Manifest => "manifest",
+            Self::PerFile => "per-file",
+        })
+    }
+}
+
 /// The status of a task: the Sidecar's fields, then ours.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

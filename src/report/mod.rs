@@ -1,9 +1,14 @@
 //! Results for people and for programs. Renders what others computed, and computes nothing.
 
+mod csv;
+mod html;
 mod result;
 mod terminal;
 mod units;
+mod words;
 
+pub use csv::csv;
+pub use html::html;
 pub use result::ResultBody;
 pub use terminal::{inspection, outcome, task_line};
 pub use units::{printable, time_utc};

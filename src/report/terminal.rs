@@ -4,9 +4,10 @@ use std::fmt::Write as _;
 
 use super::result::ResultBody;
 use super::units::{printable, time_utc};
+use super::words::{counters, evidence_words, headline, name};
+use crate::exclude::Rules;
 use crate::manifest::{HashKind, ManifestFile};
-use crate::model::Counters;
-use crate::protocol::{DifferenceBody, EvidenceBody, TaskState, TaskStatus};
+use crate::protocol::{DifferenceBody, TaskStatus};
 
 /// How many differences are printed before the rest is only counted; `--json` has them all.
 const MAX_PRINTED: usize = 200;
@@ -14,17 +15,8 @@ const MAX_PRINTED: usize = 200;
 /// A comparison: verdict, counters, notes, differences with their evidence.
 pub fn outcome(result: &ResultBody) -> String {
     let mut out = String::new();
-    let c = &result.counters;
-    let _ = writeln!(out, "{}: {}", result.state, headline(result));
-    for (count, what) in [
-        (c.metadata_matched, "metadata matched"),
-        (c.files_matched, "files matched"),
-        (c.files_not_found_at_source, "missing at the source"),
-        (c.files_not_found_at_destination, "missing at the destination"),
-        (c.metadata_mismatches, "metadata mismatches"),
-        (c.digest_mismatches, "digest mismatches"),
-        (c.digest_verification_failures, "could not be verified"),
-    ] {
+    let _ = writeln!(out, "{}: {}", result.state, headline(result.state, &result.counters, result.message.as_deref()));
+    for (count, what) in counters(&result.counters) {
         let _ = writeln!(out, "  {what:<26} {count:>12}");
     }
     if !result.notes.is_empty() {
@@ -44,17 +36,6 @@ pub fn outcome(result: &ResultBody) -> String {
     out
 }
 
-fn headline(result: &ResultBody) -> String {
-    let Counters { files_matched, metadata_matched, .. } = result.counters;
-    match (result.state, &result.message) {
-        (TaskState::Completed, _) if files_matched == 0 => "there was not a single file to compare".to_owned(),
-        (TaskState::Completed, _) => format!("equal; {files_matched} files proven, {metadata_matched} entries in all"),
-        (_, Some(message)) => printable(message),
-        (TaskState::Failed, None) => "not proven equal".to_owned(),
-        (state, None) => state.to_string(),
-    }
-}
-
 fn one_difference(out: &mut String, difference: &DifferenceBody) {
     let _ = write!(out, "  {:<22} {}", difference.kind.name(), name(difference));
     if let (Some(reason), Some(side)) = (difference.reason, &difference.side) {
@@ -63,31 +44,8 @@ fn one_difference(out: &mut String, difference: &DifferenceBody) {
     }
     let _ = writeln!(out);
     for (side, evidence) in [("source", &difference.source), ("destination", &difference.destination)] {
-        let _ = writeln!(out, "    {side:<12} {}", evidence.as_ref().map_or("-".to_owned(), one_evidence));
+        let _ = writeln!(out, "    {side:<12} {}", evidence.as_ref().map_or("-".to_owned(), evidence_words));
     }
-}
-
-/// Root and path, without the prefix that all file URLs share; the exact bytes where the text does not have them.
-fn name(difference: &DifferenceBody) -> String {
-    let url = &difference.file_url;
-    let short = url.strip_prefix("/api/v1/live-migration/files/").unwrap_or(url);
-    match &difference.path_hex {
-        Some(hex) => format!("{} (path bytes {hex})", printable(short)),
-        None => printable(short),
-    }
-}
-
-fn one_evidence(evidence: &EvidenceBody) -> String {
-    let mut parts = Vec::new();
-    match evidence.file_type {
-        Some(crate::model::EntryKind::Directory) => parts.push("directory".to_owned()),
-        Some(crate::model::EntryKind::File) => {}
-        None => parts.push("not known".to_owned()),
-    }
-    parts.extend(evidence.size.map(|size| format!("{size} bytes")));
-    parts.extend(evidence.last_modified_time.map(time_utc));
-    parts.extend(evidence.digests.iter().map(|(algorithm, text)| format!("{algorithm} {text}")));
-    printable(&parts.join("  "))
 }
 
 /// A task in one line.
@@ -115,7 +73,9 @@ pub fn inspection(manifest: &ManifestFile, unverified: &[String]) -> String {
     let _ = writeln!(out, "made           {} by {}", time_utc(identity.created_ms), printable(&identity.program));
     let _ = writeln!(out, "rules          {}", identity.rules_fingerprint());
     for pattern in identity.file_patterns.iter().chain(&identity.directory_patterns) {
-        let _ = writeln!(out, "  leaves out   {}", printable(pattern));
+        let only = Rules::selected_in(std::slice::from_ref(pattern)).pop();
+        let (what, text) = only.map_or(("leaves out", pattern.as_str()), |name| ("holds only", name));
+        let _ = writeln!(out, "  {what}   {}", printable(text));
     }
     let _ = writeln!(out, "files          {}", totals.files);
     let _ = writeln!(out, "directories    {}", totals.directories);

@@ -8,7 +8,7 @@ use axum::routing::{delete, get, post};
 
 use super::app::App;
 use super::error::ApiError;
-use super::handlers::{data_copies, files, health, manifests, migration_status, tasks};
+use super::handlers::{data_copies, files, health, manifests, migration_status, reports, tasks};
 use crate::protocol::{MAX_BRANCH_REQUEST_BYTES, routes};
 
 /// The largest body of any other request, in bytes.
@@ -29,7 +29,8 @@ pub fn router(app: App) -> Router {
         .route(routes::DATA_COPY, get(data_copies::refuse).patch(data_copies::refuse))
         .route(routes::TASKS, post(tasks::create_task).get(tasks::list_tasks))
         .route(routes::TASK, get(tasks::get_task).patch(tasks::cancel_task))
-        .route(routes::TASK_REPORT, get(tasks::get_report))
+        .route(routes::TASK_REPORT, get(reports::get_report))
+        .route(routes::TASK_EVENTS, get(reports::get_events))
         .route(routes::MANIFESTS, post(manifests::stream_manifest))
         .route(routes::MANIFEST, delete(manifests::release_manifest))
         .route(routes::BRANCHES, branches)

@@ -23,6 +23,7 @@ mod manifest_noise;
 mod oracle;
 mod per_file;
 mod real_sstables;
+mod reports;
 mod request_counts;
 mod serve_process;
 mod support;

@@ -5,6 +5,7 @@ pub(super) mod files;
 pub(super) mod health;
 pub(super) mod manifests;
 pub(super) mod migration_status;
+pub(super) mod reports;
 pub(super) mod tasks;
 
 use axum::body::Bytes;

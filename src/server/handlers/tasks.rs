@@ -10,19 +10,15 @@ use axum::http::StatusCode;
 use serde::Deserialize;
 
 use super::{body, id};
-use crate::protocol::{ReportBody, TaskCreated, TaskStatus, parse_task_request, routes};
+use crate::protocol::{TaskCreated, TaskStatus, parse_task_request, routes};
 use crate::server::caller::Destination;
 use crate::server::error::ApiError;
-use crate::verify::TaskReport;
 
 /// The largest task request, in bytes.
 const MAX_TASK_BYTES: usize = 64 << 10;
 
 /// How long a cancelled task is waited for before its status is given as it is.
 const CANCEL_WAIT: Duration = Duration::from_secs(5);
-
-/// The differences on one page of a report, where the request does not say; and the most it can ask for.
-const PAGE: u64 = 10_000;
 
 /// Starts a verification; 409 while one is under way.
 pub(in crate::server) async fn create_task(
@@ -86,27 +82,4 @@ pub(in crate::server) async fn cancel_task(
     }
     let status = app.tasks().status(instance.id, &id).await.map_err(ApiError::History)?;
     status.map(Json).ok_or(ApiError::NoTaskToCancel(id))
-}
-
-/// Which page of a report.
-#[derive(Debug, Deserialize)]
-pub(in crate::server) struct PageQuery {
-    #[serde(default)]
-    offset: u64,
-    limit: Option<u64>,
-}
-
-/// The status of a task with one page of its differences.
-pub(in crate::server) async fn get_report(
-    destination: Destination,
-    path: Result<Path<String>, PathRejection>,
-    page: Result<Query<PageQuery>, QueryRejection>,
-) -> Result<Json<ReportBody>, ApiError> {
-    let Destination { app, instance, .. } = destination;
-    let id = id(path);
-    let Query(page) = page.map_err(|rejection| ApiError::Body(rejection.body_text()))?;
-    let limit = page.limit.unwrap_or(PAGE).min(PAGE);
-    let report = app.tasks().report(instance.id, &id, (page.offset, limit)).await.map_err(ApiError::History)?;
-    let TaskReport { status, summary, differences_total, differences } = report.ok_or(ApiError::NoTask(id))?;
-    Ok(Json(ReportBody { status, summary, differences_total, offset: page.offset, differences }))
 }

@@ -1,0 +1,112 @@
+//! What a task found, in several forms, and what becomes of it while one looks.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{Path, Query};
+use axum::http::header::CONTENT_TYPE;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use futures_util::{Stream, StreamExt as _};
+use serde::Deserialize;
+
+use super::id;
+use crate::protocol::{ReportBody, TaskStatus, routes};
+use crate::report;
+use crate::server::app::App;
+use crate::server::caller::Destination;
+use crate::server::error::ApiError;
+use crate::verify::TaskReport;
+
+/// The differences on one page of a report, where the request does not say; and the most it can ask for.
+const PAGE: u64 = 10_000;
+
+/// How often a task that is watched is looked at.
+const WATCH_INTERVAL: Duration = Duration::from_millis(250);
+
+/// The form of a report.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::server) enum Format {
+    /// For programs.
+    #[default]
+    Json,
+    /// The differences alone, for a spreadsheet.
+    Csv,
+    /// For people.
+    Html,
+}
+
+/// Which part of a report, and in which form.
+#[derive(Debug, Deserialize)]
+pub(in crate::server) struct ReportQuery {
+    #[serde(default)]
+    offset: u64,
+    limit: Option<u64>,
+    #[serde(default)]
+    format: Format,
+}
+
+/// The status of a task with sums, notes and one page of its differences.
+pub(in crate::server) async fn get_report(
+    destination: Destination,
+    path: Result<Path<String>, PathRejection>,
+    query: Result<Query<ReportQuery>, QueryRejection>,
+) -> Result<Response, ApiError> {
+    let Destination { app, instance, .. } = destination;
+    let id = id(path);
+    let Query(ReportQuery { offset, limit, format }) =
+        query.map_err(|rejection| ApiError::Body(rejection.body_text()))?;
+    let limit = limit.unwrap_or(PAGE).min(PAGE);
+    let report = app.tasks().report(instance.id, &id, (offset, limit)).await.map_err(ApiError::History)?;
+    let TaskReport { status, summary, differences_total, differences } = report.ok_or(ApiError::NoTask(id))?;
+    let body = ReportBody { status, summary, differences_total, offset, differences };
+    Ok(match format {
+        Format::Json => Json(body).into_response(),
+        Format::Csv => ([(CONTENT_TYPE, "text/csv; charset=utf-8")], report::csv(&body.differences)).into_response(),
+        Format::Html => {
+            let path = routes::report(&body.status.id);
+            ([(CONTENT_TYPE, "text/html; charset=utf-8")], report::html(&body, &path, limit.max(1))).into_response()
+        }
+    })
+}
+
+/// The status of a task as it changes, as server-sent events: `status` each time, and `end` in the end.
+pub(in crate::server) async fn get_events(
+    destination: Destination,
+    path: Result<Path<String>, PathRejection>,
+) -> Result<Response, ApiError> {
+    let Destination { app, instance, .. } = destination;
+    let id = id(path);
+    let status = app.tasks().status(instance.id, &id).await.map_err(ApiError::History)?;
+    let first = status.ok_or_else(|| ApiError::NoTask(id.clone()))?;
+    let stopping = app.stopping().clone().cancelled_owned();
+    let events = events(app, instance.id, id, first).take_until(stopping);
+    Ok(Sse::new(events).keep_alive(KeepAlive::default()).into_response())
+}
+
+fn events(app: App, instance: u64, id: String, first: TaskStatus) -> impl Stream<Item = Result<Event, Infallible>> {
+    async_stream::stream! {
+        let mut shown = first;
+        loop {
+            let name = if shown.state.is_final() { "end" } else { "status" };
+            // A status always serialises.
+            let event = Event::default().event(name).json_data(&shown);
+            yield Ok(event.unwrap_or_default());
+            if shown.state.is_final() {
+                return;
+            }
+            shown = loop {
+                tokio::time::sleep(WATCH_INTERVAL).await;
+                match app.tasks().status(instance, &id).await {
+                    Ok(Some(status)) if status != shown => break status,
+                    Ok(Some(_)) => {}
+                    // Dropped from the history while it was watched: there is nothing more to tell.
+                    Ok(None) | Err(_) => return,
+                }
+            };
+        }
+    }
+}
