@@ -25,6 +25,9 @@ pub struct ManifestRequest {
     pub keyspaces: Option<Vec<String>>,
     /// The task's `maxConcurrency`.
     pub max_concurrency: u32,
+    /// The destination's task, for the source's log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<Uuid>,
     /// The manifest an interrupted stream was of; the source goes on with it where it still has it.
     #[serde(default)]
     pub resume: Option<Uuid>,

@@ -4,6 +4,8 @@
 pub const LIVE_MIGRATION: &str = "/api/v1/live-migration";
 /// The Sidecar's health route.
 pub const HEALTH: &str = "/api/v1/__health";
+/// What a monitoring system reads (ours).
+pub const METRICS: &str = "/metrics";
 /// Verification tasks of the destination.
 pub const TASKS: &str = "/api/v1/live-migration/files-verification-tasks";
 /// One verification task.

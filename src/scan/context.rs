@@ -44,6 +44,25 @@ impl Drop for CancelOnDrop {
     }
 }
 
+/// The work of all scans of a service together. It never goes back, whatever becomes of a single read.
+#[derive(Debug, Default)]
+pub struct Meter {
+    files: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl Meter {
+    /// Files read to their end, or given up on.
+    pub fn files(&self) -> u64 {
+        self.files.load(Relaxed)
+    }
+
+    /// Bytes read and hashed.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Relaxed)
+    }
+}
+
 /// Counters of the work of one scan, shared with whoever shows them.
 #[derive(Debug, Default)]
 pub struct Progress {
@@ -52,6 +71,7 @@ pub struct Progress {
     files_hashed: AtomicU64,
     bytes_hashed: AtomicU64,
     files_opened: AtomicU64,
+    meter: Arc<Meter>,
 }
 
 /// One look at the counters.
@@ -92,6 +112,7 @@ impl Progress {
 
     pub(super) fn read(&self, bytes: u64) {
         self.bytes_hashed.fetch_add(bytes, Relaxed);
+        self.meter.bytes.fetch_add(bytes, Relaxed);
     }
 
     pub(super) fn take_back(&self, bytes: u64) {
@@ -101,6 +122,7 @@ impl Progress {
     /// One more file is hashed or given up on.
     pub fn finished_file(&self) {
         self.files_hashed.fetch_add(1, Relaxed);
+        self.meter.files.fetch_add(1, Relaxed);
     }
 }
 
@@ -111,4 +133,12 @@ pub struct Context {
     pub cancel: Cancel,
     /// Work done so far.
     pub progress: Arc<Progress>,
+}
+
+impl Context {
+    /// A scan whose work counts into this meter, too.
+    pub fn metered(meter: &Arc<Meter>) -> Self {
+        let progress = Progress { meter: Arc::clone(meter), ..Progress::default() };
+        Self { cancel: Cancel::default(), progress: Arc::new(progress) }
+    }
 }

@@ -13,7 +13,7 @@ mod steady;
 mod walk;
 
 pub use beneath::RootHandle;
-pub use context::{Cancel, CancelOnDrop, Cancelled, Context, Progress, ProgressSnapshot};
+pub use context::{Cancel, CancelOnDrop, Cancelled, Context, Meter, Progress, ProgressSnapshot};
 pub use digests::FileDigests;
 pub use open_file::OpenFailure;
 pub use read::SEGMENT_BYTES;

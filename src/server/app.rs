@@ -8,12 +8,14 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use super::error::ApiError;
+use super::metrics::Metrics;
 use crate::config::{Config, ConfigError, HostName, Instance};
 use crate::exclude::{PatternError, Rules, Selection};
 use crate::manifest::{Identity, RootSpec};
 use crate::model::RootId;
 use crate::peer::{Peer, PeerAddress, PeerError, PeerSettings, RetryPolicy};
 use crate::protocol::{MigrationState, TaskRequest};
+use crate::scan::Meter;
 use crate::verify::{
     BuildJob, Busy, Completion, History, HistoryError, HistoryLimits, Offers, RunInput, StoredTask, Tasks, Threads,
     Unfinished, now_ms,
@@ -59,6 +61,9 @@ struct Inner {
     /// As many as file requests may be answered at once.
     file_permits: Arc<Semaphore>,
     requests: AtomicU64,
+    /// All bytes read and hashed, for whatever purpose.
+    meter: Arc<Meter>,
+    metrics: Metrics,
     stopping: CancellationToken,
 }
 
@@ -82,6 +87,8 @@ impl App {
             offers: Offers::new(settings.manifest_retention),
             file_permits: Arc::new(Semaphore::new(config.live_migration.max_concurrent_file_requests as usize)),
             requests: AtomicU64::new(0),
+            meter: Arc::default(),
+            metrics: Metrics::default(),
             stopping: CancellationToken::new(),
             config,
         };
@@ -111,6 +118,16 @@ impl App {
     /// How many requests the service was sent, whatever it answered.
     pub fn requests(&self) -> u64 {
         self.inner.requests.load(Relaxed)
+    }
+
+    /// All bytes and files this service has read, for whatever purpose.
+    pub(super) fn meter(&self) -> &Arc<Meter> {
+        &self.inner.meter
+    }
+
+    /// What is counted for `/metrics` and nowhere else.
+    pub(super) fn metrics(&self) -> &Metrics {
+        &self.inner.metrics
     }
 
     pub(super) fn count_request(&self) {
@@ -230,7 +247,7 @@ impl App {
             None => root,
         });
         let roots = roots.collect();
-        BuildJob { identity, roots, threads }
+        BuildJob { identity, roots, threads, meter: Arc::clone(self.meter()) }
     }
 }
 

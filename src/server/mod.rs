@@ -7,6 +7,7 @@ mod file_plan;
 mod file_target;
 mod handlers;
 mod listen;
+mod metrics;
 mod routes;
 
 pub use app::{App, SetupError};

@@ -1,14 +1,14 @@
 //! The route table and the layers around it.
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::{delete, get, post};
 
 use super::app::App;
 use super::error::ApiError;
-use super::handlers::{data_copies, files, health, manifests, migration_status, reports, tasks};
+use super::handlers::{data_copies, files, health, manifests, metrics, migration_status, reports, tasks};
 use crate::protocol::{MAX_BRANCH_REQUEST_BYTES, routes};
 
 /// The largest body of any other request, in bytes.
@@ -19,6 +19,7 @@ pub fn router(app: App) -> Router {
     let branches = post(manifests::open_branches).layer(DefaultBodyLimit::max(MAX_BRANCH_REQUEST_BYTES));
     Router::new()
         .route(routes::HEALTH, get(health::get_health))
+        .route(routes::METRICS, get(metrics::get_metrics))
         .route(routes::FILES, get(files::list_files))
         .route(routes::FILE, get(files::get_file))
         .route(
@@ -45,9 +46,11 @@ pub fn router(app: App) -> Router {
 async fn log_request(State(app): State<App>, request: Request, next: Next) -> Response {
     app.count_request();
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let route = request.extensions().get::<MatchedPath>().cloned();
     let begun = std::time::Instant::now();
     let response = next.run(request).await;
     let elapsed_ms = begun.elapsed().as_millis() as u64;
+    app.metrics().count(&method, route.as_ref().map(MatchedPath::as_str), response.status().as_u16());
     tracing::debug!(%method, path, status = response.status().as_u16(), elapsed_ms, "a request was answered");
     response
 }

@@ -6,7 +6,7 @@ use tokio::sync::watch;
 
 use super::blocking::{PoolError, Threads, in_pool};
 use crate::manifest::{BuildError, DirectoryIndex, Identity, Manifest, RootSpec, SubtreeHash};
-use crate::scan::{Context, ProgressSnapshot};
+use crate::scan::{Context, Meter, ProgressSnapshot};
 
 /// What to build.
 #[derive(Debug, Clone)]
@@ -17,6 +17,8 @@ pub struct BuildJob {
     pub roots: Vec<RootSpec>,
     /// How many threads may work on it.
     pub threads: Threads,
+    /// What the work counts into.
+    pub meter: Arc<Meter>,
 }
 
 /// Why a build ended without a manifest.
@@ -62,6 +64,7 @@ pub(super) type Finished = (u32, DirectoryIndex, SubtreeHash);
 pub struct Build {
     identity: Identity,
     context: Context,
+    meter: Arc<Meter>,
     shared: Arc<Shared>,
 }
 
@@ -83,7 +86,8 @@ impl Build {
             finished: Mutex::default(),
             grown: tokio::sync::Notify::new(),
         });
-        let build = Self { identity: job.identity.clone(), context: Context::default(), shared: Arc::clone(&shared) };
+        let (identity, meter) = (job.identity.clone(), Arc::clone(&job.meter));
+        let build = Self { identity, context: Context::metered(&meter), meter, shared: Arc::clone(&shared) };
         let context = build.context.clone();
         tokio::spawn(async move {
             let worker = Arc::clone(&shared);
@@ -102,6 +106,11 @@ impl Build {
     /// What the manifest says of itself.
     pub fn identity(&self) -> &Identity {
         &self.identity
+    }
+
+    /// What the work counts into.
+    pub(super) fn meter(&self) -> &Arc<Meter> {
+        &self.meter
     }
 
     /// Asks the work to stop.

@@ -39,6 +39,7 @@ impl<'a> ManifestRun<'a> {
             rules_fingerprint: Some(build.identity().rules_fingerprint().to_string()),
             keyspaces: input.selection.as_ref().map(Selection::names),
             max_concurrency: task.request.max_concurrency,
+            task: task.status().id.parse().ok(),
             resume: None,
         };
         let exchange = Exchange::new(input.peer.clone(), request);
@@ -91,7 +92,7 @@ impl<'a> ManifestRun<'a> {
         if Rules::selected_in(identity[0]) != Rules::selected_in(identity[1]) {
             return Err(RunError::NotRestricted(self.input.peer.address().clone()));
         }
-        let sides = Sides { peer: &self.input.peer, remote: &remote, local: &local, threads: self.input.threads };
+        let sides = self.sides(&remote, &local);
         if !self.task.request.keep_going {
             let Assembled { outcome, released } = assemble(&sides, Depth::Metadata, None, self.input.algorithm).await?;
             if outcome.counters.metadata_summary() == MetadataSummary::Different {
@@ -113,9 +114,14 @@ impl<'a> ManifestRun<'a> {
         // A source that restarted in the meantime holds the same tables under another name.
         let remote = self.exchange.metadata().await;
         let contents = self.exchange.contents();
-        let sides = Sides { peer: &self.input.peer, remote: &remote, local: &local, threads: self.input.threads };
+        let sides = self.sides(&remote, &local);
         let Assembled { outcome, .. } = assemble(&sides, Depth::Content, Some(&contents), self.input.algorithm).await?;
         Ok(self.compared(outcome, &remote, &local))
+    }
+
+    fn sides<'s>(&'s self, remote: &'s RemoteManifest, local: &'s Arc<Manifest>) -> Sides<'s> {
+        let RunInput { peer, threads, job, .. } = self.input;
+        Sides { peer, remote, local, threads: *threads, meter: &job.meter }
     }
 
     async fn source_walked(&self) -> Result<Arc<RemoteManifest>, RunError> {

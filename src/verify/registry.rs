@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use uuid::Uuid;
 
 use super::blocking::blocking;
+use super::counts::TaskCounts;
 use super::history::{Findings, History, HistoryError, StoredTask};
 use super::live::Task;
 use super::now_ms;
@@ -54,6 +55,7 @@ struct Inner {
     live: Mutex<Live>,
     history: Option<Arc<History>>,
     unfinished: Unfinished,
+    counts: Arc<Mutex<TaskCounts>>,
 }
 
 #[derive(Debug, Default)]
@@ -76,7 +78,7 @@ impl Tasks {
     pub fn new(history: Option<History>, unfinished: Unfinished) -> Result<Self, HistoryError> {
         let before = history.as_ref().map(History::all).transpose()?.map(latest).unwrap_or_default();
         let live = Mutex::new(Live { before, ..Live::default() });
-        Ok(Self { inner: Arc::new(Inner { live, history: history.map(Arc::new), unfinished }) })
+        Ok(Self { inner: Arc::new(Inner { live, history: history.map(Arc::new), unfinished, counts: Arc::default() }) })
     }
 
     /// Starts a task unless one is under way on the instance. Must be called within a tokio runtime.
@@ -147,8 +149,16 @@ impl Tasks {
     fn launch(&self, task: Task, input: RunInput) -> Result<Arc<Task>, StartError> {
         let task = Arc::new(task);
         self.live().admit(&task)?;
-        tokio::spawn(supervise(Arc::clone(&task), input, self.inner.history.clone()));
+        let counts = Arc::clone(&self.inner.counts);
+        lock(&counts).started += 1;
+        lock(&counts).under_way += 1;
+        tokio::spawn(supervise(Arc::clone(&task), input, self.inner.history.clone(), counts));
         Ok(task)
+    }
+
+    /// What all tasks came to since the service started.
+    pub fn counts(&self) -> TaskCounts {
+        lock(&self.inner.counts).clone()
     }
 
     /// The status of the latest task of an instance.
@@ -292,11 +302,18 @@ fn live_report(task: &Task, offset: u64, limit: u64) -> TaskReport {
 }
 
 /// Whatever happens in there, a verification must not stay under way for ever: its instance would take no other.
-async fn supervise(task: Arc<Task>, input: RunInput, history: Option<Arc<History>>) {
+async fn supervise(task: Arc<Task>, input: RunInput, history: Option<Arc<History>>, counts: Arc<Mutex<TaskCounts>>) {
     if let Err(died) = tokio::spawn(run_and_keep(Arc::clone(&task), input, history)).await {
         task.fail(format!("internal error: {died}"), task.status().progress);
         task.settle(false);
     }
+    let mut counts = lock(&counts);
+    counts.under_way -= 1;
+    counts.add(&task);
+}
+
+fn lock(counts: &Mutex<TaskCounts>) -> MutexGuard<'_, TaskCounts> {
+    counts.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
 /// The task's log lines carry its id. A history that cannot be written is said in the log: the verdict itself is not

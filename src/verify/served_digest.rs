@@ -2,11 +2,12 @@
 
 use std::fs::File;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::blocking::blocking;
 use super::error::ServeError;
 use crate::model::{ContentDigest, DigestAlgorithm, Problem, RelPath};
-use crate::scan::{Context, OpenFailure, ReadError, RootHandle, ServedFile, digest_served};
+use crate::scan::{Context, Meter, OpenFailure, ReadError, RootHandle, ServedFile, digest_served};
 
 /// Opens a file of the root at `home`, and says what it is now.
 pub async fn open_served(home: &Path, path: &RelPath) -> Result<(File, ServedFile), ServeError> {
@@ -29,12 +30,14 @@ pub async fn open_served(home: &Path, path: &RelPath) -> Result<(File, ServedFil
 pub async fn digest_of(
     file: File,
     algorithm: DigestAlgorithm,
+    meter: &Arc<Meter>,
     held: impl Send + 'static,
 ) -> Result<ContentDigest, ServeError> {
-    let context = Context::default();
+    let context = Context::metered(meter);
     let _stop = context.cancel.clone().on_drop();
     let digest = blocking(move || {
         let digest = digest_served(&file, algorithm, &context);
+        context.progress.finished_file();
         drop(held);
         digest
     });

@@ -9,6 +9,7 @@ use crate::manifest::{
 };
 use crate::model::{FileEntry, Outcome, RootId};
 use crate::peer::{Peer, RemoteManifest};
+use crate::scan::Meter;
 
 /// Both sides of a comparison.
 pub(super) struct Sides<'a> {
@@ -16,6 +17,7 @@ pub(super) struct Sides<'a> {
     pub remote: &'a RemoteManifest,
     pub local: &'a Arc<Manifest>,
     pub threads: Threads,
+    pub meter: &'a Arc<Meter>,
 }
 
 impl Sides<'_> {

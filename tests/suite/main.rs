@@ -20,6 +20,7 @@ mod keyspaces;
 mod lies;
 mod manifest_file;
 mod manifest_noise;
+mod metrics;
 mod oracle;
 mod per_file;
 mod real_sstables;

@@ -162,3 +162,39 @@ fn verify_names_a_service_that_is_not_there_and_exits_with_3() {
     assert_eq!(code, Some(3), "{errors}");
     assert!(errors.contains(&format!("{url} cannot be reached: Connection refused")), "{errors}");
 }
+
+/// Both roles are in one process here, so its log has the lines of both.
+#[test]
+fn every_line_about_a_task_carries_its_id_as_json_and_as_text() {
+    for format in ["json", "text"] {
+        let both = Both::new();
+        for side in ["source", "destination"] {
+            let file = both.directory.path().join(side).join("data/ks/table/nb-1-big-Data.db");
+            std::fs::File::options().write(true).open(file).unwrap().set_len(10).unwrap();
+        }
+        let mut command = twintree();
+        command.args(["--log-format", format, "serve", "--config"]).arg(&both.config);
+        let mut service = Process::start(command);
+        while std::net::TcpStream::connect(("127.0.0.1", both.port)).is_err() {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        let mut verify = both.verify();
+        verify.wait();
+        let report: Value = serde_json::from_str(&verify.output()).unwrap();
+        let id = report["id"].as_str().unwrap();
+        service.signal(Signal::TERM);
+        service.wait();
+        let log = service.errors();
+        for message in ["a verification begins", "a verification ended", "a manifest is streamed"] {
+            let line = log.lines().find(|line| line.contains(message)).unwrap_or_else(|| panic!("{message}: {log}"));
+            if format == "text" {
+                assert!(line.contains(id), "{line}");
+                continue;
+            }
+            let line: Value = serde_json::from_str(line).unwrap();
+            let task = [&line["fields"]["task"], &line["span"]["task"]];
+            assert!(task.contains(&&Value::from(id)), "{line:#}");
+        }
+        assert!(format == "text" || log.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()), "{log}");
+    }
+}

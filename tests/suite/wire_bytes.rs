@@ -132,6 +132,7 @@ fn a_manifest_request_is_this_json_and_unknown_fields_are_ignored() {
         roots: None,
         rules_fingerprint: Some("ab".to_owned()),
         keyspaces: None,
+        task: None,
         max_concurrency: 4,
         resume: None,
     };

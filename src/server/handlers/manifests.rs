@@ -47,7 +47,9 @@ pub(in crate::server) async fn stream_manifest(
     let threads = app.threads(request.max_concurrency);
     let job = app.job(&instance, wanted.as_deref(), selection.as_ref(), threads);
     let offer = app.offers().attach_or_start(instance.id, request.resume, job)?;
-    tracing::info!(manifest = %offer.id, instance = instance.id, resumed = request.resume == Some(offer.id), "a manifest is streamed");
+    let resumed = request.resume == Some(offer.id);
+    let task = request.task.map(|task| task.to_string()).unwrap_or_default();
+    tracing::info!(task, manifest = %offer.id, instance = instance.id, resumed, "a manifest is streamed");
     Ok(frames(&app, MANIFEST_MEDIA_TYPE, manifest_stream(offer)))
 }
 

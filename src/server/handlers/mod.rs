@@ -4,6 +4,7 @@ pub(super) mod data_copies;
 pub(super) mod files;
 pub(super) mod health;
 pub(super) mod manifests;
+pub(super) mod metrics;
 pub(super) mod migration_status;
 pub(super) mod reports;
 pub(super) mod tasks;

@@ -49,7 +49,7 @@ struct Shown {
 
 impl<'a> PerFileRun<'a> {
     pub(super) fn new(task: &'a Task, input: &'a RunInput) -> Self {
-        Self { task, input, context: Context::default(), shown: Shown::default() }
+        Self { task, input, context: Context::metered(&input.job.meter), shown: Shown::default() }
     }
 
     /// Runs to an outcome. Dropping the future stops the work on both sides.
