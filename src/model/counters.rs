@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// The Sidecar's seven counters, under its names; each counts entries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Counters {
     /// Entries the destination has and the source lacks.

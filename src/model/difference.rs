@@ -26,7 +26,7 @@ impl fmt::Display for Side {
 }
 
 /// Why an entry could not be checked. The numbers are those of manifests and frames.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reason {
     /// Opening, listing or reading it failed.
@@ -91,7 +91,7 @@ impl Problem {
 }
 
 /// The kinds of difference.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum DifferenceKind {
     /// Only the destination has it.

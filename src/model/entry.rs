@@ -6,7 +6,7 @@ use super::{Blake3Digest, Name, Problem};
 
 /// The kind of an entry as the Sidecar lists it. A symbolic link has the kind of what it points to; a pipe, socket or
 /// device is listed as a file and can never be verified.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum EntryKind {
     /// Anything that is not a directory.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// `{"status":"Not Found","code":404,"message":"..."}`; a refusal by role or by completion has the status alone.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ErrorBody {
     /// The reason phrase of the status code.
     pub status: String,

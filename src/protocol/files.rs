@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::{EntryKind, Reason};
 
 /// One entry of a listing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ListingEntry {
     /// Not percent-encoded; bytes that are not UTF-8 stand as U+FFFD.
@@ -24,7 +24,7 @@ impl ListingEntry {
 }
 
 /// An entry that could not be listed (ours): a listing has these beside its files, where there are any.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct UnlistedEntry {
     /// As in [`ListingEntry`].
@@ -35,8 +35,21 @@ pub struct UnlistedEntry {
     pub detail: String,
 }
 
+/// The body of a listing. It is written and read piece by piece, so that nobody holds one; this says what it looks like.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ListingBody {
+    /// Every entry below the roots; the roots themselves are not listed.
+    pub files: Vec<ListingEntry>,
+    /// The sum of the files' sizes in bytes.
+    pub total_size: i64,
+    /// What could not be listed (ours); absent where there is none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unverified: Vec<UnlistedEntry>,
+}
+
 /// A file's digest.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DigestBody {
     /// Standard Base64 with padding for MD5, lower-case hex without leading zeros for XXHash32.

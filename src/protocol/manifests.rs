@@ -9,7 +9,7 @@ use crate::manifest::{DirectoryRecord, Identity};
 pub const PROTOCOL_VERSION: u32 = 1;
 
 /// The body of `POST /manifests`, as JSON. Unknown fields are ignored.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ManifestRequest {
     /// The version the destination speaks.

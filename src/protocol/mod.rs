@@ -12,7 +12,7 @@ mod task;
 
 pub use branches::{BranchDirectory, BranchFrame, BranchRequest, FileRead, MAX_BRANCH_REQUEST_BYTES, ReadOutcome};
 pub use error_body::ErrorBody;
-pub use files::{DigestBody, ListingEntry, UnlistedEntry};
+pub use files::{DigestBody, ListingBody, ListingEntry, UnlistedEntry};
 pub use frame::{FrameDecoder, FrameError, MAX_FRAME_BYTES, encode_frame};
 pub use manifests::{
     End, Hello, ManifestFrame, ManifestRequest, PROTOCOL_VERSION, ProgressFrame, RootFrame, SourceFailure,

@@ -9,7 +9,7 @@ use crate::manifest::{Rollup, RollupState};
 use crate::model::{Difference, DifferenceKind, EntryKind, Evidence, Reason};
 
 /// One difference.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DifferenceBody {
     /// The entry's file URL; bytes that are not UTF-8 stand as U+FFFD.
@@ -35,7 +35,7 @@ pub struct DifferenceBody {
 }
 
 /// What one side knows of an entry.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct EvidenceBody {
     /// `FILE` or `DIRECTORY`; null where not even that could be learned.
@@ -49,7 +49,7 @@ pub struct EvidenceBody {
 }
 
 /// What a report says besides status and differences.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ReportSummary {
     /// Facts that change no counter and no state.
@@ -63,7 +63,7 @@ pub struct ReportSummary {
 }
 
 /// What was read on both sides; null where it never came to that.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ReadBody {
     /// By the source.
     pub source: Option<SideBody>,
@@ -72,7 +72,7 @@ pub struct ReadBody {
 }
 
 /// What one side read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SideBody {
     /// The machine's own name; the address of a source that does not tell it.
@@ -88,7 +88,7 @@ pub struct SideBody {
 }
 
 /// Milliseconds from the begin of the task until each phase was over; null where it never was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Timings {
     /// The destination knew its own entries.
@@ -104,7 +104,7 @@ pub struct Timings {
 }
 
 /// The sums of one table, of what lies beside the tables of a keyspace, or of a kind of root.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RollupBody {
     /// The kind of root, such as `data`.
@@ -151,7 +151,7 @@ impl From<Rollup> for RollupBody {
 }
 
 /// The body of a task's report: one page of its differences.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ReportBody {
     /// The task's status.

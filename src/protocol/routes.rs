@@ -6,6 +6,8 @@ pub const LIVE_MIGRATION: &str = "/api/v1/live-migration";
 pub const HEALTH: &str = "/api/v1/__health";
 /// What a monitoring system reads (ours).
 pub const METRICS: &str = "/metrics";
+/// What is served, in OpenAPI's form.
+pub const OPENAPI: &str = "/spec/openapi.json";
 /// Verification tasks of the destination.
 pub const TASKS: &str = "/api/v1/live-migration/files-verification-tasks";
 /// One verification task.

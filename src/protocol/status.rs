@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// The two states of a migration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum MigrationState {
     /// Files may be copied and verified.
@@ -13,7 +13,7 @@ pub enum MigrationState {
 }
 
 /// The body of the status routes, and what stands in the staging directory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct MigrationStatus {
     /// The state.

@@ -8,7 +8,7 @@ use crate::exclude::{Selection, SelectionError};
 use crate::model::{Counters, DigestAlgorithm, UnknownAlgorithm};
 
 /// A task request that passed its checks.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TaskRequest {
     /// At least 1.
@@ -67,7 +67,7 @@ pub fn parse_task_request(body: &[u8], max_concurrency: u32) -> Result<TaskReque
 }
 
 /// The answer to a task that was accepted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TaskCreated {
     /// A version-1 UUID.
@@ -77,7 +77,7 @@ pub struct TaskCreated {
 }
 
 /// Where a task stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum TaskState {
     /// Accepted, and nothing done yet.
@@ -112,7 +112,7 @@ impl fmt::Display for TaskState {
 }
 
 /// How the two sides were compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Protocol {
     /// By exchanging Merkle trees.
@@ -131,7 +131,7 @@ impl fmt::Display for Protocol {
 }
 
 /// The status of a task: the Sidecar's fields, then ours.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TaskStatus {
     /// The task.
@@ -164,7 +164,7 @@ pub struct TaskStatus {
 }
 
 /// Progress of a task.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Progress {
     /// Requests sent to the source so far.

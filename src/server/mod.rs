@@ -8,6 +8,7 @@ mod file_target;
 mod handlers;
 mod listen;
 mod metrics;
+mod openapi;
 mod routes;
 
 pub use app::{App, SetupError};

@@ -9,6 +9,7 @@ use axum::routing::{delete, get, post};
 use super::app::App;
 use super::error::ApiError;
 use super::handlers::{data_copies, files, health, manifests, metrics, migration_status, reports, tasks};
+use super::openapi;
 use crate::protocol::{MAX_BRANCH_REQUEST_BYTES, routes};
 
 /// The largest body of any other request, in bytes.
@@ -19,6 +20,7 @@ pub fn router(app: App) -> Router {
     let branches = post(manifests::open_branches).layer(DefaultBodyLimit::max(MAX_BRANCH_REQUEST_BYTES));
     Router::new()
         .route(routes::HEALTH, get(health::get_health))
+        .route(routes::OPENAPI, get(openapi::get_openapi))
         .route(routes::METRICS, get(metrics::get_metrics))
         .route(routes::FILES, get(files::list_files))
         .route(routes::FILE, get(files::get_file))
@@ -26,8 +28,8 @@ pub fn router(app: App) -> Router {
             routes::STATUS,
             get(migration_status::get_status).post(migration_status::complete).delete(migration_status::clear_status),
         )
-        .route(routes::DATA_COPIES, get(data_copies::refuse).post(data_copies::refuse))
-        .route(routes::DATA_COPY, get(data_copies::refuse).patch(data_copies::refuse))
+        .route(routes::DATA_COPIES, get(data_copies::list).post(data_copies::create))
+        .route(routes::DATA_COPY, get(data_copies::get).patch(data_copies::cancel))
         .route(routes::TASKS, post(tasks::create_task).get(tasks::list_tasks))
         .route(routes::TASK, get(tasks::get_task).patch(tasks::cancel_task))
         .route(routes::TASK_REPORT, get(reports::get_report))

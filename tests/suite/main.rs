@@ -21,6 +21,7 @@ mod lies;
 mod manifest_file;
 mod manifest_noise;
 mod metrics;
+mod openapi;
 mod oracle;
 mod per_file;
 mod real_sstables;

@@ -17,7 +17,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::io::ReaderStream;
 
 use crate::model::{DigestAlgorithm, RelPath};
-use crate::protocol::{DigestBody, routes};
+use crate::protocol::{DigestBody, ErrorBody, ListingBody, routes};
 use crate::scan::ServedFile;
 use crate::server::app::App;
 use crate::server::caller::{Participant, Source};
@@ -30,6 +30,16 @@ use crate::verify::{digest_of, listing, open_served};
 const READ_BYTES: usize = 256 << 10;
 
 /// Every entry of the instance, as a stream: a million of them never stand in memory as one text.
+#[utoipa::path(
+    get,
+    path = routes::FILES,
+    tag = "files",
+    responses(
+        (status = 200, description = "Every entry", body = ListingBody),
+        (status = 404, description = "The host has not the role for this", body = ErrorBody),
+        (status = 500, description = "A directory could not be listed", body = ErrorBody),
+    ),
+)]
 pub(in crate::server) async fn list_files(participant: Participant) -> Result<Response, ApiError> {
     let Participant { app, instance } = participant;
     let threads = app.threads(app.config().live_migration.max_concurrent_file_requests);
@@ -47,6 +57,31 @@ pub(in crate::server) struct FileQuery {
 }
 
 /// One file: its bytes, or with `?digestAlgorithm=` their digest.
+#[utoipa::path(
+    get,
+    path = "/api/v1/live-migration/files/{dirType}/{dirIndex}/{path}",
+    tag = "files",
+    params(
+        ("dirType" = String, Path, description = "Such as data"),
+        ("dirIndex" = String, Path, description = "From 0"),
+        ("path" = String, Path, description = "Below the directory"),
+        ("digestAlgorithm" = Option<String>, Query, description = "MD5 or XXHash32"),
+    ),
+    responses(
+        (status = 200, description = "The bytes, or with digestAlgorithm the digest",
+            content((Vec<u8> = "application/octet-stream"), (DigestBody = "application/json"))),
+        (status = 206, description = "The range asked for", body = Vec<u8>, content_type = "application/octet-stream"),
+        (status = 304, description = "Not modified since"),
+        (status = 400, description = "A bad type, index, path or algorithm, or the migration is complete",
+            body = ErrorBody),
+        (status = 403, description = "It leaves the root", body = ErrorBody),
+        (status = 404, description = "No such file, excluded, or the host is no source", body = ErrorBody),
+        (status = 412, description = "Another file than the conditions speak of", body = ErrorBody),
+        (status = 416, description = "Not a range of the file", body = ErrorBody),
+        (status = 500, description = "It could not be read", body = ErrorBody),
+        (status = 503, description = "Too many file requests at once", body = ErrorBody),
+    ),
+)]
 pub(in crate::server) async fn get_file(
     source: Source,
     uri: Uri,

@@ -13,7 +13,8 @@ use super::{body, id};
 use crate::exclude::Selection;
 use crate::model::RootId;
 use crate::protocol::{
-    BRANCHES_MEDIA_TYPE, MANIFEST_MEDIA_TYPE, MAX_BRANCH_REQUEST_BYTES, ManifestRequest, PROTOCOL_VERSION,
+    BRANCHES_MEDIA_TYPE, ErrorBody, MANIFEST_MEDIA_TYPE, MAX_BRANCH_REQUEST_BYTES, ManifestRequest, PROTOCOL_VERSION,
+    routes,
 };
 use crate::server::app::App;
 use crate::server::caller::Source;
@@ -25,6 +26,21 @@ const MAX_REQUEST_BYTES: usize = 64 << 10;
 
 /// Walks and hashes the instance while streaming what is known of it; attaches to a build under way where the request
 /// names one.
+#[utoipa::path(
+    post,
+    path = routes::MANIFESTS,
+    tag = "manifests",
+    request_body(content = ManifestRequest),
+    responses(
+        (status = 200, description = "The frames of a manifest",
+            body = Vec<u8>, content_type = "application/vnd.twintree.manifest.v1"),
+        (status = 400, description = "Not a manifest request, or the migration is complete", body = ErrorBody),
+        (status = 404, description = "The host has not the role for this", body = ErrorBody),
+        (status = 413, description = "The body is too large", body = ErrorBody),
+        (status = 500, description = "The migration status cannot be read", body = ErrorBody),
+        (status = 503, description = "Too many manifests at once", body = ErrorBody),
+    ),
+)]
 pub(in crate::server) async fn stream_manifest(
     source: Source,
     bytes: Result<Bytes, BytesRejection>,
@@ -54,6 +70,23 @@ pub(in crate::server) async fn stream_manifest(
 }
 
 /// Opens branches of a manifest.
+#[utoipa::path(
+    post,
+    path = routes::BRANCHES,
+    tag = "manifests",
+    params(
+        ("manifest_id" = String, Path, description = "The manifest"),
+    ),
+    request_body(content = Vec<u8>, content_type = "application/octet-stream"),
+    responses(
+        (status = 200, description = "The frames of an answer",
+            body = Vec<u8>, content_type = "application/vnd.twintree.branches.v1"),
+        (status = 400, description = "Not a branch request", body = ErrorBody),
+        (status = 404, description = "No such manifest, or the host is no source", body = ErrorBody),
+        (status = 409, description = "The manifest is not ready", body = ErrorBody),
+        (status = 413, description = "The body is too large", body = ErrorBody),
+    ),
+)]
 pub(in crate::server) async fn open_branches(
     source: Source,
     path: Result<Path<String>, PathRejection>,
@@ -69,6 +102,18 @@ pub(in crate::server) async fn open_branches(
 }
 
 /// Forgets a manifest and stops what is still hashed for it.
+#[utoipa::path(
+    delete,
+    path = routes::MANIFEST,
+    tag = "manifests",
+    params(
+        ("manifest_id" = String, Path, description = "The manifest"),
+    ),
+    responses(
+        (status = 204, description = "Forgotten"),
+        (status = 404, description = "No such manifest, or the host is no source", body = ErrorBody),
+    ),
+)]
 pub(in crate::server) async fn release_manifest(
     source: Source,
     path: Result<Path<String>, PathRejection>,

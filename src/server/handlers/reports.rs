@@ -13,7 +13,7 @@ use futures_util::{Stream, StreamExt as _};
 use serde::Deserialize;
 
 use super::id;
-use crate::protocol::{ReportBody, TaskStatus, routes};
+use crate::protocol::{ErrorBody, ReportBody, TaskStatus, routes};
 use crate::report;
 use crate::server::app::App;
 use crate::server::caller::Destination;
@@ -27,7 +27,7 @@ const PAGE: u64 = 10_000;
 const WATCH_INTERVAL: Duration = Duration::from_millis(250);
 
 /// The form of a report.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(in crate::server) enum Format {
     /// For programs.
@@ -50,6 +50,24 @@ pub(in crate::server) struct ReportQuery {
 }
 
 /// The status of a task with sums, notes and one page of its differences.
+#[utoipa::path(
+    get,
+    path = routes::TASK_REPORT,
+    tag = "tasks",
+    params(
+        ("task_id" = String, Path, description = "The task"),
+        ("offset" = Option<u64>, Query, description = "The position of the first difference"),
+        ("limit" = Option<u64>, Query, description = "At most 10000"),
+        ("format" = Option<Format>, Query, description = "json where it is not given"),
+    ),
+    responses(
+        (status = 200, description = "A page of the report",
+            content((ReportBody = "application/json"), (String = "text/csv; charset=utf-8"), (String = "text/html; charset=utf-8"))),
+        (status = 400, description = "Not a query", body = ErrorBody),
+        (status = 404, description = "No such task, or the host is no destination", body = ErrorBody),
+        (status = 500, description = "The history cannot be read", body = ErrorBody),
+    ),
+)]
 pub(in crate::server) async fn get_report(
     destination: Destination,
     path: Result<Path<String>, PathRejection>,
@@ -74,6 +92,19 @@ pub(in crate::server) async fn get_report(
 }
 
 /// The status of a task as it changes, as server-sent events: `status` each time, and `end` in the end.
+#[utoipa::path(
+    get,
+    path = routes::TASK_EVENTS,
+    tag = "tasks",
+    params(
+        ("task_id" = String, Path, description = "The task"),
+    ),
+    responses(
+        (status = 200, description = "Events with the status", body = String, content_type = "text/event-stream"),
+        (status = 404, description = "No such task, or the host is no destination", body = ErrorBody),
+        (status = 500, description = "The history cannot be read", body = ErrorBody),
+    ),
+)]
 pub(in crate::server) async fn get_events(
     destination: Destination,
     path: Result<Path<String>, PathRejection>,

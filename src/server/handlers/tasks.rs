@@ -10,7 +10,7 @@ use axum::http::StatusCode;
 use serde::Deserialize;
 
 use super::{body, id};
-use crate::protocol::{TaskCreated, TaskStatus, parse_task_request, routes};
+use crate::protocol::{ErrorBody, TaskCreated, TaskRequest, TaskStatus, parse_task_request, routes};
 use crate::server::caller::Destination;
 use crate::server::error::ApiError;
 
@@ -21,6 +21,22 @@ const MAX_TASK_BYTES: usize = 64 << 10;
 const CANCEL_WAIT: Duration = Duration::from_secs(5);
 
 /// Starts a verification; 409 while one is under way.
+#[utoipa::path(
+    post,
+    path = routes::TASKS,
+    tag = "tasks",
+    request_body(content = TaskRequest),
+    responses(
+        (status = 202, description = "Accepted", body = TaskCreated),
+        (status = 400, description = "Not a task request, or the migration is complete", body = ErrorBody),
+        (status = 404, description = "The host has not the role for this", body = ErrorBody),
+        (status = 409, description = "A task is under way", body = ErrorBody),
+        (status = 413, description = "The body is too large", body = ErrorBody),
+        (status = 500, description = "The source cannot be called, or the migration status not be read",
+            body = ErrorBody),
+        (status = 503, description = "The service stops", body = ErrorBody),
+    ),
+)]
 pub(in crate::server) async fn create_task(
     destination: Destination,
     bytes: Result<Bytes, BytesRejection>,
@@ -45,6 +61,20 @@ pub(in crate::server) struct ListQuery {
 }
 
 /// The latest task, in a list of none or one; all that are remembered where the history is asked for, newest first.
+#[utoipa::path(
+    get,
+    path = routes::TASKS,
+    tag = "tasks",
+    params(
+        ("history" = Option<bool>, Query, description = "All tasks that are remembered, newest first"),
+    ),
+    responses(
+        (status = 200, description = "The latest task, or all of them", body = Vec<TaskStatus>),
+        (status = 400, description = "Not a query", body = ErrorBody),
+        (status = 404, description = "The host has not the role for this", body = ErrorBody),
+        (status = 500, description = "The history cannot be read", body = ErrorBody),
+    ),
+)]
 pub(in crate::server) async fn list_tasks(
     destination: Destination,
     query: Result<Query<ListQuery>, QueryRejection>,
@@ -58,6 +88,19 @@ pub(in crate::server) async fn list_tasks(
 }
 
 /// The status of any task that is still known.
+#[utoipa::path(
+    get,
+    path = routes::TASK,
+    tag = "tasks",
+    params(
+        ("task_id" = String, Path, description = "The task"),
+    ),
+    responses(
+        (status = 200, description = "Its status", body = TaskStatus),
+        (status = 404, description = "No such task, or the host is no destination", body = ErrorBody),
+        (status = 500, description = "The history cannot be read", body = ErrorBody),
+    ),
+)]
 pub(in crate::server) async fn get_task(
     destination: Destination,
     path: Result<Path<String>, PathRejection>,
@@ -69,6 +112,19 @@ pub(in crate::server) async fn get_task(
 }
 
 /// Cancels a task; one that has ended stays as it is.
+#[utoipa::path(
+    patch,
+    path = routes::TASK,
+    tag = "tasks",
+    params(
+        ("task_id" = String, Path, description = "The task"),
+    ),
+    responses(
+        (status = 200, description = "Its status", body = TaskStatus),
+        (status = 404, description = "No such task, or the host is no destination", body = ErrorBody),
+        (status = 500, description = "The history cannot be read", body = ErrorBody),
+    ),
+)]
 pub(in crate::server) async fn cancel_task(
     destination: Destination,
     path: Result<Path<String>, PathRejection>,
