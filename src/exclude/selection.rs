@@ -23,7 +23,7 @@ pub enum SelectionError {
     /// Nothing would be compared.
     #[error("the list of keyspaces is empty: leave it out to compare all of them")]
     Empty,
-    /// More than [`MAX_NAMES`].
+    /// More names than a selection may have.
     #[error("the list of keyspaces has more than {MAX_NAMES} names")]
     TooMany,
 }

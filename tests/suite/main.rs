@@ -24,6 +24,7 @@ mod metrics;
 mod openapi;
 mod oracle;
 mod per_file;
+mod per_file_oracle;
 mod real_sstables;
 mod reports;
 mod request_counts;

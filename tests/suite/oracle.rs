@@ -93,6 +93,7 @@ async fn verify(case: &Case) -> Value {
         extra: "",
         destination_extra: "",
         idle_timeout: "5s",
+        max_retries: 2,
         source_port: None,
     })
     .await;

@@ -2,6 +2,7 @@
 
 pub mod chaos_proxy;
 pub mod disk;
+pub mod flaky_front;
 pub mod grown;
 pub mod manifests;
 pub mod naive_diff;
@@ -18,6 +19,7 @@ pub mod random_trees;
 pub mod raw_http;
 pub mod scripted_source;
 pub mod services;
+pub mod stock_client;
 pub mod stock_source;
 pub mod trees;
 

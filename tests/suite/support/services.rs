@@ -32,6 +32,8 @@ pub struct Setup<'a> {
     pub destination_extra: &'a str,
     /// How long a source may be silent.
     pub idle_timeout: &'a str,
+    /// How often a destination repeats a failed request.
+    pub max_retries: u32,
     /// What the destination takes for the source's port, such as that of a proxy; the source's own where `None`.
     pub source_port: Option<u16>,
 }
@@ -47,6 +49,7 @@ pub fn storage_dirs<'a>(source: &'a mut String, destination: &'a mut String) -> 
         extra: "",
         destination_extra: "",
         idle_timeout: "5s",
+        max_retries: 2,
         source_port: None,
     }
 }
@@ -71,7 +74,7 @@ impl Pair {
                  live_migration:\n  migration_map: {{'127.0.0.1:{called}': '127.0.0.1:{destination_port}'}}\n  {}\n{}\n{}\n{extra}",
                 roots.replace('\n', "\n    "),
                 setup.live_migration.replace('\n', "\n  "),
-                retry_quickly(setup.idle_timeout),
+                retry_quickly(setup.idle_timeout, setup.max_retries),
                 setup.extra,
             );
             let config =
@@ -187,9 +190,9 @@ impl Pair {
 }
 
 /// Tests do not wait for a source that will not come back.
-fn retry_quickly(idle_timeout: &str) -> String {
+fn retry_quickly(idle_timeout: &str, max_retries: u32) -> String {
     format!(
-        "sidecar_client: {{max_retries: 2, retry_delay: 20ms, max_retry_delay: 50ms, \
+        "sidecar_client: {{max_retries: {max_retries}, retry_delay: 20ms, max_retry_delay: 50ms, \
          request_idle_timeout: {idle_timeout}}}"
     )
 }
