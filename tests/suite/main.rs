@@ -23,6 +23,7 @@ mod manifest_noise;
 mod metrics;
 mod openapi;
 mod oracle;
+mod path_escapes;
 mod per_file;
 mod per_file_oracle;
 mod real_sstables;
