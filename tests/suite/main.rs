@@ -10,6 +10,7 @@
 mod broken_links;
 mod cancelling;
 mod cli;
+mod conversations;
 mod diff_reference;
 mod faults;
 mod files_api;

@@ -29,9 +29,24 @@ impl RawAnswer {
 
 /// Sends one request to `address` under the name `host` and reads the answer to its end. Blocks.
 pub fn exchange(address: &str, host: &str, method: &str, path: &str, body: Option<&[u8]>) -> RawAnswer {
+    exchange_with(address, host, method, path, None, body)
+}
+
+/// The same with one more header, such as `Range: bytes=0-9`.
+pub fn exchange_with(
+    address: &str,
+    host: &str,
+    method: &str,
+    path: &str,
+    header: Option<&str>,
+    body: Option<&[u8]>,
+) -> RawAnswer {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
     let mut request = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n");
+    if let Some(header) = header {
+        request.push_str(&format!("{header}\r\n"));
+    }
     if let Some(body) = body {
         request.push_str(&format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len()));
     }
