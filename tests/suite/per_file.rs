@@ -154,3 +154,77 @@ async fn a_source_that_lies_about_digests_proves_nothing() {
         assert_eq!((text("kind"), text("side"), text("reason")), expected, "{difference:#}");
     }
 }
+
+/// The idle time-out of these pairs is 300 ms. A file that takes longer is waited for as long as the source lives.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_digest_may_take_any_time_and_both_sides_hash_at_the_same_time() {
+    let stock = Stock::start(Unreliable::default(), |_| ()).await;
+    stock.source.hold_digests(true);
+    let id = stock.pair.begin(&md5_request()).await;
+    let files = stock.files();
+    // The destination reads everything while the source has answered for nothing.
+    let status = stock.pair.wait_until(&id, |status| status["filesHashed"] == files).await;
+    assert_eq!((&status["sourceFilesHashed"], &status["state"]), (&json!(0), &json!("IN_PROGRESS")));
+    while stock.source.health() < 3 {
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    let digests = stock.source.requests() - stock.source.health() - 2;
+    assert_eq!(digests, 4, "as many as asked for are under way, and none was asked for twice");
+    stock.source.hold_digests(false);
+    let status = stock.pair.wait(&id).await;
+    assert_eq!((&status["state"], &status["filesMatched"]), (&json!("COMPLETED"), &json!(files)), "{status:#}");
+    assert_eq!(status["sourceRequests"], stock.source.requests(), "looks at its health count as well");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_dies_in_silence_ends_the_task() {
+    let stock = Stock::start(Unreliable::default(), |_| ()).await;
+    stock.source.hold_digests(true);
+    let id = stock.pair.begin(&md5_request()).await;
+    stock.pair.wait_until(&id, |status| status["filesHashed"] == stock.files()).await;
+    stock.source.fall_silent(true);
+    let status = stock.pair.wait(&id).await;
+    assert_eq!((&status["state"], &status["filesMatched"]), (&json!("FAILED"), &json!(0)), "{status:#}");
+    let message = status["message"].as_str().unwrap();
+    let expected = format!("source 127.0.0.1:{} cannot be reached: it did not answer in time", stock.source.port);
+    assert!(message.starts_with(&expected), "{message}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cancelling_hangs_up_on_the_source() {
+    let stock = Stock::start(Unreliable::default(), |_| ()).await;
+    stock.source.hold_digests(true);
+    let id = stock.pair.begin(&md5_request()).await;
+    while stock.source.under_way() < 4 {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    let (_, status) = stock.pair.patch(&format!("/files-verification-tasks/{id}")).await;
+    assert_eq!((&status["state"], &status["protocol"]), (&json!("CANCELLED"), &json!("per-file")));
+    while stock.source.under_way() > 0 {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+}
+
+/// One file that cannot be read at the source is its own failure, and not the task's.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_the_source_cannot_read_is_unverified_and_the_rest_is_compared() {
+    let stock = Stock::start(Unreliable::default(), |_| ()).await;
+    let name = "data/vanishes";
+    for side in ["source", "destination"] {
+        let path = stock.trees.path().join(side).join(name);
+        std::fs::write(&path, "x").unwrap();
+        std::fs::File::open(&path).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
+    }
+    stock.source.hold_digests(true);
+    let id = stock.pair.begin(&md5_request()).await;
+    stock.pair.wait_until(&id, |status| status["filesHashed"] == stock.files() + 1).await;
+    std::fs::remove_file(stock.trees.path().join("source").join(name)).unwrap();
+    stock.source.hold_digests(false);
+    let status = stock.pair.wait(&id).await;
+    assert_eq!((&status["state"], &status["digestVerificationFailures"]), (&json!("FAILED"), &json!(1)), "{status:#}");
+    assert_eq!(status["filesMatched"], stock.files());
+    let (_, report) = stock.pair.get(&format!("/files-verification-tasks/{id}/report")).await;
+    let difference = &report["differences"][0];
+    assert!(difference["detail"].as_str().unwrap().contains("answered 404: File not found"), "{difference:#}");
+    assert_eq!((&difference["side"], &difference["reason"]), (&json!("source"), &json!("peer-error")));
+}

@@ -18,6 +18,7 @@ use base64::Engine as _;
 use md5::Digest as _;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 
 use super::random::Random;
 
@@ -47,15 +48,37 @@ struct Shared {
     listing: Mutex<Option<Vec<u8>>>,
     /// Answers 200 with this body instead of a digest.
     digest: Mutex<Option<String>>,
+    /// Digests wait until this is false.
+    holding: watch::Sender<bool>,
+    /// Nothing at all is answered until this is false.
+    silent: watch::Sender<bool>,
 }
 
 #[derive(Default)]
 struct Counts {
     requests: AtomicU64,
     digests: AtomicU64,
+    health: AtomicU64,
     connections: AtomicU64,
     under_way: AtomicU64,
     most_under_way: AtomicU64,
+}
+
+/// A request under way, also where its client hangs up.
+struct UnderWay<'a>(&'a Counts);
+
+impl<'a> UnderWay<'a> {
+    fn begin(counts: &'a Counts) -> Self {
+        let under_way = counts.under_way.fetch_add(1, SeqCst) + 1;
+        counts.most_under_way.fetch_max(under_way, SeqCst);
+        Self(counts)
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.under_way.fetch_sub(1, SeqCst);
+    }
 }
 
 impl StockSource {
@@ -70,6 +93,8 @@ impl StockSource {
             counts: Counts::default(),
             listing: Mutex::default(),
             digest: Mutex::default(),
+            holding: watch::Sender::new(false),
+            silent: watch::Sender::new(false),
         });
         let router = Router::new().fallback(answer).with_state(Arc::clone(&shared));
         let listener = CountingListener { listener, shared: Arc::clone(&shared) };
@@ -85,6 +110,26 @@ impl StockSource {
     /// Requests for a digest.
     pub fn digests(&self) -> u64 {
         self.shared.counts.digests.load(SeqCst)
+    }
+
+    /// Requests for the health of the service.
+    pub fn health(&self) -> u64 {
+        self.shared.counts.health.load(SeqCst)
+    }
+
+    /// Whether digests wait, as those of large files do.
+    pub fn hold_digests(&self, hold: bool) {
+        self.shared.holding.send_replace(hold);
+    }
+
+    /// Whether nothing at all is answered, as by a host that has died.
+    pub fn fall_silent(&self, silent: bool) {
+        self.shared.silent.send_replace(silent);
+    }
+
+    /// Requests for a digest that are under way now.
+    pub fn under_way(&self) -> u64 {
+        self.shared.counts.under_way.load(SeqCst)
     }
 
     /// Connections made.
@@ -135,6 +180,7 @@ impl axum::serve::Listener for CountingListener {
 
 async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     shared.counts.requests.fetch_add(1, SeqCst);
+    let _ = shared.silent.subscribe().wait_for(|silent| !silent).await;
     let (method, path) = (request.method().as_str().to_owned(), request.uri().path().to_owned());
     let query = request.uri().query().unwrap_or_default().to_owned();
     let chance = shared.random.lock().unwrap().below(100);
@@ -148,20 +194,21 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
     }
     let cut = (shared.unreliable.busy..shared.unreliable.busy + shared.unreliable.cut).contains(&chance);
     match (method.as_str(), path.as_str()) {
-        ("GET", "/api/v1/__health") => body("application/json", json!({ "status": "OK" }).to_string().into(), cut),
+        ("GET", "/api/v1/__health") => {
+            shared.counts.health.fetch_add(1, SeqCst);
+            body("application/json", json!({ "status": "OK" }).to_string().into(), cut)
+        }
         ("GET", FILES) => {
             let lie = shared.listing.lock().unwrap().clone();
             let listing = lie.unwrap_or_else(|| shared.list().to_string().into_bytes());
             body("application/json", listing, cut)
         }
         ("GET", path) if path.starts_with(&format!("{FILES}/")) => {
-            let under_way = shared.counts.under_way.fetch_add(1, SeqCst) + 1;
-            shared.counts.most_under_way.fetch_max(under_way, SeqCst);
+            let _under_way = UnderWay::begin(&shared.counts);
             // Lets others come in, so that the most of them under way is seen.
             tokio::task::yield_now().await;
-            let answer = shared.file(&path[FILES.len() + 1..], &query, cut);
-            shared.counts.under_way.fetch_sub(1, SeqCst);
-            answer
+            let _ = shared.holding.subscribe().wait_for(|hold| !hold).await;
+            shared.file(&path[FILES.len() + 1..], &query, cut)
         }
         _ => response(404, "application/json", json!({ "status": "Not Found" }).to_string()),
     }
