@@ -74,16 +74,16 @@ impl<'a> ManifestRun<'a> {
     /// Both sides work at the same time from the first moment; the metadata of both decides whether content matters.
     pub(super) async fn compare(&self) -> Result<Compared, RunError> {
         let mut exchange = std::pin::pin!(self.exchange.run());
-        let mut streamed = false;
+        let mut streamed = None;
         let metadata = async { tokio::try_join!(self.source_walked(), self.walked()) };
         let mut metadata = std::pin::pin!(metadata);
         let (remote, local): (Arc<RemoteManifest>, Arc<Manifest>) = loop {
             tokio::select! {
                 biased;
                 both = &mut metadata => break both?,
-                done = &mut exchange, if !streamed => {
+                done = &mut exchange, if streamed.is_none() => {
                     done?;
-                    streamed = true;
+                    streamed = Some(Ok(()));
                 }
             }
         };
@@ -94,9 +94,18 @@ impl<'a> ManifestRun<'a> {
         }
         let sides = self.sides(&remote, &local);
         if !self.task.request.keep_going {
-            let Assembled { outcome, released } = assemble(&sides, Depth::Metadata, None, self.input.algorithm).await?;
+            let mut assembled = std::pin::pin!(assemble(&sides, Depth::Metadata, None, self.input.algorithm));
+            let Assembled { outcome, released } = loop {
+                tokio::select! {
+                    biased;
+                    assembled = &mut assembled => break assembled?,
+                    // Read on meanwhile, or the source would wait and the connection time out. How it ends matters only
+                    // where the metadata does not decide: a source that need not go on ends its stream with an error.
+                    done = &mut exchange, if streamed.is_none() => streamed = Some(done),
+                }
+            };
             if outcome.counters.metadata_summary() == MetadataSummary::Different {
-                if !streamed && !released {
+                if streamed.is_none() && !released {
                     self.input.peer.release(remote.id).await;
                 }
                 return Ok(self.compared(outcome, &remote, &local));
@@ -104,8 +113,9 @@ impl<'a> ManifestRun<'a> {
         }
         // Whichever side fails first ends the wait: the other one may have hours to go.
         let rest = async {
-            if !streamed {
-                exchange.await?;
+            match streamed {
+                Some(done) => done?,
+                None => exchange.await?,
             }
             self.task.passed(Passed::SourceHashed);
             Ok(())
