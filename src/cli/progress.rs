@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use indicatif::{HumanCount, MultiProgress, ProgressBar, ProgressStyle};
 
+use super::output;
+
 /// A bar for each side of a comparison.
 pub(super) struct Bars {
     bars: Vec<ProgressBar>,
     /// Keeps the bars on their lines.
-    _lines: MultiProgress,
+    lines: MultiProgress,
 }
 
 /// How far one side is.
@@ -37,7 +39,12 @@ impl Bars {
             bar
         };
         let bars = labels.iter().map(bar).collect();
-        Self { bars, _lines: lines }
+        Self { bars, lines }
+    }
+
+    /// Says something above the bars.
+    pub(super) fn remark(&self, text: &str) {
+        self.lines.suspend(|| output::remark(text));
     }
 
     /// Shows how far the side with this number is.

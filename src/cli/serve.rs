@@ -9,7 +9,7 @@ use super::client::runtime;
 use super::exit_code::{CommandError, ExitCode};
 use crate::config::{Config, HostName, Instance};
 use crate::model::DirectoryType;
-use crate::server::{App, Listener};
+use crate::server::{App, Listener, SetupError};
 
 /// How long threads that still read are waited for once everything else has stopped.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
@@ -18,7 +18,10 @@ pub(super) fn run(args: &ServeArgs) -> Result<ExitCode, CommandError> {
     let config = Config::load(&args.config)?;
     let runtime = runtime()?;
     let ended = runtime.block_on(async {
-        let app = App::new(config)?;
+        let app = App::new(config).map_err(|error| match error {
+            SetupError::Patterns(_) => CommandError::Usage(format!("{}: {error}", args.config.display())),
+            error => error.into(),
+        })?;
         let listen = &app.config().sidecar;
         let listener = Listener::bind(&listen.host, listen.port).await?;
         for (source, destination) in app.config().live_migration.migration_map.pairs() {

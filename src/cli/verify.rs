@@ -10,7 +10,7 @@ use super::exit_code::{CommandError, ExitCode};
 use super::output;
 use super::progress::{Bars, SideProgress};
 use crate::model::DigestAlgorithm;
-use crate::protocol::{ReportBody, TaskRequest, TaskStatus};
+use crate::protocol::{Protocol, ReportBody, TaskRequest, TaskStatus};
 use crate::report::{self, ResultBody};
 
 /// The first and the longest wait between two looks at a task.
@@ -65,10 +65,17 @@ pub(super) async fn follow(destination: &Destination, id: &str, quiet: bool) -> 
     let bars = Bars::new(&["source", "destination"], quiet);
     let mut wait = POLL.0;
     let mut answered = Instant::now();
+    let mut told = false;
     loop {
         match destination.status(id).await {
-            Ok(status) if status.state.is_final() => return Ok(status),
             Ok(status) => {
+                if status.protocol == Protocol::PerFile && !std::mem::replace(&mut told, true) && !quiet {
+                    let reason = status.protocol_reason.as_deref().unwrap_or_default();
+                    bars.remark(&report::printable(&format!("file by file, which takes longer: {reason}")));
+                }
+                if status.state.is_final() {
+                    return Ok(status);
+                }
                 answered = Instant::now();
                 show(&bars, &status);
             }

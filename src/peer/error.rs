@@ -124,6 +124,8 @@ impl PeerError {
         match self {
             Self::GaveUp { last, .. } => last.is_outage(),
             Self::Status { status: 500, .. } => false,
+            // By role or by completion: it would refuse every other file as well.
+            Self::Status { status: 400 | 404, message, .. } => message.is_empty(),
             error => error.is_transient(),
         }
     }

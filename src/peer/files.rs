@@ -30,9 +30,7 @@ impl Peer {
             let error = match self.get_patiently(routes::FILES).await {
                 Ok(response) => match read(self.bytes_of(response)).await {
                     Ok(listing) => return Ok(listing),
-                    Err(ListingError::Interrupted(cause)) => {
-                        PeerError::Interrupted { peer: self.address().clone(), cause }
-                    }
+                    Err(ListingError::Interrupted(cause)) => self.interrupted(&cause),
                     Err(error @ ListingError::Malformed(_)) => self.broken(&error.to_string()),
                 },
                 Err(PeerError::Status { peer, status: 404, .. }) => PeerError::NoListing { peer },
@@ -101,6 +99,10 @@ impl Peer {
         Ok(digest)
     }
 
+    fn interrupted(&self, cause: &str) -> PeerError {
+        PeerError::Interrupted { peer: self.address().clone(), cause: cause.to_owned() }
+    }
+
     fn broken(&self, cause: &str) -> PeerError {
         PeerError::Broken { peer: self.address().clone(), cause: cause.to_owned() }
     }
@@ -111,7 +113,11 @@ impl Peer {
         let response = self.while_alive(self.patient.get(self.address().url(path)).send()).await?;
         match response.status() {
             reqwest::StatusCode::OK => Ok(response),
-            _ => Err(self.status_error(response).await),
+            _ => {
+                // The body of a refusal is short, and nobody waits for it without end.
+                let refusal = tokio::time::timeout(self.idle_timeout, self.status_error(response)).await;
+                Err(refusal.unwrap_or_else(|_| self.interrupted("a refusal stopped before its end")))
+            }
         }
     }
 

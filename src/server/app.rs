@@ -43,6 +43,9 @@ pub enum SetupError {
     },
 }
 
+/// How many listings a service makes and sends at once: each is a walk, and stands in memory until it was sent.
+const MAX_LISTINGS: usize = 4;
+
 /// A service. Clones share everything.
 #[derive(Debug, Clone)]
 pub struct App {
@@ -60,6 +63,8 @@ struct Inner {
     offers: Offers,
     /// As many as file requests may be answered at once.
     file_permits: Arc<Semaphore>,
+    /// As many as listings may be made and sent at once.
+    listing_permits: Arc<Semaphore>,
     requests: AtomicU64,
     /// All bytes read and hashed, for whatever purpose.
     meter: Arc<Meter>,
@@ -86,6 +91,7 @@ impl App {
             tasks: Tasks::new(history.transpose()?, unfinished)?,
             offers: Offers::new(settings.manifest_retention),
             file_permits: Arc::new(Semaphore::new(config.live_migration.max_concurrent_file_requests as usize)),
+            listing_permits: Arc::new(Semaphore::new(MAX_LISTINGS)),
             requests: AtomicU64::new(0),
             meter: Arc::default(),
             metrics: Metrics::default(),
@@ -157,6 +163,11 @@ impl App {
         Arc::clone(&self.inner.file_permits).try_acquire_owned().map_err(|_| Busy)
     }
 
+    /// The right to make one listing; it lasts as long as the permit.
+    pub(super) fn listing_permit(&self) -> Result<OwnedSemaphorePermit, Busy> {
+        Arc::clone(&self.inner.listing_permits).try_acquire_owned().map_err(|_| Busy)
+    }
+
     /// How many threads a piece of work gets that asks for `asked`.
     pub(super) fn threads(&self, asked: u32) -> Threads {
         Threads::choose(self.config().twintree.threads, asked)
@@ -179,11 +190,7 @@ impl App {
 
     /// Takes up again what was under way when the last service stopped.
     pub(super) async fn take_up_unfinished(self) {
-        let unfinished = match self.tasks().unfinished() {
-            Ok(unfinished) => unfinished,
-            Err(error) => return tracing::error!(%error, "unfinished tasks cannot be taken up again"),
-        };
-        for task in unfinished {
+        for task in self.tasks().unfinished() {
             let input = self.input_again(&task).await;
             self.tasks().take_up(task, input).await;
         }

@@ -1,6 +1,7 @@
 //! One verification by the exchange of manifests: walk and hash here, exchange manifests with the source, open what
 //! differs, and come to an outcome. Decisions are the pure functions of `manifest/` and `evidence.rs`.
 
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
 use super::build::Build;
@@ -12,10 +13,13 @@ use super::proven::Proven;
 use super::run::RunInput;
 use super::sides::Sides;
 use crate::exclude::{Rules, Selection};
-use crate::manifest::{Comparand as _, Depth, Described, Manifest, notes};
+use crate::manifest::{Comparand as _, Depth, Described, Identity, Manifest, notes};
 use crate::model::{Counters, MetadataSummary, Outcome};
 use crate::peer::{Exchange, PeerError, RemoteManifest};
 use crate::protocol::{ManifestRequest, PROTOCOL_VERSION, Progress, Protocol};
+
+/// How the manifest stream ended; `None` as long as it goes on.
+type Streamed = Option<Result<(), PeerError>>;
 
 /// Why a task uses this protocol.
 const MANIFESTS_SERVED: &str = "the source serves manifests";
@@ -75,41 +79,11 @@ impl<'a> ManifestRun<'a> {
     pub(super) async fn compare(&self) -> Result<Compared, RunError> {
         let mut exchange = std::pin::pin!(self.exchange.run());
         let mut streamed = None;
-        let metadata = async { tokio::try_join!(self.source_walked(), self.walked()) };
-        let mut metadata = std::pin::pin!(metadata);
-        let (remote, local): (Arc<RemoteManifest>, Arc<Manifest>) = loop {
-            tokio::select! {
-                biased;
-                both = &mut metadata => break both?,
-                done = &mut exchange, if streamed.is_none() => {
-                    done?;
-                    streamed = Some(Ok(()));
-                }
-            }
-        };
-        // One that ignores what it was asked would have everything else look extra.
-        let identity = [&remote.identity, &local.identity].map(|identity| &identity.directory_patterns);
-        if Rules::selected_in(identity[0]) != Rules::selected_in(identity[1]) {
-            return Err(RunError::NotRestricted(self.input.peer.address().clone()));
-        }
-        let sides = self.sides(&remote, &local);
-        if !self.task.request.keep_going {
-            let mut assembled = std::pin::pin!(assemble(&sides, Depth::Metadata, None, self.input.algorithm));
-            let Assembled { outcome, released } = loop {
-                tokio::select! {
-                    biased;
-                    assembled = &mut assembled => break assembled?,
-                    // Read on meanwhile, or the source would wait and the connection time out. How it ends matters only
-                    // where the metadata does not decide: a source that need not go on ends its stream with an error.
-                    done = &mut exchange, if streamed.is_none() => streamed = Some(done),
-                }
-            };
-            if outcome.counters.metadata_summary() == MetadataSummary::Different {
-                if streamed.is_none() && !released {
-                    self.input.peer.release(remote.id).await;
-                }
-                return Ok(self.compared(outcome, &remote, &local));
-            }
+        let (remote, local) = self.metadata_of_both(exchange.as_mut(), &mut streamed).await?;
+        if !self.task.request.keep_going
+            && let Some(different) = self.metadata_differs(&remote, &local, exchange.as_mut(), &mut streamed).await?
+        {
+            return Ok(different);
         }
         // Whichever side fails first ends the wait: the other one may have hours to go.
         let rest = async {
@@ -127,6 +101,59 @@ impl<'a> ManifestRun<'a> {
         let sides = self.sides(&remote, &local);
         let Assembled { outcome, .. } = assemble(&sides, Depth::Content, Some(&contents), self.input.algorithm).await?;
         Ok(self.compared(outcome, &remote, &local))
+    }
+
+    async fn metadata_of_both(
+        &self,
+        mut exchange: Pin<&mut impl Future<Output = Result<(), PeerError>>>,
+        streamed: &mut Streamed,
+    ) -> Result<(Arc<RemoteManifest>, Arc<Manifest>), RunError> {
+        let metadata = async { tokio::try_join!(self.source_walked(), self.walked()) };
+        let mut metadata = std::pin::pin!(metadata);
+        let (remote, local) = loop {
+            tokio::select! {
+                biased;
+                both = &mut metadata => break both?,
+                done = &mut exchange, if streamed.is_none() => {
+                    done?;
+                    *streamed = Some(Ok(()));
+                }
+            }
+        };
+        // One that ignores what it was asked would have everything else look extra.
+        let selected = |manifest: &Identity| Rules::selected_in(&manifest.directory_patterns).join(" ");
+        if selected(&remote.identity) != selected(&local.identity) {
+            return Err(RunError::NotRestricted(self.input.peer.address().clone()));
+        }
+        Ok((remote, local))
+    }
+
+    /// The whole result, where metadata alone decides.
+    async fn metadata_differs(
+        &self,
+        remote: &RemoteManifest,
+        local: &Arc<Manifest>,
+        mut exchange: Pin<&mut impl Future<Output = Result<(), PeerError>>>,
+        streamed: &mut Streamed,
+    ) -> Result<Option<Compared>, RunError> {
+        let sides = self.sides(remote, local);
+        let mut assembled = std::pin::pin!(assemble(&sides, Depth::Metadata, None, self.input.algorithm));
+        let Assembled { outcome, released } = loop {
+            tokio::select! {
+                biased;
+                assembled = &mut assembled => break assembled?,
+                // Read on meanwhile, or the source would wait and the connection time out. How it ends matters only where
+                // the metadata does not decide: a source that need not go on ends its stream with an error.
+                done = &mut exchange, if streamed.is_none() => *streamed = Some(done),
+            }
+        };
+        if outcome.counters.metadata_summary() == MetadataSummary::Same {
+            return Ok(None);
+        }
+        if streamed.is_none() && !released {
+            self.input.peer.release(remote.id).await;
+        }
+        Ok(Some(self.compared(outcome, remote, local)))
     }
 
     fn sides<'s>(&'s self, remote: &'s RemoteManifest, local: &'s Arc<Manifest>) -> Sides<'s> {

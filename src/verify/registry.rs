@@ -64,6 +64,8 @@ struct Live {
     latest: HashMap<u64, Arc<Task>>,
     /// The latest task of earlier processes.
     before: HashMap<u64, StoredTask>,
+    /// Those of them, and of others before them, that nobody has taken up yet.
+    unfinished: Vec<StoredTask>,
     /// Older tasks that no history holds: there is none, or it is not written yet, or cannot be; oldest first.
     older: Vec<Arc<Task>>,
     /// No task is started any more.
@@ -76,8 +78,9 @@ const MAX_OLDER: usize = 100;
 impl Tasks {
     /// The tasks with the history, where the service keeps one.
     pub fn new(history: Option<History>, unfinished: Unfinished) -> Result<Self, HistoryError> {
-        let before = history.as_ref().map(History::all).transpose()?.map(latest).unwrap_or_default();
-        let live = Mutex::new(Live { before, ..Live::default() });
+        let all = history.as_ref().map(History::all).transpose()?.unwrap_or_default();
+        let unfinished_tasks = all.iter().filter(|task| !task.status.state.is_final()).cloned().collect();
+        let live = Mutex::new(Live { before: latest(all), unfinished: unfinished_tasks, ..Live::default() });
         Ok(Self { inner: Arc::new(Inner { live, history: history.map(Arc::new), unfinished, counts: Arc::default() }) })
     }
 
@@ -93,10 +96,9 @@ impl Tasks {
         self.launch(Task::new(id, instance, request, source, self.resumable()), input)
     }
 
-    /// The tasks that were under way when the last service stopped.
-    pub fn unfinished(&self) -> Result<Vec<StoredTask>, HistoryError> {
-        let all = self.inner.history.as_ref().map(|history| history.all()).transpose()?.unwrap_or_default();
-        Ok(all.into_iter().filter(|task| !task.status.state.is_final()).collect())
+    /// The tasks that were under way when the last service stopped; each is handed out once, for [`Tasks::take_up`].
+    pub fn unfinished(&self) -> Vec<StoredTask> {
+        std::mem::take(&mut self.live().unfinished)
     }
 
     /// Begins an unfinished task anew under its id, or ends it with the reason. `input` is what it needs to run, or what

@@ -244,3 +244,34 @@ async fn hosts_without_a_role_and_routes_without_a_service_are_told_apart() {
         assert_eq!((answer.code(), answer.body.as_str()), (404, expected), "{method} {path}");
     }
 }
+
+/// Each listing stands in memory until it was sent, so that only some may wait for their clients.
+#[tokio::test(flavor = "multi_thread")]
+async fn listings_that_nobody_reads_are_limited_and_given_back() {
+    let files = Files::start("").await;
+    // More than fits the buffers of a connection.
+    let big = files.trees.path().join("source/data/ks/many");
+    std::fs::create_dir_all(&big).unwrap();
+    for number in 0..40_000 {
+        std::fs::File::create(big.join(format!("{number:0200}"))).unwrap();
+    }
+    let port = files.pair.source_port;
+    let begin = || {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        write!(stream, "GET {API}/files HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n").unwrap();
+        stream.read_exact(&mut [0; 1000]).unwrap();
+        stream
+    };
+    let held: Vec<TcpStream> = (0..4).map(|_| begin()).collect();
+    assert_eq!(files.ask("GET", "/files").await.code(), 503);
+    drop(held);
+    for attempt in 0.. {
+        let answer = files.ask("GET", "/files").await;
+        if answer.code() == 200 {
+            assert_eq!(answer.json()["files"].as_array().unwrap().len(), 40_005);
+            break;
+        }
+        assert!(attempt < 1000, "the permits never came back");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::support::services::{Pair, md5_request, storage_dirs};
+use crate::support::scripted_source::{Answer, Ending, ScriptedSource};
+use crate::support::services::{Pair, Setup, md5_request, storage_dirs};
 use crate::support::stock_source::{StockSource, Unreliable};
 use crate::support::trees::{copy_tree, flip_byte, plant, planted};
 
@@ -39,7 +40,7 @@ impl Stock {
         let source = StockSource::start(roots(&s), unreliable, 7).await;
         let (mut left, mut right) = (s.display().to_string(), d.display().to_string());
         let setup = storage_dirs(&mut left, &mut right);
-        let setup = crate::support::services::Setup { source_port: Some(source.port), idle_timeout: "300ms", ..setup };
+        let setup = Setup { source_port: Some(source.port), idle_timeout: "300ms", ..setup };
         let pair = Pair::start(setup).await;
         Self { source, pair, trees }
     }
@@ -227,4 +228,44 @@ async fn a_file_the_source_cannot_read_is_unverified_and_the_rest_is_compared() 
     let difference = &report["differences"][0];
     assert!(difference["detail"].as_str().unwrap().contains("answered 404: File not found"), "{difference:#}");
     assert_eq!((&difference["side"], &difference["reason"]), (&json!("source"), &json!("peer-error")));
+}
+
+/// A host that lists its files and is no source refuses each of them: that is said once, and no file is asked for in vain
+/// thousands of times.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_lists_and_is_no_source_ends_the_task() {
+    let trees = tempfile::tempdir().unwrap();
+    let storage = trees.path().join("s");
+    plant(&storage, 4, 50, 10);
+    let listed = StockSource::start(roots(&storage), Unreliable::default(), 1).await.listing().to_string();
+    let refusing = ScriptedSource::start().await;
+    let refusal = Answer::new(404, "application/json", r#"{"status":"Not Found"}"#);
+    refusing.script(move |asked| match asked {
+        "GET /api/v1/live-migration/files" => Answer::new(200, "application/json", listed.clone()),
+        _ => refusal.clone(),
+    });
+    let pair = Pair::calling(refusing.port, &storage, &storage).await;
+    let report = pair.verify(&md5_request()).await;
+    assert_eq!((&report["state"], &report["filesMatched"]), (&json!("FAILED"), &json!(0)), "{report:#}");
+    let message = report["message"].as_str().unwrap();
+    assert!(message.ends_with(&format!("127.0.0.1:{} answered 404", refusing.port)), "{message}");
+    assert!(refusing.asked().len() < 20, "{}", refusing.asked().len());
+}
+
+/// The head of a refusal came, and its body never does.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_that_never_ends_is_not_waited_for() {
+    let stalling = ScriptedSource::start().await;
+    stalling.script(|asked| match asked {
+        "POST /api/v1/live-migration/manifests" => Answer::new(404, "application/json", "{}"),
+        _ => Answer { ending: Ending::Stall, ..Answer::new(500, "application/json", "{") },
+    });
+    let trees = tempfile::tempdir().unwrap();
+    plant(trees.path(), 1, 1, 10);
+    let (mut s, mut d) = (trees.path().display().to_string(), trees.path().join("d").display().to_string());
+    let setup = storage_dirs(&mut s, &mut d);
+    let setup = Setup { source_port: Some(stalling.port), idle_timeout: "100ms", ..setup };
+    let report = Pair::start(setup).await.verify(&md5_request()).await;
+    assert_eq!(report["state"], "FAILED");
+    assert!(report["message"].as_str().unwrap().contains("a refusal stopped before its end"), "{report:#}");
 }

@@ -38,13 +38,18 @@ const READ_BYTES: usize = 256 << 10;
         (status = 200, description = "Every entry", body = ListingBody),
         (status = 404, description = "The host has not the role for this", body = ErrorBody),
         (status = 500, description = "A directory could not be listed", body = ErrorBody),
+        (status = 503, description = "Too many listings at once", body = ErrorBody),
     ),
 )]
 pub(in crate::server) async fn list_files(participant: Participant) -> Result<Response, ApiError> {
     let Participant { app, instance } = participant;
+    let permit = app.listing_permit()?;
     let threads = app.threads(app.config().live_migration.max_concurrent_file_requests);
     let listing = listing(app.roots(&instance).to_vec(), threads).await?;
-    let pieces = futures_util::stream::iter(listing.into_body().map(Ok::<_, std::convert::Infallible>));
+    let pieces = futures_util::stream::iter(listing.into_body()).map(move |piece| {
+        let _held = &permit;
+        Ok::<_, std::convert::Infallible>(piece)
+    });
     let body = Body::from_stream(pieces.take_until(app.stopping().clone().cancelled_owned()));
     Ok(([(CONTENT_TYPE, "application/json")], body).into_response())
 }

@@ -35,6 +35,8 @@ pub(super) struct Digests<'a> {
     input: &'a RunInput,
     context: &'a Context,
     shown: &'a Shown,
+    /// What was counted before any digest.
+    metadata: Counters,
     pairs: Arc<Pairs>,
 }
 
@@ -56,7 +58,8 @@ impl<'a> Digests<'a> {
         context: &'a Context,
         shown: &'a Shown,
     ) -> Self {
-        Self { files: Arc::new(files), task, input, context, shown, pairs: Arc::default() }
+        let metadata = *shown.counters.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        Self { files: Arc::new(files), task, input, context, shown, metadata, pairs: Arc::default() }
     }
 
     /// Both sides work through the same list in the same order. Fails where the source is gone: what it said of single
@@ -116,11 +119,11 @@ impl<'a> Digests<'a> {
         Ok(())
     }
 
-    /// What is settled comes on top of the matched metadata.
+    /// What is settled comes on top of what metadata decided.
     fn show(&self) {
-        let settled = self.pairs.settled.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).counters;
-        let mut shown = self.shown.counters.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        (shown.files_matched, shown.digest_mismatches) = (settled.files_matched, settled.digest_mismatches);
+        let mut counters = self.metadata;
+        counters.add(&self.pairs.settled.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).counters);
+        *self.shown.counters.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = counters;
     }
 }
 
