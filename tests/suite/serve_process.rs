@@ -198,3 +198,23 @@ fn every_line_about_a_task_carries_its_id_as_json_and_as_text() {
         assert!(format == "text" || log.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()), "{log}");
     }
 }
+
+#[test]
+fn the_systemd_unit_is_one_and_starts_the_program_as_it_is_called() {
+    let unit = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/twintree.service")).unwrap();
+    let start = unit.lines().find_map(|line| line.strip_prefix("ExecStart=/usr/local/bin/twintree ")).unwrap();
+    // The program understands the arguments, and refuses only the file, which is not there.
+    let arguments: Vec<&std::ffi::OsStr> = start.split(' ').map(std::ffi::OsStr::new).collect();
+    let (code, errors) = fails(&arguments);
+    assert!(code == Some(2) && errors.contains("sidecar.yaml: could not be read"), "{code:?}: {errors}");
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("twintree.service");
+    std::fs::write(&file, unit.replace("/usr/local/bin/twintree", env!("CARGO_BIN_EXE_twintree"))).unwrap();
+    match std::process::Command::new("systemd-analyze").arg("verify").arg(&file).output() {
+        Err(_) => eprintln!("skipped: systemd-analyze is not at hand"),
+        Ok(output) => {
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(!said.contains("twintree.service:"), "{said}");
+        }
+    }
+}
