@@ -7,15 +7,13 @@ use std::io::{self, Read};
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use super::short_strings::ShortStrings;
 use crate::model::{Content, EntryKind, FileEntry, Listed, Name, Problem, Reason, RelPath, RootId};
 use crate::protocol::{ListingEntry, UnlistedEntry, routes};
 use crate::scan::WalkedDirectory;
 
 /// The most entries a listing may have; each takes some hundred bytes of memory here.
 const MAX_ENTRIES: usize = 1 << 25;
-
-/// The longest text a listing may have, in bytes: a path of the longest kind, each byte escaped.
-const MAX_STRING_BYTES: usize = 6 * crate::model::MAX_PATH_BYTES + 1024;
 
 /// Why bytes are no listing.
 #[derive(Debug, thiserror::Error)]
@@ -214,48 +212,6 @@ impl Roots {
     }
 }
 
-/// Passes bytes on and fails at a JSON string that is longer than any of a listing, before it stands in memory.
-struct ShortStrings<R> {
-    inner: R,
-    /// The bytes of the string so far; `None` outside of one.
-    string: Option<usize>,
-    escaped: bool,
-}
-
-impl<R> ShortStrings<R> {
-    fn new(inner: R) -> Self {
-        Self { inner, string: None, escaped: false }
-    }
-
-    fn follow(&mut self, byte: u8) -> io::Result<()> {
-        match self.string {
-            Some(MAX_STRING_BYTES) => {
-                return Err(io::Error::new(io::ErrorKind::InvalidData, "a text in it is too long"));
-            }
-            Some(_) if self.escaped => self.escaped = false,
-            Some(_) if byte == b'"' => {
-                self.string = None;
-                return Ok(());
-            }
-            Some(_) => self.escaped = byte == b'\\',
-            None => {
-                self.string = (byte == b'"').then_some(0);
-                return Ok(());
-            }
-        }
-        self.string = self.string.map(|length| length + 1);
-        Ok(())
-    }
-}
-
-impl<R: Read> Read for ShortStrings<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let got = self.inner.read(buffer)?;
-        buffer[..got].iter().try_for_each(|byte| self.follow(*byte))?;
-        Ok(got)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -305,7 +261,7 @@ mod tests {
     #[test]
     fn whatever_is_no_listing_is_refused() {
         let file = |path: &str| body(&[entry(path, 1, "FILE")]);
-        let long = "x".repeat(MAX_STRING_BYTES + 1);
+        let long = "x".repeat(crate::peer::short_strings::MAX_STRING_BYTES + 1);
         for text in [
             "[]".to_owned(),
             "{}".to_owned(),

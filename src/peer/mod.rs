@@ -10,6 +10,7 @@ mod exchange;
 mod files;
 mod listing;
 mod retry;
+mod short_strings;
 
 pub use address::PeerAddress;
 pub use assembly::{AssemblyError, RemoteManifest};

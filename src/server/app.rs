@@ -17,8 +17,8 @@ use crate::peer::{Peer, PeerAddress, PeerError, PeerSettings, RetryPolicy};
 use crate::protocol::{MigrationState, TaskRequest};
 use crate::scan::Meter;
 use crate::verify::{
-    BuildJob, Busy, Completion, History, HistoryError, HistoryLimits, Offers, RunInput, StoredTask, Tasks, Threads,
-    Unfinished, now_ms,
+    BuildJob, Busy, Completion, History, HistoryError, HistoryLimits, Offers, RunInput, Tasks, Threads, Unfinished,
+    now_ms,
 };
 
 /// Why a service cannot start.
@@ -186,35 +186,6 @@ impl App {
         let threads = self.threads(request.max_concurrency);
         let job = self.job(instance, None, selection.as_ref(), threads);
         Ok(RunInput { job, peer, threads, max_concurrency: request.max_concurrency, algorithm, selection })
-    }
-
-    /// Takes up again what was under way when the last service stopped.
-    pub(super) async fn take_up_unfinished(self) {
-        for task in self.tasks().unfinished() {
-            let input = self.input_again(&task).await;
-            self.tasks().take_up(task, input).await;
-        }
-    }
-
-    /// The migration map may be another one by now, and the migration complete.
-    async fn input_again(&self, task: &StoredTask) -> Result<RunInput, String> {
-        let unknown = || format!("the configuration has no instance with id {}", task.instance);
-        let instance = self.config().instance_by_id(task.instance).ok_or_else(unknown)?;
-        let status = &task.status;
-        let pairs = self.config().live_migration.migration_map.pairs().iter();
-        let is_ours = |(source, destination): &&(HostName, HostName)| {
-            source.host == status.source
-                && source.port.unwrap_or(self.config().sidecar.port) == status.port
-                && destination.matches(&instance.host, destination.port)
-        };
-        let other = || format!("{} is no longer migrated from {}:{}", instance.host, status.source, status.port);
-        let (source, _) = pairs.into_iter().find(is_ours).ok_or_else(other)?;
-        match self.completion(instance).status().await {
-            Ok(status) if status.state == MigrationState::NotCompleted => {}
-            Ok(_) => return Err("the migration was marked complete".to_owned()),
-            Err(error) => return Err(error.to_string()),
-        }
-        self.run_input(instance, source, &task.request)
     }
 
     /// A source as this service calls it: on its own port where the migration map names one, else on ours.

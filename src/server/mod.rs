@@ -10,6 +10,7 @@ mod listen;
 mod metrics;
 mod openapi;
 mod routes;
+mod take_up;
 
 pub use app::{App, SetupError};
 pub use listen::{Listener, Running};

@@ -7,11 +7,12 @@ use uuid::Uuid;
 
 use super::blocking::blocking;
 use super::counts::TaskCounts;
-use super::history::{Findings, History, HistoryError, StoredTask};
+use super::history::{History, HistoryError, StoredTask};
 use super::live::Task;
 use super::now_ms;
-use super::run::{RunInput, run};
+use super::run::RunInput;
 use super::state::{Event, next};
+use super::supervise::{lock, log_failure, supervise};
 use super::unfinished::{Unfinished, becomes};
 use crate::protocol::{DifferenceBody, ReportSummary, TaskRequest, TaskStatus};
 
@@ -301,71 +302,6 @@ fn live_report(task: &Task, offset: u64, limit: u64) -> TaskReport {
         differences_total: differences.len() as u64,
         differences: page.map(DifferenceBody::from).collect(),
     }
-}
-
-/// Whatever happens in there, a verification must not stay under way for ever: its instance would take no other.
-async fn supervise(task: Arc<Task>, input: RunInput, history: Option<Arc<History>>, counts: Arc<Mutex<TaskCounts>>) {
-    if let Err(died) = tokio::spawn(run_and_keep(Arc::clone(&task), input, history)).await {
-        task.fail(format!("internal error: {died}"), task.status().progress);
-        task.settle(false);
-    }
-    let mut counts = lock(&counts);
-    counts.under_way -= 1;
-    counts.add(&task);
-}
-
-fn lock(counts: &Mutex<TaskCounts>) -> MutexGuard<'_, TaskCounts> {
-    counts.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
-}
-
-/// The task's log lines carry its id. A history that cannot be written is said in the log: the verdict itself is not
-/// lost, the service still answers for it.
-async fn run_and_keep(task: Arc<Task>, input: RunInput, history: Option<Arc<History>>) {
-    use tracing::Instrument as _;
-    let id = task.status().id;
-    let span = tracing::info_span!("task", task = %id, instance = task.instance);
-    async {
-        let _ = keep(&task, history.clone()).await;
-        tracing::info!(source = %input.peer.address(), "a verification begins");
-        run(Arc::clone(&task), input).await;
-        let status = task.status();
-        tracing::info!(
-            state = %status.state,
-            source_requests = status.progress.source_requests,
-            files_hashed = status.progress.files_hashed,
-            bytes_hashed = status.progress.bytes_hashed,
-            message = status.message.as_deref().unwrap_or(""),
-            "a verification ended"
-        );
-        let kept = keep(&task, history).await;
-        task.settle(kept);
-    }
-    .instrument(span)
-    .await;
-}
-
-/// Whether the history has the task as it is now.
-async fn keep(task: &Arc<Task>, history: Option<Arc<History>>) -> bool {
-    let Some(history) = history else { return false };
-    let task = Arc::clone(task);
-    let kept = blocking(move || {
-        let stored = task.stored();
-        let (summary, outcome) = (task.summary(), task.outcome());
-        let differences = outcome.as_ref().map_or(&[][..], |outcome| &outcome.differences);
-        let findings = Findings { summary: &summary, differences };
-        history.keep(&stored, stored.status.state.is_final().then_some(findings))
-    });
-    log_failure(kept.await)
-}
-
-/// True where there was none.
-fn log_failure(kept: Result<Result<(), HistoryError>, super::blocking::PoolError>) -> bool {
-    match kept {
-        Ok(Ok(())) => return true,
-        Ok(Err(error)) => tracing::error!(%error, "the task was not written to the history"),
-        Err(error) => tracing::error!(%error, "the task was not written to the history"),
-    }
-    false
 }
 
 /// Six bytes for version-1 UUIDs: random ones with the multicast bit set, as RFC 9562 (section 6.10) asks of a host

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use super::blocking::Threads;
 use super::build::BuildJob;
+use super::by_manifest::ManifestRun;
 use super::compared::Compared;
 use super::error::RunError;
 use super::live::Task;
-use super::manifest_run::ManifestRun;
 use super::per_file::PerFileRun;
 use crate::exclude::Selection;
 use crate::model::{Counters, DigestAlgorithm};

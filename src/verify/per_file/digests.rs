@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use futures_util::StreamExt as _;
 use rayon::prelude::*;
 
-use super::Shown;
+use super::run::Shown;
 use crate::manifest::{Manifest, MatchingDirectory};
 use crate::model::{
     Content, ContentDigest, Counters, Difference, DifferenceKind, DigestAlgorithm, EntryKind, Evidence, FileEntry,

@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use super::blocking::in_pool;
-use super::build::BuildFailure;
-use super::read_anew::{Target, read_anew};
 use super::sides::Sides;
 use crate::manifest::{DirectoryPair, PairSide, differing_leaves};
 use crate::model::{DigestAlgorithm, FileEntry, Name, Problem, RootId};
 use crate::protocol::BranchRequest;
 use crate::scan::{Context, FileDigests};
+use crate::verify::blocking::in_pool;
+use crate::verify::build::BuildFailure;
+use crate::verify::read_anew::{Target, read_anew};
 
 /// The destination's own second reads, running beside the source's.
 #[derive(Default)]

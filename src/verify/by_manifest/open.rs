@@ -1,6 +1,5 @@
 //! Opening the branches a plan names, on both sides, and putting the verdicts together.
 
-use super::error::RunError;
 use super::evidence::{TwoReads, settle};
 use super::second_reads::{Reads, SecondReads};
 use super::sides::Sides;
@@ -8,6 +7,7 @@ use crate::manifest::{Depth, DirectoryPair, FileRecords, PairSide, PlannedRoot, 
 use crate::model::{Difference, DigestAlgorithm, Name, Outcome, RootId};
 use crate::peer::{OpenedBranches, fetch_branches};
 use crate::protocol::{BRANCH_BATCH, BranchDirectory, BranchRequest};
+use crate::verify::error::RunError;
 
 /// The most that the leaves of one request may weigh, in bytes; directories beyond it are sent without leaves, and the
 /// evidence for a difference in them is BLAKE3 alone. Keeps the number of requests a function of directories.

@@ -9,10 +9,7 @@ use futures_util::Stream;
 use serde_bytes::ByteBuf;
 use tokio::sync::mpsc;
 
-use super::blocking::{Threads, in_pool};
-use super::build::Phase;
 use super::offers::Offer;
-use super::read_anew::{Target, read_anew};
 use crate::manifest::{CodecError, DirectoryIndex, FileRecords, Manifest, RecordError, codec, differing_leaves};
 use crate::model::{ContentDigest, DigestAlgorithm, FileEntry, Problem, RootId, UnknownAlgorithm};
 use crate::protocol::{
@@ -20,6 +17,9 @@ use crate::protocol::{
     encode_frame,
 };
 use crate::scan::{Context, FileDigests};
+use crate::verify::blocking::{Threads, in_pool};
+use crate::verify::build::Phase;
+use crate::verify::read_anew::{Target, read_anew};
 
 /// How many files one frame carries at most: the longest names and problems stay below the limit.
 const FILES_PER_FRAME: usize = 4096;

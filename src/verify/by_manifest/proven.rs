@@ -1,9 +1,9 @@
 //! What a running task can already count: files that content hashes of both sides prove equal.
 
-use super::build::{Build, Finished};
 use crate::manifest::{DirectoryIndex, DirectoryTable};
 use crate::model::Counters;
 use crate::peer::Exchange;
+use crate::verify::build::{Build, Finished};
 
 /// Counters that can be shown before the end: what content hashes of both sides have proven so far.
 ///

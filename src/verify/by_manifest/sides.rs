@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use super::blocking::Threads;
 use crate::manifest::{
     Comparand as _, Depth, DirectoryPair, DirectoryTable, Manifest, OpenedSide, PairSide, PlannedRoot, RootHashes,
     SubtreeHash, compare_directory, plan_instance,
@@ -10,6 +9,7 @@ use crate::manifest::{
 use crate::model::{FileEntry, Outcome, RootId};
 use crate::peer::{Peer, RemoteManifest};
 use crate::scan::Meter;
+use crate::verify::blocking::Threads;
 
 /// Both sides of a comparison.
 pub(super) struct Sides<'a> {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
-use super::build::{Build, BuildJob, Phase};
+use crate::verify::build::{Build, BuildJob, Phase};
 
 /// How many unfinished builds a service works on at a time; a further destination is told to come back.
 const MAX_RUNNING: usize = 4;

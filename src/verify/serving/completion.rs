@@ -3,8 +3,8 @@
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
-use super::blocking::blocking;
 use crate::protocol::{MigrationState, MigrationStatus};
+use crate::verify::blocking::blocking;
 
 /// The Sidecar's name of the record.
 const FILE: &str = "live_migration_status.json";

@@ -4,19 +4,19 @@
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
-use super::build::Build;
-use super::compared::Compared;
-use super::error::RunError;
-use super::live::{Passed, Task};
 use super::open::{Assembled, assemble};
 use super::proven::Proven;
-use super::run::RunInput;
 use super::sides::Sides;
 use crate::exclude::{Rules, Selection};
 use crate::manifest::{Comparand as _, Depth, Described, Identity, Manifest, notes};
 use crate::model::{Counters, MetadataSummary, Outcome};
 use crate::peer::{Exchange, PeerError, RemoteManifest};
 use crate::protocol::{ManifestRequest, PROTOCOL_VERSION, Progress, Protocol};
+use crate::verify::build::Build;
+use crate::verify::compared::Compared;
+use crate::verify::error::RunError;
+use crate::verify::live::{Passed, Task};
+use crate::verify::run::RunInput;
 
 /// How the manifest stream ended; `None` as long as it goes on.
 type Streamed = Option<Result<(), PeerError>>;
@@ -25,7 +25,7 @@ type Streamed = Option<Result<(), PeerError>>;
 const MANIFESTS_SERVED: &str = "the source serves manifests";
 
 /// A run by the exchange of manifests. Dropping it stops the work here.
-pub(super) struct ManifestRun<'a> {
+pub(in crate::verify) struct ManifestRun<'a> {
     task: &'a Task,
     input: &'a RunInput,
     build: Build,
@@ -35,7 +35,7 @@ pub(super) struct ManifestRun<'a> {
 
 impl<'a> ManifestRun<'a> {
     /// Starts walking here; the source is asked once the comparison is polled.
-    pub(super) fn start(task: &'a Task, input: &'a RunInput) -> Self {
+    pub(in crate::verify) fn start(task: &'a Task, input: &'a RunInput) -> Self {
         let build = Build::start(input.job.clone());
         let request = ManifestRequest {
             protocol_version: PROTOCOL_VERSION,
@@ -51,12 +51,12 @@ impl<'a> ManifestRun<'a> {
     }
 
     /// Whether the error says that this source has no manifests at all, so that nothing was exchanged yet.
-    pub(super) fn is_not_served(&self, error: &RunError) -> bool {
+    pub(in crate::verify) fn is_not_served(&self, error: &RunError) -> bool {
         matches!(error, RunError::Source(PeerError::NotTwintree { .. })) && self.exchange.manifest_id().is_none()
     }
 
     /// Stops the work here, and at the source where the run came to no outcome.
-    pub(super) async fn stop(&self, result: &Result<Compared, RunError>) {
+    pub(in crate::verify) async fn stop(&self, result: &Result<Compared, RunError>) {
         self.build.cancel();
         if result.is_err()
             && let Some(id) = self.exchange.manifest_id()
@@ -66,7 +66,7 @@ impl<'a> ManifestRun<'a> {
     }
 
     /// How far the work is, and what is proven so far.
-    pub(super) fn look(&self) -> (Progress, Counters) {
+    pub(in crate::verify) fn look(&self) -> (Progress, Counters) {
         if self.exchange.manifest_id().is_some() {
             self.task.uses(Protocol::Manifest, MANIFESTS_SERVED);
         }
@@ -76,7 +76,7 @@ impl<'a> ManifestRun<'a> {
     }
 
     /// Both sides work at the same time from the first moment; the metadata of both decides whether content matters.
-    pub(super) async fn compare(&self) -> Result<Compared, RunError> {
+    pub(in crate::verify) async fn compare(&self) -> Result<Compared, RunError> {
         let mut exchange = std::pin::pin!(self.exchange.run());
         let mut streamed = None;
         let (remote, local) = self.metadata_of_both(exchange.as_mut(), &mut streamed).await?;
@@ -186,7 +186,7 @@ impl<'a> ManifestRun<'a> {
         Compared::new(outcome, source, destination, self.task.request.keep_going)
     }
 
-    pub(super) fn progress(&self) -> Progress {
+    pub(in crate::verify) fn progress(&self) -> Progress {
         let (here, there) = (self.build.progress(), self.exchange.progress());
         Progress {
             source_requests: self.input.peer.requests(),

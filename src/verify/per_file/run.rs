@@ -1,0 +1,169 @@
+//! One verification by the Sidecar's per-file protocol, against a source that serves no manifests: list both sides at once,
+//! compare metadata, then ask the source for the digest of every file while hashing our own.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
+
+use futures_util::StreamExt as _;
+use tokio_util::io::{StreamReader, SyncIoBridge};
+use tokio_util::sync::CancellationToken;
+
+use super::digests::Digests;
+use super::names::settle_names;
+use crate::manifest::{Comparand as _, Depth, Described, Identity, Manifest, MatchingDirectory, diff, matching_files};
+use crate::model::{Counters, MetadataSummary, Outcome};
+use crate::peer::{ListedRoots, ListingError, read_listing};
+use crate::protocol::Progress;
+use crate::scan::{Context, WalkedDirectory};
+use crate::verify::blocking::{blocking, in_pool};
+use crate::verify::build::BuildFailure;
+use crate::verify::compared::Compared;
+use crate::verify::error::RunError;
+use crate::verify::live::{Passed, Task};
+use crate::verify::run::RunInput;
+
+/// Said in every report: what a source leaves out cannot be compared with what we do.
+const RULES_UNKNOWN: &str =
+    "the source's exclusion rules are not known: the per-file protocol does not tell them, only what they leave";
+
+/// A run by the per-file protocol.
+pub(in crate::verify) struct PerFileRun<'a> {
+    task: &'a Task,
+    input: &'a RunInput,
+    context: Context,
+    shown: Shown,
+}
+
+/// What can be shown while the work goes on.
+#[derive(Debug, Default)]
+pub(super) struct Shown {
+    pub counters: Mutex<Counters>,
+    pub source_files: AtomicU64,
+    pub source_bytes: AtomicU64,
+    pub source_files_hashed: AtomicU64,
+    pub source_bytes_hashed: AtomicU64,
+}
+
+impl<'a> PerFileRun<'a> {
+    pub(in crate::verify) fn new(task: &'a Task, input: &'a RunInput) -> Self {
+        Self { task, input, context: Context::metered(&input.job.meter), shown: Shown::default() }
+    }
+
+    /// Runs to an outcome. Dropping the future stops the work on both sides.
+    pub(in crate::verify) async fn compare(&self) -> Result<Compared, RunError> {
+        let _stop = self.context.cancel.clone().on_drop();
+        let (local, listed) = tokio::try_join!(self.walk(), self.source_listing())?;
+        let local = Arc::new(local);
+        let (mut outcome, matching, source) = self.compare_metadata(listed, &local).await?;
+        settle_names(&mut outcome);
+        outcome.notes.push(RULES_UNKNOWN.to_owned());
+        *self.counters() = outcome.counters;
+        if self.task.request.keep_going || outcome.counters.metadata_summary() == MetadataSummary::Same {
+            let digests = Digests::new(matching, self.task, self.input, &self.context, &self.shown);
+            outcome.absorb(digests.compare(&local).await?);
+            outcome.differences.sort_by(|a, b| a.url.cmp(&b.url));
+        }
+        let source = Described { identity: &source.identity, tables: &source.tables() };
+        let destination = Described { identity: &local.identity, tables: &local.tables() };
+        Ok(Compared::new(outcome, source, destination, self.task.request.keep_going))
+    }
+
+    async fn walk(&self) -> Result<Manifest, RunError> {
+        let (job, context) = (self.input.job.clone(), self.context.clone());
+        let walked = in_pool(job.threads, move || Manifest::walk(job.identity, &job.roots, &context)).await;
+        let walked = walked.map_err(BuildFailure::from)?.map_err(BuildFailure::from)?;
+        self.task.passed(Passed::Walked);
+        Ok(walked)
+    }
+
+    async fn source_listing(&self) -> Result<ListedRoots, RunError> {
+        let stop = CancellationToken::new();
+        let _stop = stop.clone().drop_guard();
+        let listed = self.input.peer.listing(|chunks| {
+            // The thread that parses must not outlive the task because a source goes on sending.
+            let chunks = chunks.take_until(stop.clone().cancelled_owned());
+            let reader = SyncIoBridge::new(StreamReader::new(Box::pin(chunks)));
+            async {
+                let parsed = blocking(move || read_listing(reader)).await;
+                parsed.unwrap_or_else(|died| Err(ListingError::Interrupted(died.to_string())))
+            }
+        });
+        let listed = listed.await?;
+        self.task.passed(Passed::SourceWalked);
+        Ok(listed)
+    }
+
+    async fn compare_metadata(
+        &self,
+        listed: ListedRoots,
+        local: &Arc<Manifest>,
+    ) -> Result<(Outcome, Vec<MatchingDirectory>, Manifest), RunError> {
+        let listed = self.selected(listed);
+        for file in listed.values().flatten().flat_map(|directory| &directory.files) {
+            self.shown.source_files.fetch_add(1, Relaxed);
+            self.shown.source_bytes.fetch_add(file.size(), Relaxed);
+        }
+        let (local, identity) = (Arc::clone(local), self.source_identity(local));
+        let compared = blocking(move || {
+            let source = Manifest::of_listed(identity, with_empty_roots(listed, &local))?;
+            // Manifests in memory are always readable.
+            let outcome =
+                diff(&source, &*local, Depth::Metadata).map_err(|error| BuildFailure::Failed(error.to_string()))?;
+            let matching = matching_files(&source, &local);
+            Ok::<_, BuildFailure>((outcome, matching, source))
+        });
+        Ok(compared.await.map_err(BuildFailure::from)??)
+    }
+
+    /// A source of this protocol lists everything, whatever the task is restricted to.
+    fn selected(&self, mut listed: ListedRoots) -> ListedRoots {
+        let Some(selection) = &self.input.selection else { return listed };
+        for (root, directories) in &mut listed {
+            directories.retain(|directory| selection.includes(*root, &directory.path, true));
+            for WalkedDirectory { path, files, .. } in directories {
+                // The walk of this side joins the same names.
+                files.retain(|file| path.join(&file.name).is_ok_and(|path| selection.includes(*root, &path, false)));
+            }
+        }
+        listed.retain(|_, directories| !directories.is_empty());
+        listed
+    }
+
+    /// Its rules are taken for ours, so that no note says they differ.
+    fn source_identity(&self, local: &Manifest) -> Identity {
+        let address = self.input.peer.address().to_string();
+        Identity { host: address.clone(), instance: address, program: "per-file".to_owned(), ..local.identity.clone() }
+    }
+
+    /// How far the work is, and what is proven so far.
+    pub(in crate::verify) fn look(&self) -> (Progress, Counters) {
+        (self.progress(), *self.counters())
+    }
+
+    fn counters(&self) -> std::sync::MutexGuard<'_, Counters> {
+        self.shown.counters.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    pub(in crate::verify) fn progress(&self) -> Progress {
+        let here = self.context.progress.snapshot();
+        Progress {
+            source_requests: self.input.peer.requests(),
+            files_total: here.files_total,
+            files_hashed: here.files_hashed,
+            bytes_total: here.bytes_total,
+            bytes_hashed: here.bytes_hashed,
+            source_files_total: self.shown.source_files.load(Relaxed),
+            source_bytes_total: self.shown.source_bytes.load(Relaxed),
+            source_files_hashed: self.shown.source_files_hashed.load(Relaxed),
+            source_bytes_hashed: self.shown.source_bytes_hashed.load(Relaxed),
+        }
+    }
+}
+
+/// A listing does not tell an empty root from an absent one; one that is here is taken for empty there.
+fn with_empty_roots(mut listed: ListedRoots, local: &Manifest) -> ListedRoots {
+    for root in local.roots().iter().filter(|root| root.tree.is_some()) {
+        listed.entry(root.id).or_insert_with(|| vec![WalkedDirectory::empty_root()]);
+    }
+    listed
+}
