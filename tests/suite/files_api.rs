@@ -275,3 +275,39 @@ async fn listings_that_nobody_reads_are_limited_and_given_back() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
+
+/// Two instances in one process, one of them named by an IPv6 address; directories with a trailing slash, and optional ones
+/// that are missing.
+#[tokio::test(flavor = "multi_thread")]
+async fn instances_of_one_process_are_told_apart_by_the_host_header() {
+    let trees = tempfile::tempdir().unwrap();
+    for (name, file) in [("one", "first"), ("two", "second")] {
+        std::fs::create_dir_all(trees.path().join(name).join("data")).unwrap();
+        std::fs::write(trees.path().join(name).join("data").join(file), name).unwrap();
+    }
+    let storage = |name: &str| format!("{}/", trees.path().join(name).display());
+    let yaml = format!(
+        "cassandra_instances:\n- {{id: 1, host: '::1', storage_dir: {:?}}}\n- {{id: 2, host: node2, storage_dir: {:?}}}\n\
+         live_migration: {{migration_map: {{'::1': node2}}}}\n",
+        storage("one"),
+        storage("two"),
+    );
+    let config = twintree::config::Config::parse(&yaml, std::path::Path::new("sidecar.yaml"), None).unwrap();
+    let listener = twintree::server::Listener::bind("127.0.0.1", 0).await.unwrap();
+    let address = listener.address().to_string();
+    let running = listener.serve(twintree::server::App::new(config).unwrap());
+    for (host, file) in [
+        ("[::1]:9043", "first"),
+        ("[::1]", "first"),
+        ("[0:0:0:0:0:0:0:1]:1", "first"),
+        ("node2", "second"),
+        ("NODE2:9043", "second"),
+    ] {
+        let (address, host) = (address.clone(), host.to_owned());
+        let listed = move || exchange(&address, &host, "GET", &format!("{API}/files"), None).json();
+        let listing = tokio::task::spawn_blocking(listed).await.unwrap();
+        let names: Vec<_> = listing["files"].as_array().unwrap().iter().map(|f| f["fileUrl"].clone()).collect();
+        assert_eq!(names, [json!(format!("{API}/files/data/0/{file}"))]);
+    }
+    running.stop().await;
+}

@@ -1,6 +1,7 @@
 //! A twintree destination against a source that knows only the per-file protocol.
 
 use std::collections::BTreeMap;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -9,6 +10,8 @@ use crate::support::scripted_source::{Answer, Ending, ScriptedSource};
 use crate::support::services::{Pair, Setup, md5_request, storage_dirs};
 use crate::support::stock_source::{StockSource, Unreliable};
 use crate::support::trees::{copy_tree, flip_byte, plant, planted};
+
+const FILES: &str = "/api/v1/live-migration/files";
 
 const DIRECTORIES: [(&str, &str); 5] = [
     ("data/0", "data"),
@@ -268,4 +271,56 @@ async fn a_refusal_that_never_ends_is_not_waited_for() {
     let report = Pair::start(setup).await.verify(&md5_request()).await;
     assert_eq!(report["state"], "FAILED");
     assert!(report["message"].as_str().unwrap().contains("a refusal stopped before its end"), "{report:#}");
+}
+
+/// The bytes a destination sends, as a stock source gets them: one listing, and a digest under an encoded name.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_destination_asks_a_stock_source_is_recorded() {
+    let trees = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(trees.path().join("data/ks")).unwrap();
+    let file = trees.path().join("data/ks/50% é#?+~.db");
+    std::fs::write(&file, "").unwrap();
+    std::fs::File::open(&file).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let heads = std::thread::spawn(move || {
+        let listing = format!(
+            r#"{{"files":[{{"fileUrl":"{FILES}/data/0/ks","size":-1,"fileType":"DIRECTORY","lastModifiedTime":1}},{{"fileUrl":"{FILES}/data/0/ks/50% é#?+~.db","size":0,"fileType":"FILE","lastModifiedTime":0}}],"totalSize":0}}"#
+        );
+        let digest = r#"{"digest":"1B2M2Y8AsgTpgAmY7PhCfg==","digestAlgorithm":"MD5"}"#.to_owned();
+        let answers = [(404, r#"{"status":"Not Found"}"#.to_owned()), (200, listing), (200, digest)];
+        let answer = |(code, body): (u16, String)| {
+            // Each on its own connection: what is recorded is what is asked, not how it travels.
+            let (mut stream, _) = listener.accept().unwrap();
+            let head = read_request(&mut stream);
+            let length = body.len();
+            let head_out = format!("HTTP/1.1 {code} X\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
+            stream.write_all(head_out.as_bytes()).unwrap();
+            stream.write_all(body.as_bytes()).unwrap();
+            head
+        };
+        answers.map(answer)
+    });
+    let pair = Pair::calling(port, trees.path(), trees.path()).await;
+    let report = pair.verify(&md5_request()).await;
+    assert_eq!(report["state"], "COMPLETED", "{report:#}");
+    let [_, listing, digest] = heads.join().unwrap();
+    let headers = format!("accept: */*\r\nhost: 127.0.0.1:{port}\r\n\r\n");
+    assert_eq!(listing, format!("GET {FILES} HTTP/1.1\r\n{headers}"));
+    let name = "50%25%20%C3%A9%23%3F%2B~.db";
+    assert_eq!(digest, format!("GET {FILES}/data/0/ks/{name}?digestAlgorithm=MD5 HTTP/1.1\r\n{headers}"));
+}
+
+/// The head of a request, once its body was read.
+fn read_request(stream: &mut std::net::TcpStream) -> String {
+    let mut bytes = Vec::new();
+    let mut byte = [0];
+    while !bytes.ends_with(b"\r\n\r\n") {
+        stream.read_exact(&mut byte).unwrap();
+        bytes.push(byte[0]);
+    }
+    let head = String::from_utf8(bytes).unwrap();
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).map_or(0, |n| n.parse().unwrap());
+    stream.read_exact(&mut vec![0; length]).unwrap();
+    head
 }
