@@ -163,7 +163,7 @@ fn compare_directories(source: &Root, destination: &Root, case: &Case, expected:
 }
 
 /// State, counters, and the entries behind each counter of differences, by the bytes of their names.
-fn assert_agrees(result: &Value, expected: &Expected, case: &Case) {
+pub fn assert_agrees(result: &Value, expected: &Expected, case: &Case) {
     let counters: Counters = serde_json::from_value(result.clone()).unwrap();
     let mut found: BTreeMap<&str, Vec<String>> = LISTS.iter().map(|(list, _)| (*list, Vec::new())).collect();
     for difference in result["differences"].as_array().unwrap() {

@@ -8,7 +8,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat, openat};
+use rustix::fs::{CWD, FileType, mknodat};
 
 use crate::support::services::{Pair, Setup, storage_dirs};
 use crate::support::stock_source::digest;
@@ -76,6 +76,7 @@ fn links(home: &Path, base: &Path) {
         symlink("ping", directory.join("pong")).unwrap();
         mknodat(CWD, directory.join("pipe"), FileType::Fifo, 0o600.into(), 0).unwrap();
         symlink("pipe", directory.join("to-pipe")).unwrap();
+        mknodat(CWD, directory.join("socket"), FileType::Socket, 0o600.into(), 0).unwrap();
     }
 }
 
@@ -94,7 +95,7 @@ fn corpus(base: &Path) -> BTreeSet<Vec<u8>> {
                 }
             }
         }
-        for name in ["loop", "ping", "pipe", "to-pipe", "loop/x", "pipe/x"] {
+        for name in ["loop", "ping", "pipe", "to-pipe", "socket", "loop/x", "pipe/x"] {
             add(format!("{FILES}/data/0/{directory}{name}"));
         }
     }
@@ -188,14 +189,45 @@ fn holds(answer: &[u8], text: &str) -> bool {
     answer.windows(text.len()).any(|window| window == text.as_bytes())
 }
 
+/// What is opened while it watches, whoever opens it. A look that opens nothing (`O_PATH`) is no event.
+#[cfg(target_os = "linux")]
+struct Watch(rustix::fd::OwnedFd);
+
+#[cfg(target_os = "linux")]
+impl Watch {
+    fn over(files: &[PathBuf]) -> Self {
+        use rustix::fs::inotify::{CreateFlags, WatchFlags, add_watch, init};
+        let watch = init(CreateFlags::NONBLOCK).unwrap();
+        for file in files {
+            add_watch(&watch, file, WatchFlags::OPEN).unwrap();
+        }
+        Self(watch)
+    }
+
+    fn opened(&self) -> bool {
+        rustix::io::read(&self.0, &mut [0; 4096]).is_ok()
+    }
+}
+
+/// Every secret, and every pipe.
+fn forbidden(base: &Path) -> Vec<PathBuf> {
+    let outside =
+        ["", "d1-secret", "d", "other/ks/t"].into_iter().flat_map(|d| ["secret", "f.db"].map(|f| base.join(d).join(f)));
+    let pipes = ["", "ks", "ks/t", "ks/t/deep"].map(|d| base.join("d0").join(d).join("pipe"));
+    outside.chain(pipes).collect()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn no_hostile_path_opens_a_file_outside_or_a_special_one() {
     let house = House::start().await;
     let corpus = corpus(house.trees.path());
     assert!(corpus.len() >= 500, "{}", corpus.len());
     let port = house.pair.source_port;
+    #[cfg(target_os = "linux")]
+    let watch = Watch::over(&forbidden(house.trees.path()));
     let hostile = move || {
-        let passwd = std::fs::read_to_string("/etc/passwd").unwrap_or_else(|_| SECRET.to_owned());
+        let passwd = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+        let passwd = if passwd.trim().is_empty() { SECRET.to_owned() } else { passwd };
         let digests: Vec<String> =
             [SECRET, &passwd].iter().flat_map(|t| ["MD5", "XXHash32"].map(|a| digest(a, t.as_bytes()))).collect();
         let mut served = 0;
@@ -205,7 +237,7 @@ async fn no_hostile_path_opens_a_file_outside_or_a_special_one() {
                 let shown = String::from_utf8_lossy(target).chars().take(200).collect::<String>();
                 assert!(!holds(&answer, SECRET) && !holds(&answer, passwd.trim_end()), "{shown}{query}");
                 assert!(!digests.iter().any(|digest| holds(&answer, &format!("\"{digest}\""))), "{shown}{query}");
-                let special = shown.ends_with("pipe");
+                let special = shown.ends_with("pipe") || shown.ends_with("socket");
                 let expected: &[u16] = if special { &[500] } else { &[200, 400, 403, 404, 414, 431] };
                 assert!(expected.contains(&code), "{code} {shown}{query}: {}", String::from_utf8_lossy(&answer));
                 let inside = ["ks/t/f.db"].iter().any(|end| shown.ends_with(end))
@@ -219,10 +251,13 @@ async fn no_hostile_path_opens_a_file_outside_or_a_special_one() {
     };
     let served = tokio::task::spawn_blocking(hostile).await.unwrap();
     assert!(served > 0, "the files inside are served");
-    // Somebody who had opened a pipe for reading would still have it open, and a writer would find a reader.
-    let pipe = house.trees.path().join("d0/pipe");
-    let writer = openat(CWD, &pipe, OFlags::WRONLY | OFlags::NONBLOCK, Mode::empty());
-    assert_eq!(writer.unwrap_err(), rustix::io::Errno::NXIO, "nobody reads the pipe");
+    #[cfg(target_os = "linux")]
+    {
+        assert!(!watch.opened(), "something outside, or a pipe, was opened");
+        // The watch does see what is opened.
+        drop(std::fs::File::open(house.trees.path().join("secret")).unwrap());
+        assert!(watch.opened());
+    }
 }
 
 /// A link that points inside at one moment and outside at the next, while it is asked for.
@@ -230,13 +265,20 @@ async fn no_hostile_path_opens_a_file_outside_or_a_special_one() {
 async fn a_link_that_is_swapped_while_it_is_opened_never_leads_out() {
     let house = House::start().await;
     let (port, directory) = (house.pair.source_port, house.trees.path().join("d0/ks"));
+    #[cfg(target_os = "linux")]
+    let watch = Watch::over(&forbidden(house.trees.path()));
     let swapping = directory.clone();
     let (done, stop) = std::sync::mpsc::channel::<()>();
     let swapper = std::thread::spawn(move || {
         for round in 0_u64.. {
-            let target = if round.is_multiple_of(2) { "t/f.db" } else { "../../secret" };
-            symlink(target, swapping.join("next")).unwrap();
-            std::fs::rename(swapping.join("next"), swapping.join("swapped")).unwrap();
+            let (file, directory) = match round.is_multiple_of(2) {
+                true => ("t/f.db", "t"),
+                false => ("../../f.db", "../../other/ks/t"),
+            };
+            for (target, name) in [(file, "swapped"), (directory, "swapped-directory")] {
+                symlink(target, swapping.join("next")).unwrap();
+                std::fs::rename(swapping.join("next"), swapping.join(name)).unwrap();
+            }
             if stop.try_recv().is_ok() {
                 return;
             }
@@ -244,8 +286,9 @@ async fn a_link_that_is_swapped_while_it_is_opened_never_leads_out() {
     });
     let asking = move || {
         let mut codes = BTreeSet::new();
-        for _ in 0..2000 {
-            let target = format!("{FILES}/data/0/ks/swapped");
+        for number in 0..3000 {
+            let name = if number % 2 == 0 { "swapped" } else { "swapped-directory/f.db" };
+            let target = format!("{FILES}/data/0/ks/{name}");
             let (code, answer) = ask(port, target.as_bytes(), "");
             assert!(!holds(&answer, SECRET));
             codes.insert(code);
@@ -255,5 +298,7 @@ async fn a_link_that_is_swapped_while_it_is_opened_never_leads_out() {
     let codes = tokio::task::spawn_blocking(asking).await.unwrap();
     done.send(()).unwrap();
     swapper.join().unwrap();
+    #[cfg(target_os = "linux")]
+    assert!(!watch.opened(), "something outside was opened");
     assert!(codes.contains(&200) && codes.contains(&403), "both sides of the swap were met: {codes:?}");
 }

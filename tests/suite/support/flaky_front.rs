@@ -3,11 +3,12 @@
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
 
 use super::random::Random;
+use super::stock_source::broken_off;
 
 /// Listens on a free port of 127.0.0.1 and passes requests on to another one.
 pub struct FlakyFront {
@@ -20,7 +21,7 @@ struct Shared {
     /// Of a hundred requests so many meet each of the two faults.
     percent: usize,
     random: Mutex<Random>,
-    faults: Mutex<u64>,
+    faults: Mutex<(u64, u64)>,
     http: reqwest::Client,
 }
 
@@ -28,26 +29,27 @@ impl FlakyFront {
     pub async fn start(to: u16, percent: usize, seed: u64) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let (random, faults) = (Mutex::new(Random::new(seed)), Mutex::new(0));
+        let (random, faults) = (Mutex::new(Random::new(seed)), Mutex::default());
         let shared = Arc::new(Shared { to, percent, random, faults, http: reqwest::Client::new() });
         let router = Router::new().fallback(answer).with_state(Arc::clone(&shared));
         tokio::spawn(async move { axum::serve(listener, router).await });
         Self { port, shared }
     }
 
-    /// How many answers were lost so far.
-    pub fn faults(&self) -> u64 {
+    /// How many requests were answered 503, and for how many the connection was cut.
+    pub fn faults(&self) -> (u64, u64) {
         *self.shared.faults.lock().unwrap()
     }
 }
 
 async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let chance = shared.random.lock().unwrap().below(100);
-    if chance < 2 * shared.percent {
-        *shared.faults.lock().unwrap() += 1;
-    }
     if chance < shared.percent {
-        return Response::builder().status(503).body(Body::from("busy")).unwrap();
+        shared.faults.lock().unwrap().0 += 1;
+        return Response::builder().status(503).header("Retry-After", "0").body(Body::from("busy")).unwrap();
+    }
+    if chance < 2 * shared.percent {
+        shared.faults.lock().unwrap().1 += 1;
     }
     let (parts, body) = request.into_parts();
     let url = format!("http://127.0.0.1:{}{}", shared.to, parts.uri);
@@ -59,10 +61,5 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
         return response.body(Body::from_stream(forwarded.bytes_stream())).unwrap();
     }
     let bytes = forwarded.bytes().await.unwrap();
-    let half = Bytes::copy_from_slice(&bytes[..bytes.len() / 2]);
-    let broken = async_stream::stream! {
-        yield Ok::<_, std::io::Error>(half);
-        yield Err(std::io::Error::other("cut"));
-    };
-    response.body(Body::from_stream(broken)).unwrap()
+    response.body(broken_off(&bytes, chance.is_multiple_of(2))).unwrap()
 }

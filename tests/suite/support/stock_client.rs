@@ -22,12 +22,18 @@ pub struct StockClient {
     pub host: String,
     pub algorithm: &'static str,
     pub concurrency: usize,
+    http: reqwest::Client,
 }
 
 /// Type, size and milliseconds of an entry; a directory's are not compared.
 type Metadata = (String, i64, i64);
 
 impl StockClient {
+    pub fn new(port: u16, host: String, algorithm: &'static str, concurrency: usize) -> Self {
+        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build().unwrap();
+        Self { port, host, algorithm, concurrency, http }
+    }
+
     /// State and counters of a verification of these roots, such as `data/0`.
     pub async fn verify(&self, roots: &BTreeMap<String, PathBuf>) -> Value {
         let body = self.get(FILES).await.expect("the listing");
@@ -93,20 +99,24 @@ impl StockClient {
 
     /// The body of a 200; `None` where the source refuses, or fails again and again.
     async fn get(&self, path: &str) -> Option<Vec<u8>> {
-        let http = reqwest::Client::builder().no_proxy().build().unwrap();
         for attempt in 0..=RETRIES {
-            let request = http.get(format!("http://127.0.0.1:{}{path}", self.port)).header("Host", &self.host);
+            let mut wait = Duration::from_millis(2 << attempt);
+            let request = self.http.get(format!("http://127.0.0.1:{}{path}", self.port)).header("Host", &self.host);
             if let Ok(response) = request.send().await {
                 match response.status().as_u16() {
                     200 => match response.bytes().await {
                         Ok(bytes) => return Some(bytes.to_vec()),
                         Err(_) => continue,
                     },
-                    500 | 503 => {}
+                    500 | 503 => {
+                        let asked = response.headers().get("Retry-After").and_then(|value| value.to_str().ok());
+                        let asked = asked.and_then(|seconds| seconds.parse().ok());
+                        wait = asked.map_or(wait, Duration::from_secs);
+                    }
                     _ => return None,
                 }
             }
-            tokio::time::sleep(Duration::from_millis(2 << attempt)).await;
+            tokio::time::sleep(wait).await;
         }
         None
     }

@@ -59,6 +59,8 @@ struct Counts {
     requests: AtomicU64,
     digests: AtomicU64,
     health: AtomicU64,
+    busy: AtomicU64,
+    cut: AtomicU64,
     connections: AtomicU64,
     under_way: AtomicU64,
     most_under_way: AtomicU64,
@@ -115,6 +117,11 @@ impl StockSource {
     /// Requests for the health of the service.
     pub fn health(&self) -> u64 {
         self.shared.counts.health.load(SeqCst)
+    }
+
+    /// How many requests were answered 503, and for how many the connection was cut.
+    pub fn faults(&self) -> (u64, u64) {
+        (self.shared.counts.busy.load(SeqCst), self.shared.counts.cut.load(SeqCst))
     }
 
     /// Whether digests wait, as those of large files do.
@@ -185,6 +192,7 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
     let query = request.uri().query().unwrap_or_default().to_owned();
     let chance = shared.random.lock().unwrap().below(100);
     if chance < shared.unreliable.busy {
+        shared.counts.busy.fetch_add(1, SeqCst);
         let text = "Server is busy processing live migration file requests, please try again later";
         let mut busy = full_error(503, "Service Unavailable", text);
         if chance == 0 {
@@ -193,6 +201,9 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
         return busy;
     }
     let cut = (shared.unreliable.busy..shared.unreliable.busy + shared.unreliable.cut).contains(&chance);
+    if cut {
+        shared.counts.cut.fetch_add(1, SeqCst);
+    }
     match (method.as_str(), path.as_str()) {
         ("GET", "/api/v1/__health") => {
             shared.counts.health.fetch_add(1, SeqCst);
@@ -305,15 +316,25 @@ fn response(code: u16, media_type: &str, body: impl Into<Body>) -> Response {
     Response::builder().status(code).header(CONTENT_TYPE, media_type).body(body.into()).unwrap()
 }
 
-/// 200; one that is cut announces its length and sends half of it.
+/// 200; one that is cut breaks off, before its head or in the middle of its body.
 fn body(media_type: &str, bytes: Vec<u8>, cut: bool) -> Response {
     if !cut {
         return response(200, media_type, bytes);
     }
+    let before = bytes.len().is_multiple_of(3);
+    response(200, media_type, broken_off(&bytes, before))
+}
+
+/// Half of a body, and then the end of the connection. `before`: not even the head gets out.
+pub fn broken_off(bytes: &[u8], before: bool) -> Body {
     let half = Bytes::copy_from_slice(&bytes[..bytes.len() / 2]);
-    let broken = async_stream::stream! {
+    Body::from_stream(async_stream::stream! {
         yield Ok::<_, std::io::Error>(half);
+        if !before {
+            // Without a pause the connection is closed before anything of the answer was written.
+            tokio::task::yield_now().await;
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        }
         yield Err(std::io::Error::other("cut"));
-    };
-    response(200, media_type, Body::from_stream(broken))
+    })
 }
