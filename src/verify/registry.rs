@@ -115,9 +115,9 @@ impl Tasks {
         let reason = match (becomes(&task, self.inner.unfinished, obstacle), input) {
             (Ok(()), Ok(input)) => {
                 tracing::info!(task = id, "an unfinished task is taken up again");
-                self.live().before.remove(&instance);
                 match self.launch(Task::again(task.clone(), self.resumable()), input) {
-                    Ok(_) => return,
+                    // A service that stops already leaves it to the next one.
+                    Ok(_) | Err(StartError::Stopping) => return,
                     Err(error) => error.to_string(),
                 }
             }
@@ -265,11 +265,13 @@ impl Live {
             return Err(StartError::Stopping);
         }
         let running = self.latest.get(&instance).is_some_and(|task| !task.status().state.is_final());
-        // One that waits to be taken up again is under way, too.
-        let waiting = self.before.get(&instance).is_some_and(|task| !task.status.state.is_final());
-        if running || waiting {
+        // One that waits to be taken up again is under way, too, unless this is it.
+        let id = task.status().id;
+        let waits = |before: &StoredTask| !before.status.state.is_final() && before.status.id != id;
+        if running || self.before.get(&instance).is_some_and(waits) {
             return Err(InstanceBusy(instance).into());
         }
+        self.before.remove(&instance);
         if let Some(replaced) = self.latest.insert(instance, Arc::clone(task)) {
             self.older.push(replaced);
             self.older.retain(|task| !task.in_history());

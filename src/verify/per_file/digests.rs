@@ -66,8 +66,14 @@ impl<'a> Digests<'a> {
     /// files is part of the outcome.
     pub(super) async fn compare(&self, local: &Arc<Manifest>) -> Result<Outcome, RunError> {
         tokio::try_join!(self.source_digests(), self.own_digests(local))?;
-        let mut settled = self.pairs.settled.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        Ok(std::mem::take(&mut *settled))
+        let settled = std::mem::take(&mut *self.pairs.settled.lock().unwrap_or_else(|poisoned| poisoned.into_inner()));
+        // Whatever goes wrong above: a file that nobody settled must not be missing from the counts.
+        let Counters { files_matched, digest_mismatches, digest_verification_failures, .. } = settled.counters;
+        let files: usize = self.files.iter().map(|directory| directory.files.len()).sum();
+        if files_matched + digest_mismatches + digest_verification_failures != files as u64 {
+            return Err(BuildFailure::Failed(format!("internal error: not all of {files} files were compared")).into());
+        }
+        Ok(settled)
     }
 
     async fn source_digests(&self) -> Result<(), RunError> {
