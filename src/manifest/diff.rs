@@ -157,7 +157,7 @@ fn not_found(source: Described<'_>, destination: Described<'_>) -> Option<String
         source.tables.iter().chain(destination.tables).filter_map(|(_, table)| *table).collect();
     let stands = |name: &&str| tables.iter().any(|table| has_keyspace(table, name));
     let missing: Vec<&str> = selected.into_iter().filter(|name| !stands(name)).collect();
-    (!missing.is_empty()).then(|| format!("stands on neither side: {}", missing.join(", ")))
+    (!missing.is_empty()).then(|| format!("keyspaces or tables that stand on neither side: {}", missing.join(", ")))
 }
 
 /// Whether a root has the directory of a `keyspace` or `keyspace.table`.

@@ -119,7 +119,7 @@ async fn a_name_that_nobody_has_is_said_and_nothing_is_no_proof() {
         let report = verify(trees.path(), trees.path(), stock, &ask(json!(["ks1.a", "ks1.b", "kz"]))).await;
         assert_eq!((&report["state"], &report["filesMatched"]), (&json!("COMPLETED"), &json!(2)), "{report:#}");
         let notes = report["notes"].to_string();
-        assert!(notes.contains("stands on neither side: ks1.b, kz"), "{notes}");
+        assert!(notes.contains("stand on neither side: ks1.b, kz"), "{notes}");
         let report = verify(trees.path(), trees.path(), stock, &ask(json!(["kz"]))).await;
         assert_eq!(report["filesMatched"], 0);
         assert!(report["notes"].to_string().contains("there was not a single file to compare"), "{report:#}");
