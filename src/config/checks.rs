@@ -8,6 +8,7 @@ use super::HostName;
 use super::duration;
 use super::error::Problem;
 use super::value::Value;
+use crate::exclude::Rules;
 
 /// Text that is not empty.
 pub(super) fn text(value: &Value, expected: &'static str) -> Result<String, Problem> {
@@ -23,6 +24,15 @@ pub(super) fn boolean(value: &Value) -> Result<bool, Problem> {
     match value {
         Value::Bool(value) => Ok(*value),
         other => Err(Problem::WrongType { found: other.kind(), expected: "true or false" }),
+    }
+}
+
+/// An exclusion pattern whose every construct can be given Java's meaning.
+pub(super) fn pattern(value: &Value) -> Result<String, Problem> {
+    let text = text(value, "a pattern, such as glob:**/x")?;
+    match Rules::compile(std::slice::from_ref(&text), &[]) {
+        Ok(_) => Ok(text),
+        Err(errors) => Err(Problem::Pattern(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))),
     }
 }
 

@@ -102,6 +102,9 @@ pub enum Problem {
         /// What it must be.
         expected: &'static str,
     },
+    /// An exclusion pattern that cannot be honoured; the text names the construct and what is expected.
+    #[error("{0}")]
+    Pattern(String),
     /// A key in twintree's own section that twintree does not know.
     #[error("is not a key of this section; expected one of {}", expected.join(", "))]
     UnknownKey {

@@ -48,8 +48,7 @@ impl LiveMigration {
     pub(super) fn read(file: &Section<'_>, mistakes: &mut Mistakes) -> Self {
         let section = file.section("live_migration", mistakes);
         let patterns = |key, mistakes: &mut Mistakes| -> Option<Vec<String>> {
-            let check = |value: &_| checks::text(value, "a pattern, such as glob:**/x");
-            let items = section.list(key, "a list of patterns", mistakes, check)?;
+            let items = section.list(key, "a list of patterns", mistakes, checks::pattern)?;
             Some(items.into_iter().map(|item| item.value).collect())
         };
         Self {

@@ -129,12 +129,13 @@ fn every_mistake_of_a_configuration_is_told_at_once_with_its_line() {
     std::fs::write(
         &config,
         "cassandra_instances:\n  - id: 1\n    host: a\n    storage_dir: relative\n\
-         sidecar: {port: 70000}\ntwintree:\n  state: /x\n",
+         sidecar: {port: 70000}\ntwintree:\n  state: /x\n\
+         live_migration:\n  files_to_exclude:\n  - 'glob:fine'\n  - 'regex:a*+'\n",
     )
     .unwrap();
     let (code, errors) = serve(&config);
     assert_eq!(code, Some(2), "{errors}");
-    for (line, key) in [(4, "storage_dir"), (5, "sidecar.port"), (7, "twintree.state")] {
+    for (line, key) in [(4, "storage_dir"), (5, "sidecar.port"), (7, "twintree.state"), (11, "possessive")] {
         let place = format!("{}:{line}:", config.display());
         assert!(errors.lines().any(|told| told.contains(&place) && told.contains(key)), "{key}: {errors}");
     }

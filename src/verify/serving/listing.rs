@@ -47,18 +47,26 @@ pub struct Listing {
 }
 
 impl Listing {
-    /// The body, piece by piece.
+    /// The body, piece by piece; a piece is little longer than [`CHUNK_BYTES`], however many files a directory has.
     pub fn into_body(self) -> impl Iterator<Item = Bytes> + Send {
         let mut writer = Writer::default();
-        let mut directories = self
-            .roots
-            .into_iter()
-            .flat_map(|(root, directories)| directories.into_iter().map(move |directory| (root, directory)));
+        let mut entries = self.roots.into_iter().flat_map(|(root, directories)| {
+            directories.into_iter().flat_map(move |WalkedDirectory { path, modified_ms, files, .. }| {
+                let files = files.into_iter().filter_map({
+                    let path = path.clone();
+                    // The walk refuses paths that are too long.
+                    move |file| path.join(&file.name).ok().map(|path| (path, Some(file.listed)))
+                });
+                let itself = (!path.is_root()).then_some((path, None));
+                itself.into_iter().chain(files).map(move |(path, file)| (FileUrl::new(root, path), file, modified_ms))
+            })
+        });
         let mut ended = false;
         std::iter::from_fn(move || {
             while writer.text.len() < CHUNK_BYTES && !ended {
-                match directories.next() {
-                    Some((root, directory)) => writer.directory(root, &directory),
+                match entries.next() {
+                    Some((url, Some(listed), _)) => writer.file(&url, &listed),
+                    Some((url, None, modified_ms)) => writer.directory(&url, modified_ms),
                     None => {
                         writer.end();
                         ended = true;
@@ -80,29 +88,22 @@ struct Writer {
 }
 
 impl Writer {
-    fn directory(&mut self, root: RootId, directory: &WalkedDirectory) {
-        if !directory.path.is_root() {
-            self.entry(&ListingEntry {
-                file_url: FileUrl::new(root, directory.path.clone()).text(),
-                size: ListingEntry::DIRECTORY_SIZE,
-                file_type: EntryKind::Directory,
-                last_modified_time: directory.modified_ms,
-            });
-        }
-        for file in &directory.files {
-            // The walk refuses paths that are too long.
-            let Ok(path) = directory.path.join(&file.name) else { continue };
-            let file_url = FileUrl::new(root, path).text();
-            match &file.listed {
-                Listed::File { size, modified_ms, .. } => {
-                    let size = i64::try_from(*size).unwrap_or(i64::MAX);
-                    self.total = self.total.saturating_add(size);
-                    let (file_type, last_modified_time) = (EntryKind::File, *modified_ms);
-                    self.entry(&ListingEntry { file_url, size, file_type, last_modified_time });
-                }
-                Listed::Unlistable(Problem { reason, detail }) => {
-                    self.unlisted.push(UnlistedEntry { file_url, reason: *reason, detail: detail.clone() });
-                }
+    fn directory(&mut self, url: &FileUrl, last_modified_time: i64) {
+        let (file_url, size, file_type) = (url.text(), ListingEntry::DIRECTORY_SIZE, EntryKind::Directory);
+        self.entry(&ListingEntry { file_url, size, file_type, last_modified_time });
+    }
+
+    fn file(&mut self, url: &FileUrl, listed: &Listed) {
+        let file_url = url.text();
+        match listed {
+            Listed::File { size, modified_ms, .. } => {
+                let size = i64::try_from(*size).unwrap_or(i64::MAX);
+                self.total = self.total.saturating_add(size);
+                let (file_type, last_modified_time) = (EntryKind::File, *modified_ms);
+                self.entry(&ListingEntry { file_url, size, file_type, last_modified_time });
+            }
+            Listed::Unlistable(Problem { reason, detail }) => {
+                self.unlisted.push(UnlistedEntry { file_url, reason: *reason, detail: detail.clone() });
             }
         }
     }
@@ -129,5 +130,32 @@ impl Writer {
     /// Our own values always serialise, and a vector takes whatever is written.
     fn value(&mut self, value: &impl serde::Serialize) {
         let _ = serde_json::to_writer(&mut self.text, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exclude::RootRules;
+
+    #[tokio::test]
+    async fn a_directory_of_many_files_never_stands_as_one_text() {
+        const FILES: usize = 5_000;
+        let home = tempfile::tempdir().unwrap();
+        for number in 0..FILES {
+            std::fs::write(home.path().join(format!("{number:0100}")), "x").unwrap();
+        }
+        let root = RootSpec { id: RootId::DATA_0, home: home.path().to_owned(), rules: RootRules::none() };
+        let listing = listing(vec![root], Threads::choose(None, 1)).await.unwrap();
+        let pieces: Vec<Bytes> = listing.into_body().collect();
+        assert!(pieces.iter().all(|piece| piece.len() < CHUNK_BYTES + 1024), "{}", pieces.len());
+        let body: crate::protocol::ListingBody = serde_json::from_slice(&pieces.concat()).unwrap();
+        assert_eq!((body.files.len(), body.total_size), (FILES, FILES as i64));
+    }
+
+    #[tokio::test]
+    async fn nothing_is_listed_as_nothing() {
+        let listing = listing(Vec::new(), Threads::choose(None, 1)).await.unwrap();
+        assert_eq!(listing.into_body().collect::<Vec<_>>().concat(), br#"{"files":[],"totalSize":0}"#);
     }
 }
