@@ -43,6 +43,7 @@ pub struct Peer {
     pub(super) idle_timeout: Duration,
     requests: Arc<AtomicU64>,
     answers: Arc<AtomicU64>,
+    fetched: Arc<AtomicU64>,
     pub(super) policy: RetryPolicy,
 }
 
@@ -67,6 +68,7 @@ impl Peer {
             idle_timeout: settings.idle_timeout,
             requests: Arc::default(),
             answers: Arc::default(),
+            fetched: Arc::default(),
             policy: settings.policy,
         })
     }
@@ -88,6 +90,15 @@ impl Peer {
     /// How many digests it has delivered.
     pub(super) fn answers(&self) -> u64 {
         self.answers.load(Relaxed)
+    }
+
+    /// How many files were fetched from it, since it did not get done with their digests.
+    pub fn fetched(&self) -> u64 {
+        self.fetched.load(Relaxed)
+    }
+
+    pub(super) fn fetched_one(&self) {
+        self.fetched.fetch_add(1, Relaxed);
     }
 
     pub(super) fn answered(&self) {

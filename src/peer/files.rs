@@ -1,10 +1,13 @@
 //! The per-file protocol from the destination's side: the listing, and the digest of one file.
 
 use std::io;
+use std::time::Instant;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::StatusCode;
+use reqwest::header::HeaderName;
 
 use super::client::{MAX_ERROR_BODY_BYTES, Peer, causes, unreachable_peer};
 use super::error::PeerError;
@@ -27,7 +30,7 @@ impl Peer {
     {
         let mut retries = Retries::new(self.policy);
         loop {
-            let error = match self.get_patiently(routes::FILES).await {
+            let error = match self.get_patiently(routes::FILES, None).await {
                 Ok(response) => match read(self.bytes_of(response)).await {
                     Ok(listing) => return Ok(listing),
                     Err(ListingError::Interrupted(cause)) => self.interrupted(&cause),
@@ -58,17 +61,34 @@ impl Peer {
         Box::pin(bytes)
     }
 
-    /// The source's digest of a file, tried again as the policy says. It may take as long as it takes to read the file:
-    /// what is limited is how long the source may be silent on another request.
-    pub async fn digest(&self, file: &FileUrl, algorithm: DigestAlgorithm) -> Result<ContentDigest, DigestFailure> {
-        let path = format!("{}?digestAlgorithm={}", utf8_percent_encode(&file.text(), ENCODED), algorithm.name());
+    /// The source's digest of a file of `size` bytes, tried again as the policy says. It may take as long as it takes to
+    /// read the file: what is limited is how long the source may be silent on another request.
+    ///
+    /// Where the source breaks a request off that it was busy with for long, the same would happen again; the file's
+    /// bytes are fetched then, and hashed here.
+    pub async fn digest(
+        &self,
+        file: &FileUrl,
+        size: u64,
+        algorithm: DigestAlgorithm,
+    ) -> Result<ContentDigest, DigestFailure> {
+        let file = utf8_percent_encode(&file.text(), ENCODED).to_string();
+        let path = format!("{file}?digestAlgorithm={}", algorithm.name());
         let mut retries = Retries::new(self.policy);
         let answers = self.answers();
         loop {
+            let begun = Instant::now();
             let error = match self.digest_once(&path, algorithm).await {
                 Ok(digest) => return Ok(digest),
                 Err(error) => error,
             };
+            if error.is_transient() && begun.elapsed() > self.idle_timeout && self.health().await.is_ok() {
+                tracing::info!(file, %error, "the source does not get done with a digest: the file is fetched");
+                let digest = self.digest_of_bytes(&file, size, algorithm).await.map_err(DigestFailure::File)?;
+                self.answered();
+                self.fetched_one();
+                return Ok(digest);
+            }
             match retries.after(error) {
                 Ok(delay) => tokio::time::sleep(delay).await,
                 Err(error) if error.is_outage() && self.answers() == answers => {
@@ -80,7 +100,7 @@ impl Peer {
     }
 
     async fn digest_once(&self, path: &str, algorithm: DigestAlgorithm) -> Result<ContentDigest, PeerError> {
-        let mut response = self.get_patiently(path).await?;
+        let mut response = self.get_patiently(path, None).await?;
         let mut body = Vec::new();
         while let Some(chunk) = self.while_alive(response.chunk()).await? {
             body.extend_from_slice(&chunk);
@@ -99,20 +119,31 @@ impl Peer {
         Ok(digest)
     }
 
-    fn interrupted(&self, cause: &str) -> PeerError {
+    pub(super) fn interrupted(&self, cause: &str) -> PeerError {
         PeerError::Interrupted { peer: self.address().clone(), cause: cause.to_owned() }
     }
 
-    fn broken(&self, cause: &str) -> PeerError {
+    pub(super) fn broken(&self, cause: &str) -> PeerError {
         PeerError::Broken { peer: self.address().clone(), cause: cause.to_owned() }
     }
 
     /// A GET whose answer may take hours to begin.
-    async fn get_patiently(&self, path: &str) -> Result<reqwest::Response, PeerError> {
+    pub(super) async fn get_patiently(
+        &self,
+        path: &str,
+        header: Option<(HeaderName, &str)>,
+    ) -> Result<reqwest::Response, PeerError> {
         self.count_request();
-        let response = self.while_alive(self.patient.get(self.address().url(path)).send()).await?;
+        let mut request = self.patient.get(self.address().url(path));
+        let in_part = header.is_some();
+        if let Some((name, value)) = header {
+            request = request.header(name, value);
+        }
+        let response = self.while_alive(request.send()).await?;
         match response.status() {
-            reqwest::StatusCode::OK => Ok(response),
+            StatusCode::OK => Ok(response),
+            // Only where a part was asked for: half a listing is none.
+            StatusCode::PARTIAL_CONTENT if in_part => Ok(response),
             _ => {
                 // The body of a refusal is short, and nobody waits for it without end.
                 let refusal = tokio::time::timeout(self.idle_timeout, self.status_error(response)).await;
@@ -135,6 +166,10 @@ impl Peer {
 
     async fn health_after_silence(&self) -> Result<(), PeerError> {
         tokio::time::sleep(self.idle_timeout).await;
+        self.health().await
+    }
+
+    async fn health(&self) -> Result<(), PeerError> {
         self.count_request();
         let health = self.http.get(self.address().url(routes::HEALTH)).timeout(self.idle_timeout).send().await;
         // Whatever it says: it lives.

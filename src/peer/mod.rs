@@ -7,6 +7,7 @@ mod branches;
 mod client;
 mod error;
 mod exchange;
+mod fetch;
 mod files;
 mod listing;
 mod retry;

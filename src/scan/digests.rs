@@ -24,7 +24,7 @@ pub(super) trait BlockDigest {
 }
 
 /// A digest of the given algorithm that has seen nothing yet.
-pub(super) fn begin(algorithm: DigestAlgorithm) -> Box<dyn BlockDigest> {
+pub(super) fn begin(algorithm: DigestAlgorithm) -> Box<dyn BlockDigest + Send> {
     match algorithm {
         DigestAlgorithm::Md5 => Box::new(md5::Md5::new()),
         // Seed 0, as the Sidecar's API has it.

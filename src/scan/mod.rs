@@ -10,6 +10,7 @@ mod open_file;
 mod read;
 mod served;
 mod steady;
+mod stream_digest;
 mod walk;
 
 pub use beneath::RootHandle;
@@ -19,6 +20,7 @@ pub use open_file::OpenFailure;
 pub use read::SEGMENT_BYTES;
 pub use served::{ServedFile, digest_served};
 pub use steady::{Expected, ReadError, digest_file, hash_file, problem_of};
+pub use stream_digest::StreamDigest;
 pub use walk::{WalkedDirectory, WalkedRoot, walk_root};
 
 /// The machine's own name, as the kernel has it.

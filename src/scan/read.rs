@@ -88,12 +88,12 @@ impl Reader<'_> {
     /// All digests in order over all blocks, on this thread.
     fn one_pass(&self, size: u64, also: &[DigestAlgorithm]) -> Result<FileDigests, ReadFailure> {
         let mut blake3 = blake3::Hasher::new();
-        let mut others: Vec<Box<dyn BlockDigest>> = also.iter().map(|algorithm| begin(*algorithm)).collect();
+        let mut others: Vec<Box<dyn BlockDigest + Send>> = also.iter().map(|algorithm| begin(*algorithm)).collect();
         self.blocks(0, size, |block| {
             blake3.update(block);
             others.iter_mut().for_each(|digest| digest.update(block));
         })?;
-        let also: Vec<ContentDigest> = others.into_iter().map(BlockDigest::finish).collect();
+        let also: Vec<ContentDigest> = others.into_iter().map(|digest| digest.finish()).collect();
         Ok(FileDigests { blake3: blake3.finalize().into(), also })
     }
 

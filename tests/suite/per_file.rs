@@ -273,6 +273,36 @@ async fn a_refusal_that_never_ends_is_not_waited_for() {
     assert!(report["message"].as_str().unwrap().contains("a refusal stopped before its end"), "{report:#}");
 }
 
+/// A stock source ends every request after some minutes, whether a large file is hashed by then or not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_whose_digest_the_source_never_gets_done_is_fetched_and_hashed_here() {
+    for differs in [false, true] {
+        let stock = Stock::start(Unreliable::default(), |_| ()).await;
+        let large: Vec<u8> = (0..3_000_000_u32).map(|at| ((at * 7) >> 3) as u8).collect();
+        for side in ["source", "destination"] {
+            let path = stock.trees.path().join(side).join("data/large");
+            let mut bytes = large.clone();
+            bytes[2_999_999] ^= u8::from(differs && side == "source");
+            std::fs::write(&path, bytes).unwrap();
+            std::fs::File::open(&path).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
+        }
+        // Longer than the idle time-out of these pairs, which is 300 ms.
+        stock.source.give_up_digests_after(std::time::Duration::from_millis(500));
+        stock.source.break_bodies(2);
+        let report = stock.pair.verify(&md5_request()).await;
+        let files = stock.files() + 1;
+        let (state, matched, mismatches) = if differs { ("FAILED", files - 1, 1) } else { ("COMPLETED", files, 0) };
+        assert_eq!(
+            (&report["state"], &report["filesMatched"], &report["digestMismatches"]),
+            (&json!(state), &json!(matched), &json!(mismatches)),
+            "{report:#}"
+        );
+        let note = format!("{files} files were fetched and hashed here");
+        assert!(report["notes"].to_string().contains(&note), "{report:#}");
+        assert!(!stock.source.ranges().is_empty(), "what had come was not asked for again");
+    }
+}
+
 /// The bytes a destination sends, as a stock source gets them: one listing, and a digest under an encoded name.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_destination_asks_a_stock_source_is_recorded() {

@@ -85,7 +85,8 @@ impl<'a> Digests<'a> {
         let under_way = self.input.max_concurrency as usize;
         let asked = futures_util::stream::iter(positions).map(|position| {
             let (peer, url, algorithm) = (self.input.peer.clone(), self.url(position), self.input.algorithm);
-            async move { (position, peer.digest(&url, algorithm).await) }
+            let size = self.files[position.0].files[position.1].size();
+            async move { (position, peer.digest(&url, size, algorithm).await) }
         });
         let mut answers = std::pin::pin!(asked.buffer_unordered(under_way));
         while let Some((position, answer)) = answers.next().await {

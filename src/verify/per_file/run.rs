@@ -62,6 +62,7 @@ impl<'a> PerFileRun<'a> {
             let digests = Digests::new(matching, self.task, self.input, &self.context, &self.shown);
             outcome.absorb(digests.compare(&local).await?);
             outcome.differences.sort_by(|a, b| a.url.cmp(&b.url));
+            outcome.notes.extend(fetched_note(self.input.peer.fetched()));
         }
         let source = Described { identity: &source.identity, tables: &source.tables() };
         let destination = Described { identity: &local.identity, tables: &local.tables() };
@@ -158,6 +159,11 @@ impl<'a> PerFileRun<'a> {
             source_bytes_hashed: self.shown.source_bytes_hashed.load(Relaxed),
         }
     }
+}
+
+fn fetched_note(files: u64) -> Option<String> {
+    (files > 0)
+        .then(|| format!("{files} files were fetched and hashed here: the source did not get done with their digests"))
 }
 
 /// A listing does not tell an empty root from an absent one; one that is here is taken for empty there.

@@ -50,6 +50,12 @@ struct Shared {
     digest: Mutex<Option<String>>,
     /// Digests wait until this is false.
     holding: watch::Sender<bool>,
+    /// Digests break off after this time, as where a service has a time-out.
+    patience: Mutex<Option<std::time::Duration>>,
+    /// So many more bodies of files break off in the middle.
+    broken_bodies: AtomicU64,
+    /// The ranges that were asked for.
+    ranges: Mutex<Vec<String>>,
     /// Nothing at all is answered until this is false.
     silent: watch::Sender<bool>,
 }
@@ -96,6 +102,9 @@ impl StockSource {
             listing: Mutex::default(),
             digest: Mutex::default(),
             holding: watch::Sender::new(false),
+            patience: Mutex::default(),
+            broken_bodies: AtomicU64::new(0),
+            ranges: Mutex::default(),
             silent: watch::Sender::new(false),
         });
         let router = Router::new().fallback(answer).with_state(Arc::clone(&shared));
@@ -132,6 +141,21 @@ impl StockSource {
     /// Whether nothing at all is answered, as by a host that has died.
     pub fn fall_silent(&self, silent: bool) {
         self.shared.silent.send_replace(silent);
+    }
+
+    /// From now on no digest is ready within this time, and its request is broken off then.
+    pub fn give_up_digests_after(&self, patience: std::time::Duration) {
+        *self.shared.patience.lock().unwrap() = Some(patience);
+    }
+
+    /// So many bodies of files will break off in the middle.
+    pub fn break_bodies(&self, count: u64) {
+        self.shared.broken_bodies.store(count, SeqCst);
+    }
+
+    /// The ranges that were asked for so far.
+    pub fn ranges(&self) -> Vec<String> {
+        self.shared.ranges.lock().unwrap().clone()
     }
 
     /// Requests for a digest that are under way now.
@@ -219,7 +243,13 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
             // Lets others come in, so that the most of them under way is seen.
             tokio::task::yield_now().await;
             let _ = shared.holding.subscribe().wait_for(|hold| !hold).await;
-            shared.file(&path[FILES.len() + 1..], &query, cut)
+            let patience = *shared.patience.lock().unwrap();
+            if let Some(patience) = patience.filter(|_| !query.is_empty()) {
+                tokio::time::sleep(patience).await;
+                return body("application/json", b"{}".to_vec(), true);
+            }
+            let range = request.headers().get("range").map(|range| range.to_str().unwrap().to_owned());
+            shared.file(&path[FILES.len() + 1..], &query, cut, range)
         }
         _ => response(404, "application/json", json!({ "status": "Not Found" }).to_string()),
     }
@@ -237,7 +267,7 @@ impl Shared {
         json!({ "files": files, "totalSize": total })
     }
 
-    fn file(&self, rest: &str, query: &str, cut: bool) -> Response {
+    fn file(&self, rest: &str, query: &str, cut: bool, range: Option<String>) -> Response {
         let rest = percent_decoded(rest);
         let mut parts = rest.splitn(3, |byte| *byte == b'/');
         let mut part = || parts.next().unwrap_or_default();
@@ -253,7 +283,7 @@ impl Shared {
         }
         let Ok(bytes) = fs::read(&path) else { return full_error(500, "Internal Server Error", "not readable") };
         match query.strip_prefix("digestAlgorithm=") {
-            None => body("application/octet-stream", bytes, cut),
+            None => self.bytes(bytes, cut, range),
             Some(algorithm) => {
                 self.counts.digests.fetch_add(1, SeqCst);
                 let lie = self.digest.lock().unwrap().clone();
@@ -261,6 +291,26 @@ impl Shared {
                 body("application/json", lie.unwrap_or_else(|| digest.to_string()).into_bytes(), cut)
             }
         }
+    }
+}
+
+impl Shared {
+    /// A file's bytes, all of them or from some position on.
+    fn bytes(&self, bytes: Vec<u8>, cut: bool, range: Option<String>) -> Response {
+        let breaks = self.broken_bodies.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok();
+        let from: usize = range.as_ref().map_or(0, |range| {
+            self.ranges.lock().unwrap().push(range.clone());
+            range.strip_prefix("bytes=").and_then(|range| range.strip_suffix('-')).unwrap().parse().unwrap()
+        });
+        let total = bytes.len();
+        let sent = &bytes[from..];
+        let body = if breaks || cut { broken_off(sent, false) } else { Body::from(sent.to_vec()) };
+        let mut response = response(if from > 0 { 206 } else { 200 }, "application/octet-stream", body);
+        if from > 0 {
+            let range = format!("bytes {from}-{}/{total}", total - 1);
+            response.headers_mut().insert("content-range", range.parse().unwrap());
+        }
+        response
     }
 }
 
