@@ -47,7 +47,7 @@ pub struct Listing {
 }
 
 impl Listing {
-    /// The body, piece by piece; a piece is little longer than [`CHUNK_BYTES`], however many files a directory has.
+    /// The body, piece by piece; a piece is little longer than 64 KiB, however many files a directory has.
     pub fn into_body(self) -> impl Iterator<Item = Bytes> + Send {
         let mut writer = Writer::default();
         let mut entries = self.roots.into_iter().flat_map(|(root, directories)| {
