@@ -1,6 +1,6 @@
 //! A comparison summed up by keyspace and table. A pure function of both sides' tables and the differences.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::table::{DirectoryIndex, DirectoryTable};
 use crate::exclude::{Selection, table_name};
@@ -15,7 +15,8 @@ pub enum RollupState {
     Different,
     /// Nothing in it differs, and something in it could not be checked.
     Unverified,
-    /// Its metadata is the same; its content was not compared, because metadata elsewhere ended the task.
+    /// Its metadata is the same; its content was not compared, because metadata elsewhere ended the task, or because it is a
+    /// symbolic link, which is not entered.
     NotCompared,
 }
 
@@ -58,7 +59,13 @@ type Key = (DirectoryType, Option<String>, Option<String>);
 struct Sums {
     extents: [Extent; 2],
     differences: BTreeMap<DifferenceKind, u64>,
+    /// It is a symbolic link on a side: listed, and nothing behind it was looked at.
+    link: bool,
 }
+
+/// Directories above tables that could not be listed: by kind of root, and keyspace where it is not the root itself. Nobody
+/// knows what else lies there, in whatever root of that kind.
+type Unlisted = BTreeSet<(DirectoryType, Option<String>)>;
 
 /// Sums up, ordered by kind of root, keyspace and table. `content_compared` tells whether every entry with the same
 /// metadata had its content compared.
@@ -69,10 +76,14 @@ pub fn rollups(
     content_compared: bool,
 ) -> Vec<Rollup> {
     let mut sums: BTreeMap<Key, Sums> = BTreeMap::new();
+    let mut unlisted = Unlisted::new();
     for (side, tables) in [source, destination].into_iter().enumerate() {
         for (id, table) in tables.iter().filter_map(|(id, table)| table.map(|table| (*id, table))) {
-            extents(id, table, &mut |key, extent| {
-                let sum = &mut sums.entry(key).or_default().extents[side];
+            add_unlisted(id, table, &mut unlisted);
+            extents(id, table, &mut |key, extent, link| {
+                let sums = sums.entry(key).or_default();
+                sums.link |= link;
+                let sum = &mut sums.extents[side];
                 sum.files += extent.files;
                 sum.bytes = sum.bytes.saturating_add(extent.bytes);
             });
@@ -82,16 +93,28 @@ pub fn rollups(
         let sums = sums.entry(key_of(difference)).or_default();
         *sums.differences.entry(difference.kind).or_default() += 1;
     }
-    sums.into_iter().map(|(key, sums)| rollup(key, sums, content_compared)).collect()
+    sums.into_iter().map(|(key, sums)| rollup(key, sums, content_compared, &unlisted)).collect()
 }
 
-fn rollup((directory_type, keyspace, table): Key, sums: Sums, content_compared: bool) -> Rollup {
-    let Sums { extents: [source, destination], differences } = sums;
+fn add_unlisted(id: RootId, table: &DirectoryTable, unlisted: &mut Unlisted) {
+    if table.get(DirectoryIndex::ROOT).unlisted.is_some() {
+        unlisted.insert((id.directory_type, None));
+    }
+    for (keyspace, name) in table.children(DirectoryIndex::ROOT) {
+        if table.get(keyspace).unlisted.is_some() {
+            unlisted.insert((id.directory_type, Some(text(name.as_bytes()))));
+        }
+    }
+}
+
+fn rollup((directory_type, keyspace, table): Key, sums: Sums, content_compared: bool, unlisted: &Unlisted) -> Rollup {
+    let Sums { extents: [source, destination], differences, link } = sums;
+    let above = [None, keyspace.clone()].map(|place| unlisted.contains(&(directory_type, place)));
     let state = if differences.keys().any(|kind| *kind != DifferenceKind::Unverified) {
         RollupState::Different
-    } else if !differences.is_empty() {
+    } else if !differences.is_empty() || above.contains(&true) {
         RollupState::Unverified
-    } else if content_compared {
+    } else if content_compared && !link {
         RollupState::Equal
     } else {
         RollupState::NotCompared
@@ -100,7 +123,7 @@ fn rollup((directory_type, keyspace, table): Key, sums: Sums, content_compared: 
 }
 
 /// What lies in each table, beside the tables of each keyspace, and beside the keyspaces; nothing for an empty place.
-fn extents(id: RootId, table: &DirectoryTable, each: &mut impl FnMut(Key, Extent)) {
+fn extents(id: RootId, table: &DirectoryTable, each: &mut impl FnMut(Key, Extent, bool)) {
     let whole = |index| {
         let below = table.totals(index);
         Extent { files: below.files, bytes: below.bytes }
@@ -111,16 +134,20 @@ fn extents(id: RootId, table: &DirectoryTable, each: &mut impl FnMut(Key, Extent
         Extent { files: directory.files, bytes: directory.bytes }
     };
     if !Selection::covers(id) {
-        return each((kind, None, None), whole(DirectoryIndex::ROOT));
+        return each((kind, None, None), whole(DirectoryIndex::ROOT), false);
     }
     // An empty table is worth a line, an empty place beside tables is not.
     let strays = |index| Some(beside(index)).filter(|extent| *extent != Extent::default());
-    strays(DirectoryIndex::ROOT).into_iter().for_each(|extent| each((kind, None, None), extent));
+    strays(DirectoryIndex::ROOT).into_iter().for_each(|extent| each((kind, None, None), extent, false));
     for (keyspace, name) in table.children(DirectoryIndex::ROOT) {
         let keyspace_name = text(name.as_bytes());
-        strays(keyspace).into_iter().for_each(|extent| each((kind, Some(keyspace_name.clone()), None), extent));
+        strays(keyspace).into_iter().for_each(|extent| each((kind, Some(keyspace_name.clone()), None), extent, false));
         for (directory, name) in table.children(keyspace) {
-            each((kind, Some(keyspace_name.clone()), Some(text_of_table(name.as_bytes()))), whole(directory));
+            each(
+                (kind, Some(keyspace_name.clone()), Some(text_of_table(name.as_bytes()))),
+                whole(directory),
+                table.get(directory).link,
+            );
         }
     }
 }
@@ -212,5 +239,27 @@ mod tests {
         ];
         assert_eq!(lines(true), expected);
         assert_eq!(lines(false)[0], "data 1/1 0 NotCompared");
+    }
+
+    #[test]
+    fn what_nobody_looked_at_is_not_equal() {
+        let tmp = tempfile::tempdir().unwrap();
+        let home = tmp.path();
+        write(home, "data/0/ks/t/f", "1");
+        fs::create_dir_all(home.join("data/1/ks")).unwrap();
+        std::os::unix::fs::symlink("../../0/ks/t", home.join("data/1/ks/linked")).unwrap();
+        write(home, "hints/0/a", "1");
+        let manifest = walk(home);
+        let states = |tables: &[(RootId, Option<&DirectoryTable>)]| {
+            let rollups = rollups(tables, tables, &[], true);
+            rollups.iter().map(|r| (r.table.clone().unwrap_or_default(), r.state)).collect::<Vec<_>>()
+        };
+        let expected = [("linked", RollupState::NotCompared), ("t", RollupState::Equal), ("", RollupState::Equal)];
+        assert_eq!(states(&manifest.tables()), expected.map(|(table, state)| (table.to_owned(), state)));
+        // Another data root that could not be listed at all: the table may lie there as well.
+        fs::remove_dir_all(home.join("data/1")).unwrap();
+        fs::write(home.join("data/1"), "").unwrap();
+        let expected = [("t", RollupState::Unverified), ("", RollupState::Equal)];
+        assert_eq!(states(&walk(home).tables()), expected.map(|(table, state)| (table.to_owned(), state)));
     }
 }

@@ -113,7 +113,8 @@ pub struct RollupBody {
     pub keyspace: Option<String>,
     /// Without its id; null for what lies beside the tables.
     pub table: Option<String>,
-    /// `equal`, `different`, `unverified`, or `not-compared` where metadata elsewhere ended the task.
+    /// `equal`, `different`, `unverified`, or `not-compared` where metadata elsewhere ended the task, or where it is
+    /// a symbolic link.
     pub state: String,
     /// Files at the source.
     pub source_files: u64,

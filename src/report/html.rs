@@ -113,7 +113,7 @@ fn pages(report: &ReportBody, path: &str, limit: u64) -> Markup {
     html! {
         p {
             @if total == 0 { "none" }
-            @else if report.differences.is_empty() { "no such page; there are " (total) }
+            @else if report.differences.is_empty() { "none on this page; there are " (total) " in all" }
             @else { (offset + 1) " to " (end) " of " (total) }
             @if offset > 0 { " " a href=(link(offset.saturating_sub(limit))) { "previous page" } }
             @if end < total && !report.differences.is_empty() { " " a href=(link(end)) { "next page" } }

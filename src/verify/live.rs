@@ -13,6 +13,9 @@ use super::unfinished::SERVICE_STOPPED;
 use crate::model::{Counters, Outcome};
 use crate::protocol::{Progress, Protocol, ReportSummary, RollupBody, TaskRequest, TaskState, TaskStatus};
 
+/// Why a task ended that somebody cancelled.
+pub(super) const CANCELLED: &str = "cancelled on request";
+
 /// A verification task.
 #[derive(Debug)]
 pub struct Task {
@@ -31,6 +34,8 @@ pub struct Task {
     begun: Instant,
     status: Mutex<TaskStatus>,
     found: Mutex<Found>,
+    /// Whether it was tried to write the begun task to the history.
+    recorded: tokio::sync::watch::Sender<bool>,
     /// Whether the history holds the ended task; `None` as long as that is not known.
     settled: tokio::sync::watch::Sender<Option<bool>>,
 }
@@ -103,6 +108,7 @@ impl Task {
             begun: Instant::now(),
             status: Mutex::new(status),
             found: Mutex::default(),
+            recorded: tokio::sync::watch::Sender::new(false),
             settled: tokio::sync::watch::Sender::new(None),
         }
     }
@@ -126,6 +132,20 @@ impl Task {
     /// What its report says besides status and differences.
     pub fn summary(&self) -> ReportSummary {
         self.found().summary.clone()
+    }
+
+    /// Completes once it was tried to write the begun task to the history: from then on a crash does not lose it.
+    pub async fn recorded(&self) {
+        let mut recorded = self.recorded.subscribe();
+        tokio::select! {
+            // The sender lives in `self`, so waiting cannot fail.
+            _ = recorded.wait_for(|recorded| *recorded) => {}
+            () = self.settled() => {}
+        }
+    }
+
+    pub(super) fn record(&self) {
+        self.recorded.send_replace(true);
     }
 
     /// Completes once the task has ended and it was tried to write it to the history.
@@ -205,7 +225,7 @@ impl Task {
 
     pub(super) fn cancelled(&self, progress: Progress) {
         let counters = self.lock().counters;
-        self.end(Event::Cancelled, Some("cancelled on request".to_owned()), (counters, progress));
+        self.end(Event::Cancelled, Some(CANCELLED.to_owned()), (counters, progress));
     }
 
     /// The service stops: the end of the task, unless the next service takes it up again.

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::blocking::blocking;
 use super::counts::TaskCounts;
 use super::history::{History, HistoryError, StoredTask};
-use super::live::Task;
+use super::live::{CANCELLED, Task};
 use super::now_ms;
 use super::run::RunInput;
 use super::state::{Event, next};
@@ -106,7 +106,12 @@ impl Tasks {
     /// stands in its way. Must be called within a tokio runtime.
     pub async fn take_up(&self, task: StoredTask, input: Result<RunInput, String>) {
         let (id, instance) = (task.status.id.clone(), task.instance);
-        let is_latest = self.live().before.get(&instance).is_some_and(|latest| latest.status.id == id);
+        let before = self.live().before.get(&instance).filter(|latest| latest.status.id == id).cloned();
+        if before.as_ref().is_some_and(|before| before.status.state.is_final()) {
+            // Cancelled while it waited.
+            return;
+        }
+        let is_latest = before.is_some();
         let obstacle = match (&input, is_latest) {
             (Err(obstacle), _) => Some(obstacle.as_str()),
             (Ok(_), false) => Some("a later task took its place"),
@@ -124,11 +129,18 @@ impl Tasks {
             (Ok(()), Err(obstacle)) | (Err(obstacle), _) => obstacle,
         };
         tracing::warn!(task = id, reason, "an unfinished task has failed");
-        self.close(task, reason).await;
+        self.close(task, Event::ServiceStopped, reason).await;
     }
 
-    async fn close(&self, mut task: StoredTask, reason: String) {
-        task.status.state = next(task.status.state, Event::ServiceStopped);
+    /// Cancels a task that was under way when the last service stopped and that nobody has taken up again yet.
+    pub async fn cancel_waiting(&self, instance: u64, id: &str) -> Option<TaskStatus> {
+        let waits = |task: &&StoredTask| task.status.id == id && !task.status.state.is_final();
+        let task = self.live().before.get(&instance).filter(waits).cloned()?;
+        Some(self.close(task, Event::Cancelled, CANCELLED.to_owned()).await)
+    }
+
+    async fn close(&self, mut task: StoredTask, event: Event, reason: String) -> TaskStatus {
+        task.status.state = next(task.status.state, event);
         task.status.message = Some(reason);
         task.status.ended_at = Some(now_ms());
         {
@@ -139,10 +151,12 @@ impl Tasks {
                 *latest = task.clone();
             }
         }
+        let status = task.status.clone();
         if let Some(history) = self.inner.history.clone() {
             let kept = blocking(move || history.keep(&task, None)).await;
             log_failure(kept);
         }
+        status
     }
 
     fn resumable(&self) -> bool {

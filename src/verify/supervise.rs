@@ -36,6 +36,7 @@ async fn run_and_keep(task: Arc<Task>, input: RunInput, history: Option<Arc<Hist
     let span = tracing::info_span!("task", task = %id, instance = task.instance);
     async {
         let _ = keep(&task, history.clone()).await;
+        task.record();
         tracing::info!(source = %input.peer.address(), "a verification begins");
         run(Arc::clone(&task), input).await;
         let status = task.status();

@@ -48,6 +48,8 @@ pub(in crate::server) async fn create_task(
     let input = app.run_input(&instance, &source, &request).map_err(ApiError::Internal)?;
     let named = (source.host, input.peer.address().port);
     let task = app.tasks().start(instance.id, request, named, input)?;
+    // Whoever holds the id may ask for it after a crash.
+    task.recorded().await;
     let id = task.status().id;
     let created = TaskCreated { status_url: routes::task(&id), task_id: id };
     Ok((StatusCode::ACCEPTED, Json(created)))
@@ -135,6 +137,9 @@ pub(in crate::server) async fn cancel_task(
         task.cancel.cancel();
         let _ = tokio::time::timeout(CANCEL_WAIT, task.settled()).await;
         return Ok(Json(task.status()));
+    }
+    if let Some(status) = app.tasks().cancel_waiting(instance.id, &id).await {
+        return Ok(Json(status));
     }
     let status = app.tasks().status(instance.id, &id).await.map_err(ApiError::History)?;
     status.map(Json).ok_or(ApiError::NoTaskToCancel(id))
