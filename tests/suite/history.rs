@@ -193,10 +193,11 @@ async fn a_task_is_taken_up_after_each_death_and_given_up_after_too_many() {
     let killed = Killed::new("");
     let mut service = killed.serve();
     let id = killed.submit().await;
+    // Held until the end: a connection that is closed is an answer, and the task would end by it.
+    let mut held = Vec::new();
     for _ in 0..=twintree::verify::MAX_RESTARTS {
         killed.wait(&id, "IN_PROGRESS").await;
-        // From its first request on it is certainly in the history.
-        killed.silent.accept().unwrap();
+        held.push(killed.silent.accept().unwrap());
         service.signal(Signal::KILL);
         service.wait();
         service = killed.serve();
@@ -217,7 +218,7 @@ async fn a_task_is_not_taken_up_where_its_instance_has_another_source_or_is_comp
         let mut service = killed.serve();
         let id = killed.submit().await;
         killed.wait(&id, "IN_PROGRESS").await;
-        killed.silent.accept().unwrap();
+        let _held = killed.silent.accept().unwrap();
         service.signal(Signal::KILL);
         service.wait();
         let staging = killed.directory.path().join("staging");
