@@ -70,8 +70,8 @@ async fn equal_trees_are_proven_file_by_file_over_few_connections() {
         assert_eq!((stock.source.digests(), stock.source.requests()), (files, files + 2));
         assert_eq!(report["sourceRequests"], files + 2);
         assert!(stock.source.most_under_way() <= 3, "{}", stock.source.most_under_way());
-        // One for each request under way, and the first one's.
-        assert!(stock.source.connections() <= 5, "{} connections", stock.source.connections());
+        // They are kept: one is made anew only where another has not yet been given back.
+        assert!(stock.source.connections() * 2 < stock.source.requests(), "{} connections", stock.source.connections());
     }
 }
 
@@ -172,12 +172,13 @@ async fn a_digest_may_take_any_time_and_both_sides_hash_at_the_same_time() {
     while stock.source.health() < 3 {
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
-    let digests = stock.source.requests() - stock.source.health() - 2;
-    assert_eq!(digests, 4, "as many as asked for are under way, and none was asked for twice");
+    assert_eq!(stock.source.under_way(), 4, "as many as asked for");
     stock.source.hold_digests(false);
     let status = stock.pair.wait(&id).await;
     assert_eq!((&status["state"], &status["filesMatched"]), (&json!("COMPLETED"), &json!(files)), "{status:#}");
-    assert_eq!(status["sourceRequests"], stock.source.requests(), "looks at its health count as well");
+    assert_eq!(stock.source.digests(), files as u64, "none was asked for twice");
+    let counted = status["sourceRequests"].as_u64().unwrap();
+    assert!(counted >= stock.source.requests(), "looks at its health count as well: {counted}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
