@@ -163,16 +163,23 @@ fn not_found(source: Described<'_>, destination: Described<'_>) -> Option<String
 /// Whether a root has the directory of a `keyspace` or `keyspace.table`.
 fn has_keyspace(table: &DirectoryTable, name: &str) -> bool {
     let (keyspace, wanted) = name.split_once('.').map_or((name, None), |(keyspace, name)| (keyspace, Some(name)));
+    // What could not be listed may have it.
+    if table.get(DirectoryIndex::ROOT).unlisted.is_some() {
+        return true;
+    }
     let mut keyspaces = table.children(DirectoryIndex::ROOT);
     let Some((keyspace, _)) = keyspaces.find(|(_, name)| name.as_bytes() == keyspace.as_bytes()) else { return false };
     let has = |wanted| table.children(keyspace).any(|(_, name)| table_name(name.as_bytes()) == Some(wanted));
-    wanted.is_none_or(has)
+    table.get(keyspace).unlisted.is_some() || wanted.is_none_or(has)
 }
 
 fn rules(identity: &Identity) -> String {
-    let patterns: Vec<&str> =
-        identity.file_patterns.iter().chain(&identity.directory_patterns).map(String::as_str).collect();
-    if patterns.is_empty() { "excludes nothing".to_owned() } else { format!("excludes {}", patterns.join(" ")) }
+    let only = Rules::selected_in(&identity.directory_patterns);
+    let directories = &identity.directory_patterns[..identity.directory_patterns.len() - only.len()];
+    let patterns: Vec<&str> = identity.file_patterns.iter().chain(directories).map(String::as_str).collect();
+    let excludes =
+        if patterns.is_empty() { "excludes nothing".to_owned() } else { format!("excludes {}", patterns.join(" ")) };
+    if only.is_empty() { excludes } else { format!("{excludes} and is restricted to {}", only.join(" ")) }
 }
 
 /// The roots of one side; `None` for an absent one.

@@ -66,7 +66,7 @@ impl Metrics {
             None => Rate { at: now, bytes, bytes_per_second: 0.0 },
             Some(last) => match now.duration_since(last.at).as_secs_f64() {
                 elapsed if elapsed < RATE_SECONDS => last,
-                elapsed => Rate { at: now, bytes, bytes_per_second: (bytes - last.bytes) as f64 / elapsed },
+                elapsed => Rate { at: now, bytes, bytes_per_second: bytes.saturating_sub(last.bytes) as f64 / elapsed },
             },
         };
         *rate = Some(next);

@@ -17,6 +17,7 @@ const MAX_BODY_BYTES: usize = 64 << 10;
 
 /// The service as a router.
 pub fn router(app: App) -> Router {
+    let manifest = post(manifests::stream_manifest).layer(DefaultBodyLimit::max(manifests::MAX_REQUEST_BYTES));
     let branches = post(manifests::open_branches).layer(DefaultBodyLimit::max(MAX_BRANCH_REQUEST_BYTES));
     Router::new()
         .route(routes::HEALTH, get(health::get_health))
@@ -34,7 +35,7 @@ pub fn router(app: App) -> Router {
         .route(routes::TASK, get(tasks::get_task).patch(tasks::cancel_task))
         .route(routes::TASK_REPORT, get(reports::get_report))
         .route(routes::TASK_EVENTS, get(reports::get_events))
-        .route(routes::MANIFESTS, post(manifests::stream_manifest))
+        .route(routes::MANIFESTS, manifest)
         .route(routes::MANIFEST, delete(manifests::release_manifest))
         .route(routes::BRANCHES, branches)
         .fallback(async || ApiError::NoRoute)

@@ -127,3 +127,37 @@ async fn a_name_that_nobody_has_is_said_and_nothing_is_no_proof() {
         assert_eq!(report["filesTotal"], 0);
     }
 }
+
+/// The program's own option, offline: two trees that differ in one keyspace only, and manifests that say what they hold.
+#[test]
+fn the_command_line_restricts_diff_and_manifest() {
+    let trees = tempfile::tempdir().unwrap();
+    let (s, d) = (trees.path().join("s"), trees.path().join("d"));
+    write(&s);
+    copy_tree(&s, &d);
+    std::fs::write(d.join(format!("data/ks2/a-{ID}/more.db")), "more").unwrap();
+    let run = |arguments: &[&str]| {
+        let output = crate::support::process::twintree().args(arguments).current_dir(trees.path()).output().unwrap();
+        let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
+        (output.status.code().unwrap(), said)
+    };
+    for (keyspaces, code) in [
+        (&["--keyspace=ks1"][..], 0),
+        (&["--keyspace=ks1.a", "--keyspace=ks2.ab"], 0),
+        (&["--keyspace=ks2"], 1),
+        (&["--keyspace=ks2.a"], 1),
+        (&["--keyspace=none"], 3),
+        (&["--keyspace=a/b"], 2),
+        (&[], 1),
+    ] {
+        let (found, said) = run(&[&["diff", "s/data", "d/data"], keyspaces].concat());
+        assert_eq!(found, code, "{keyspaces:?}: {said}");
+    }
+    assert_eq!(run(&["manifest", "s/data", "-o", "all.manifest"]).0, 0);
+    assert_eq!(run(&["manifest", "s/data", "-o", "ks1.manifest", "--keyspace", "ks1"]).0, 0);
+    assert!(run(&["inspect", "ks1.manifest"]).1.contains("holds only   ks1"));
+    let (code, said) = run(&["diff", "all.manifest", "ks1.manifest"]);
+    assert_eq!(code, 1, "{said}");
+    let note = "source excludes nothing, destination excludes nothing and is restricted to ks1";
+    assert!(said.contains(note), "{said}");
+}

@@ -21,8 +21,8 @@ use crate::server::caller::Source;
 use crate::server::error::ApiError;
 use crate::verify::{answer_branches, manifest_stream};
 
-/// The largest manifest request, in bytes.
-const MAX_REQUEST_BYTES: usize = 64 << 10;
+/// The largest manifest request, in bytes: room for the keyspaces of the largest task request, and more.
+pub(in crate::server) const MAX_REQUEST_BYTES: usize = 256 << 10;
 
 /// Walks and hashes the instance while streaming what is known of it; attaches to a build under way where the request
 /// names one.
