@@ -1,11 +1,14 @@
 //! What a `sidecar.yaml` means, and what is said about one that cannot be used.
 
 use std::io::ErrorKind;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use twintree::config::{ClientConfig, Config, ConfigError, HostNameError, MAX_BYTES, Mistake, Problem, Role, Settings};
+use twintree::config::{
+    ClientConfig, Config, ConfigError, HostNameError, MAX_BYTES, Mistake, Problem, Reading, Role, Settings,
+};
+use twintree::model::CacheMode;
 
 /// One instance with nothing but what must be there.
 const MINIMAL: &str = "cassandra_instances:\n  - id: 1\n    host: localhost1\n    storage_dir: /c\n";
@@ -100,6 +103,14 @@ fn absent_keys_have_defaults() {
             history_max_age: Duration::from_secs(90 * 24 * 3600),
             resume_unfinished_tasks: true,
             manifest_retention: Duration::from_secs(24 * 3600),
+            serve_manifests: true,
+            reading: Reading {
+                limit: None,
+                direct: false,
+                cache: None,
+                cache_max_age: Duration::from_secs(30 * 24 * 3600),
+                warm_every: None,
+            },
         };
         assert_eq!(config.twintree, settings);
     }
@@ -131,6 +142,12 @@ twintree:
   history_max_age: 2d
   unfinished_tasks: fail
   manifest_retention: 90s
+  serve_manifests: false
+  read_limit: 24MiB/s
+  direct_io: true
+  digest_cache: audit 5%
+  digest_cache_max_age: 7d
+  digest_cache_warm_every: 10m
 "
     ));
     let instance = config.instance_by_id(1).unwrap();
@@ -152,6 +169,15 @@ twintree:
     assert_eq!(config.twintree.history_max_age, Duration::from_secs(2 * 24 * 3600));
     assert!(!config.twintree.resume_unfinished_tasks);
     assert_eq!(config.twintree.manifest_retention, Duration::from_secs(90));
+    assert!(!config.twintree.serve_manifests);
+    let reading = Reading {
+        limit: NonZeroU64::new(24 << 20),
+        direct: true,
+        cache: Some(CacheMode::Audit(5)),
+        cache_max_age: Duration::from_secs(7 * 24 * 3600),
+        warm_every: Some(Duration::from_secs(600)),
+    };
+    assert_eq!(config.twintree.reading, reading);
 }
 
 /// Below `storage_dir` lie the Sidecar's directories; a key of its own moves one of them.
@@ -371,7 +397,8 @@ fn an_unknown_key_of_ours_is_refused() {
     assert_eq!(
         error.to_string(),
         "sidecar.yaml:7: twintree.state_dri: is not a key of this section; expected one of state_dir, threads, \
-         history_max_tasks, history_max_age, unfinished_tasks, manifest_retention"
+         history_max_tasks, history_max_age, unfinished_tasks, manifest_retention, serve_manifests, read_limit, direct_io, \
+         digest_cache, digest_cache_max_age, digest_cache_warm_every"
     );
 }
 
@@ -391,6 +418,14 @@ fn values_of_the_wrong_kind_are_refused() {
         ("live_migration: {files_to_exclude: ['glob:${NOWHERE}/x']}\n", "live_migration.files_to_exclude[0]"),
         ("twintree: {unfinished_tasks: maybe}\n", "twintree.unfinished_tasks"),
         ("twintree: {history_max_age: 0s}\n", "twintree.history_max_age"),
+        ("twintree: {read_limit: 100}\n", "twintree.read_limit"),
+        ("twintree: {read_limit: 0MiB/s}\n", "twintree.read_limit"),
+        ("twintree: {direct_io: maybe}\n", "twintree.direct_io"),
+        ("twintree: {state_dir: /x, digest_cache: audit}\n", "twintree.digest_cache"),
+        ("twintree: {state_dir: /x, digest_cache: true}\n", "twintree.digest_cache"),
+        ("twintree: {digest_cache: trust}\n", "twintree.digest_cache"),
+        ("twintree: {state_dir: /x, digest_cache_warm_every: 10m}\n", "twintree.digest_cache_warm_every"),
+        ("twintree: {state_dir: /x, digest_cache_max_age: 10d}\n", "twintree.digest_cache_max_age"),
         ("live_migration: {migration_map: [a]}\n", "live_migration.migration_map"),
         ("live_migration: {max_concurrent_file_requests: 0}\n", "live_migration.max_concurrent_file_requests"),
         ("sidecar_client: {request_timeout: 30}\n", "sidecar_client.request_timeout"),

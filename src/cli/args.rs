@@ -1,9 +1,11 @@
 //! Commands and their options.
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::config::{DATA_RATE, parse_data_rate};
 
 /// Proves that a directory tree on one host equals the tree on another, by exchanging one Merkle manifest.
 #[derive(Debug, Parser)]
@@ -151,6 +153,16 @@ pub struct ScanArgs {
     /// How many threads read and hash; one for each core where it is not given
     #[arg(long, value_name = "N")]
     pub threads: Option<NonZeroUsize>,
+    /// Read at most so much in a second, such as 100MiB/s
+    #[arg(long, value_name = "RATE", value_parser = data_rate)]
+    pub read_limit: Option<NonZeroU64>,
+    /// Read around the page cache, from the media, where the file system can
+    #[arg(long)]
+    pub direct: bool,
+}
+
+fn data_rate(text: &str) -> Result<NonZeroU64, String> {
+    parse_data_rate(text).ok_or_else(|| format!("expected {DATA_RATE}"))
 }
 
 /// `twintree manifest`

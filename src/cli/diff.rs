@@ -51,7 +51,7 @@ fn compare(sides: &[Side; 2], args: &DiffArgs, common: &Common) -> Result<Outcom
         Side::Directory(tree) => Some((label, tree)),
         Side::File(_) => None,
     });
-    let scan = Scan::new(trees.collect(), common.quiet);
+    let scan = Scan::new(trees.collect(), &args.scan, common.quiet);
     let walked = scan.walk(&pool)?;
     if !args.keep_going {
         let (source, destination) = pair(sides, &walked)?;

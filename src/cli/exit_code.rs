@@ -92,7 +92,7 @@ impl CommandError {
         match self {
             Self::Config(_) | Self::Patterns(_) | Self::Usage(_) => ExitCode::Usage,
             Self::Setup(SetupError::Config(_) | SetupError::Patterns(_)) => ExitCode::Usage,
-            Self::Setup(SetupError::History(_) | SetupError::Listen { .. }) => ExitCode::Usage,
+            Self::Setup(SetupError::History(_) | SetupError::Cache(_) | SetupError::Listen { .. }) => ExitCode::Usage,
             Self::File(FileError { fault: Fault::Io(error), .. }) if error.kind() == std::io::ErrorKind::NotFound => {
                 ExitCode::Usage
             }

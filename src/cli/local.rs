@@ -1,7 +1,7 @@
 //! Scanning trees of this machine for the commands that need no service.
 
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use super::args::ScanArgs;
@@ -9,9 +9,9 @@ use super::exit_code::{CANCELLED, CommandError};
 use super::progress::{Bars, SideProgress};
 use crate::config::{Config, Instance};
 use crate::exclude::{Rules, Selection};
-use crate::manifest::{BuildError, Identity, Manifest, RootSpec};
+use crate::manifest::{BuildError, HashError, Identity, Manifest, RootSpec};
 use crate::model::RootId;
-use crate::scan::{Cancel, Context, host_name};
+use crate::scan::{Cancel, Context, Engine, ReadLimit, ReadMode, host_name};
 use crate::verify::now_ms;
 
 /// How often progress is shown.
@@ -89,9 +89,11 @@ pub(super) struct Scan<'a> {
 }
 
 impl<'a> Scan<'a> {
-    pub(super) fn new(trees: Vec<(&'a str, &'a Tree)>, quiet: bool) -> Self {
+    pub(super) fn new(trees: Vec<(&'a str, &'a Tree)>, scan: &ScanArgs, quiet: bool) -> Self {
         let labels = trees.iter().map(|(label, _)| *label).collect();
-        Self { trees: trees.into_iter().map(|(_, tree)| (tree, Context::default())).collect(), labels, quiet }
+        let mode = if scan.direct { ReadMode::Direct } else { ReadMode::PageCache };
+        let engine = Arc::new(Engine::new(mode, scan.read_limit.map(ReadLimit::new), None));
+        Self { trees: trees.into_iter().map(|(_, tree)| (tree, Context::of(&engine))).collect(), labels, quiet }
     }
 
     /// Walks all trees.
@@ -118,7 +120,7 @@ impl<'a> Scan<'a> {
                 let both = manifests.par_iter().zip(&self.trees);
                 both.try_for_each(|(manifest, (_, context))| manifest.hash_contents(context, &|_, _, _| ()))
             })
-            .map_err(|_| CommandError::Cancelled)
+            .map_err(hash_error)
         })
     }
 
@@ -165,6 +167,13 @@ fn cancel_on_interrupt(scans: Vec<Cancel>) {
             }
         });
     });
+}
+
+fn hash_error(error: HashError) -> CommandError {
+    match error {
+        HashError::Cancelled(_) => CommandError::Cancelled,
+        error @ HashError::Discredited { .. } => CommandError::Failed(error.to_string()),
+    }
 }
 
 fn build_error(error: BuildError) -> CommandError {

@@ -13,7 +13,7 @@ pub(super) fn run(args: &ManifestArgs, common: &Common) -> Result<ExitCode, Comm
     let output = place(&args.output)?;
     let tree = tree(args)?;
     let pool = pool(&args.scan)?;
-    let scan = Scan::new(vec![("", &tree)], common.quiet);
+    let scan = Scan::new(vec![("", &tree)], &args.scan, common.quiet);
     let walked = scan.walk(&pool)?;
     scan.hash(&pool, &walked)?;
     let Some(manifest) = walked.first() else {

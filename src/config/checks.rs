@@ -1,14 +1,17 @@
 //! What a single value may be: text, numbers, durations, hosts, directories.
 
+use std::num::NonZeroU64;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::HostName;
+use super::data_rate;
 use super::duration;
 use super::error::Problem;
 use super::value::Value;
 use crate::exclude::Rules;
+use crate::model::{CacheMode, UnknownCacheMode};
 
 /// Text that is not empty.
 pub(super) fn text(value: &Value, expected: &'static str) -> Result<String, Problem> {
@@ -81,6 +84,28 @@ pub(super) fn positive_duration(value: &Value) -> Result<Duration, Problem> {
             Err(Problem::NotAccepted { found: text.clone(), expected: "a duration above zero, such as 30s" })
         }
         (duration, _) => Ok(duration),
+    }
+}
+
+/// Bytes per second.
+pub(super) fn data_rate(value: &Value) -> Result<NonZeroU64, Problem> {
+    let text = text(value, data_rate::EXPECTED)?;
+    data_rate::parse(&text).ok_or(Problem::NotAccepted { found: text, expected: data_rate::EXPECTED })
+}
+
+/// What recorded digests are used for; `off` for nothing.
+pub(super) fn cache_mode(value: &Value) -> Result<Option<CacheMode>, Problem> {
+    const EXPECTED: &str = "off, record, trust or audit P%, such as audit 5%";
+    match value {
+        // YAML's own word for false.
+        Value::Bool(false) => Ok(None),
+        _ => match text(value, EXPECTED)?.as_str() {
+            "off" => Ok(None),
+            mode => match mode.parse() {
+                Ok(mode) => Ok(Some(mode)),
+                Err(UnknownCacheMode(found)) => Err(Problem::NotAccepted { found, expected: EXPECTED }),
+            },
+        },
     }
 }
 

@@ -155,6 +155,12 @@ pub enum Problem {
         /// The key of the instance that has it already.
         first: String,
     },
+    /// A key that does nothing without another.
+    #[error("does nothing by itself; expected {other} to be set too")]
+    Needs {
+        /// The other key.
+        other: &'static str,
+    },
     /// A text that is not a host name.
     #[error(transparent)]
     HostName(#[from] HostNameError),

@@ -5,6 +5,7 @@
 //! ignore at the operator's cost. All of them are told at once. Reading the file is the only I/O.
 
 mod checks;
+mod data_rate;
 mod duration;
 mod error;
 mod host;
@@ -13,14 +14,17 @@ mod load;
 mod migration_map;
 mod section;
 mod sections;
+mod settings;
 mod value;
 
+pub use data_rate::{EXPECTED as DATA_RATE, parse as parse_data_rate};
 pub use error::{ConfigError, Mistake, Problem};
 pub use host::{HostName, HostNameError};
 pub use instances::Instance;
 pub use load::MAX_BYTES;
 pub use migration_map::{MigrationMap, Role};
-pub use sections::{ClientConfig, Listen, LiveMigration, Settings};
+pub use sections::{ClientConfig, Listen, LiveMigration};
+pub use settings::{Reading, Settings};
 
 /// Everything the service needs to know, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,7 +1,5 @@
 //! The sections beside the instances, with their defaults, and what is refused by name.
 
-use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::MigrationMap;
@@ -114,64 +112,8 @@ impl ClientConfig {
     }
 }
 
-/// What the Sidecar has no key for; the section `twintree`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settings {
-    /// Where state is kept; `None`: nowhere.
-    pub state_dir: Option<PathBuf>,
-    /// How many threads read and hash; `None`: as many as there are cores.
-    pub threads: Option<NonZeroUsize>,
-    /// How many finished tasks are remembered; at least 1.
-    pub history_max_tasks: usize,
-    /// How long after its end a task is remembered.
-    pub history_max_age: Duration,
-    /// Whether tasks that were under way when the service stopped are taken up again at the next start, or else have
-    /// failed.
-    pub resume_unfinished_tasks: bool,
-    /// How long a source keeps a finished manifest for requests that still refer to it.
-    pub manifest_retention: Duration,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            state_dir: None,
-            threads: None,
-            history_max_tasks: 1000,
-            history_max_age: Duration::from_secs(90 * 24 * 3600),
-            resume_unfinished_tasks: true,
-            manifest_retention: Duration::from_secs(24 * 3600),
-        }
-    }
-}
-
-impl Settings {
-    const KEYS: &[&str] =
-        &["state_dir", "threads", "history_max_tasks", "history_max_age", "unfinished_tasks", "manifest_retention"];
-
-    pub(super) fn read(file: &Section<'_>, home: Option<&Path>, mistakes: &mut Mistakes) -> Self {
-        let section = file.section("twintree", mistakes);
-        section.only(Self::KEYS, mistakes);
-        let default = Self::default();
-        Self {
-            state_dir: section.read("state_dir", mistakes, |value| checks::directory(value, home)),
-            threads: count(&section, "threads", mistakes).and_then(NonZeroUsize::new),
-            history_max_tasks: count(&section, "history_max_tasks", mistakes).unwrap_or(default.history_max_tasks),
-            history_max_age: section
-                .read("history_max_age", mistakes, checks::positive_duration)
-                .unwrap_or(default.history_max_age),
-            resume_unfinished_tasks: section
-                .read("unfinished_tasks", mistakes, checks::resume_or_fail)
-                .unwrap_or(default.resume_unfinished_tasks),
-            manifest_retention: section
-                .read("manifest_retention", mistakes, checks::duration)
-                .unwrap_or(default.manifest_retention),
-        }
-    }
-}
-
 /// A number of things, at least one and within Java's `int`.
-fn count<T: TryFrom<i128>>(section: &Section<'_>, key: &str, mistakes: &mut Mistakes) -> Option<T> {
+pub(super) fn count<T: TryFrom<i128>>(section: &Section<'_>, key: &str, mistakes: &mut Mistakes) -> Option<T> {
     let check = |value: &_| checks::integer(value, 1..=i32::MAX.into(), "a whole number from 1 to 2147483647");
     section.read(key, mistakes, check)
 }

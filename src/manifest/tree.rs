@@ -1,7 +1,7 @@
 //! An instance's manifest while it is built and after: walked first, then hashed, open for reading all the while.
 //!
 //! A directory's files are kept as a list until they are hashed and as a packed block from then on, so memory follows
-//! the names and digests, never the bytes.
+//! the names and digests, never the bytes. `hashing.rs` fills in what is read.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering::AcqRel};
@@ -10,18 +10,16 @@ use std::sync::{Arc, Mutex, OnceLock};
 use rayon::prelude::*;
 
 use super::block::{self, MAX_BLOCK_BYTES};
+use super::codec::MEMORY_PER_BYTE;
 use super::hash::{HashKind, SubtreeHash, subtree_hash};
+use super::hashing::{self, HashError};
 use super::identity::Identity;
+use super::links::{HardLinks, Place};
 use super::table::{Directory, DirectoryIndex, DirectoryTable, Totals, hash_of_roots};
 use super::table_error::TableError;
 use crate::exclude::RootRules;
 use crate::model::{Content, FileEntry, Listed, Name, RelPath, RootId};
-use crate::scan::{
-    Cancelled, Context, Expected, ReadError, RootHandle, WalkedDirectory, WalkedRoot, hash_file, walk_root,
-};
-
-/// How many small files of one directory one job reads.
-const FILES_PER_JOB: usize = 32;
+use crate::scan::{Cancelled, Context, FileId, RootHandle, WalkedDirectory, WalkedRoot, walk_root};
 
 /// A root to be walked.
 #[derive(Debug, Clone)]
@@ -56,6 +54,7 @@ pub struct Manifest {
     /// What it is of.
     pub identity: Identity,
     roots: Vec<Root>,
+    links: HardLinks,
 }
 
 /// One root of a manifest.
@@ -87,20 +86,24 @@ enum Files {
 impl Manifest {
     /// Walks all roots and hashes their metadata. Call it inside a rayon pool.
     pub fn walk(identity: Identity, roots: &[RootSpec], context: &Context) -> Result<Self, BuildError> {
-        let mut walked: Vec<Root> = roots
+        let mut walked: Vec<(Root, Linked)> = roots
             .par_iter()
-            .map(|spec| {
-                let tree = match walk_root(&spec.home, &spec.rules, context)? {
-                    WalkedRoot::Absent => None,
-                    WalkedRoot::Present { handle, directories } => Some(
-                        Tree::new(handle, directories).map_err(|source| BuildError::Table { root: spec.id, source })?,
-                    ),
-                };
-                Ok(Root { id: spec.id, tree })
+            .map(|spec| match walk_root(&spec.home, &spec.rules, context)? {
+                WalkedRoot::Absent => Ok((Root { id: spec.id, tree: None }, Vec::new())),
+                WalkedRoot::Present { handle, mut directories } => {
+                    let linked = take_linked(&mut directories);
+                    let tree = Tree::new(handle, directories);
+                    let tree = tree.map_err(|source| BuildError::Table { root: spec.id, source })?;
+                    Ok((Root { id: spec.id, tree: Some(tree) }, linked))
+                }
             })
             .collect::<Result<_, BuildError>>()?;
-        walked.sort_by_key(|root| root.id);
-        Ok(Self { identity, roots: walked })
+        walked.sort_by_key(|(root, _)| root.id);
+        let (roots, linked): (Vec<Root>, Vec<Linked>) = walked.into_iter().unzip();
+        let in_order = linked.into_iter().enumerate();
+        let places = in_order.flat_map(|(root, linked)| linked.into_iter().map(move |(at, files)| ((root, at), files)));
+        let links = HardLinks::new(places.collect::<Vec<(Place, _)>>());
+        Ok(Self { identity, roots, links })
     }
 
     /// A manifest of directories that were listed elsewhere; its files cannot be read here. Each root's directories are in
@@ -115,7 +118,7 @@ impl Manifest {
         };
         let mut roots: Vec<Root> = roots.into_iter().map(tree).collect::<Result<_, _>>()?;
         roots.sort_by_key(|root| root.id);
-        Ok(Self { identity, roots })
+        Ok(Self { identity, roots, links: HardLinks::default() })
     }
 
     /// Reads and hashes every file. `finished` is told of each directory once its content hash is known, children
@@ -124,11 +127,8 @@ impl Manifest {
         &self,
         context: &Context,
         finished: &(dyn Fn(usize, DirectoryIndex, SubtreeHash) + Sync),
-    ) -> Result<(), Cancelled> {
-        self.roots.par_iter().enumerate().try_for_each(|(number, root)| match &root.tree {
-            Some(tree) => tree.hash_contents(context, &|index, hash| finished(number, index, hash)),
-            None => Ok(()),
-        })
+    ) -> Result<(), HashError> {
+        hashing::hash_contents(self, &self.links, context, finished)
     }
 
     /// The roots, sorted by id.
@@ -247,87 +247,85 @@ impl Tree {
         self.files[index.at()].lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
     }
 
-    fn hash_contents(
-        &self,
-        context: &Context,
-        finished: &(dyn Fn(DirectoryIndex, SubtreeHash) + Sync),
-    ) -> Result<(), Cancelled> {
-        let indices: Vec<DirectoryIndex> = self.table.indices().collect();
-        indices.into_par_iter().with_max_len(1).try_for_each(|index| {
-            self.hash_files(index, context)?;
-            self.finish_upwards(index, finished);
-            Ok(())
-        })
-    }
-
-    /// Hashes the files directly in a directory and packs them.
-    fn hash_files(&self, index: DirectoryIndex, context: &Context) -> Result<(), Cancelled> {
-        context.cancel.check()?;
-        let Files::Listed(listed) = self.slot(index) else { return Ok(()) };
-        if listed.is_empty() {
-            return Ok(());
+    /// The files of a directory that is still a list; shared, not copied. Empty once it is packed.
+    pub(super) fn listed(&self, index: DirectoryIndex) -> Arc<Vec<FileEntry>> {
+        match self.slot(index) {
+            Files::Listed(files) => files,
+            Files::Packed(_) => Arc::default(),
         }
-        let directory = self.handle.as_ref().map(|handle| handle.open_directory(&self.table.path(index)));
-        let directory = match directory {
-            Some(Ok(directory)) => Ok(directory),
-            Some(Err(error)) => Err(Content::Unverified(crate::scan::problem_of(&error))),
-            None => Err(Content::NotRead),
-        };
-        let mut files = listed.to_vec();
-        drop(listed);
-        files.par_iter_mut().with_max_len(FILES_PER_JOB).try_for_each(|file| {
-            if let Listed::File { size, modified_ms, content: content @ Content::NotRead } = &mut file.listed {
-                let expected = Expected { size: *size, modified_ms: *modified_ms };
-                *content = match &directory {
-                    Ok(directory) => read(directory, &file.name, expected, context)?,
-                    Err(unreadable) => unreadable.clone(),
-                };
-            }
-            context.progress.finished_file();
-            Ok::<_, Cancelled>(())
-        })?;
-        let packed = pack(files, MAX_BLOCK_BYTES);
-        *self.files[index.at()].lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = packed;
-        Ok(())
     }
 
-    /// One part of a directory is done; where it was the last, its hash is known, and a part of its parent is done.
-    fn finish_upwards(&self, index: DirectoryIndex, finished: &(dyn Fn(DirectoryIndex, SubtreeHash) + Sync)) {
-        let mut current = index;
-        while self.pending[current.at()].fetch_sub(1, AcqRel) == 1 {
-            let files = self.files(current);
-            let hash = self.table.hash_of(HashKind::Content, current, &files, |child| self.content(child));
-            // The count reaches zero once, so nobody else sets this cell.
+    /// Fills in what became known of a directory's files, by their positions. With `finished` nothing more will: the files
+    /// are packed, and every directory that is thereby known is told of.
+    pub(super) fn set_contents(
+        &self,
+        index: DirectoryIndex,
+        contents: Vec<Option<Content>>,
+        finished: Option<&dyn Fn(DirectoryIndex, SubtreeHash)>,
+    ) {
+        let files = {
+            let mut slot = self.files[index.at()].lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+            let Files::Listed(files) = &mut *slot else { return };
+            // Copied only where a branch of it is being sent at this moment.
+            for (file, content) in Arc::make_mut(files).iter_mut().zip(contents) {
+                if let (Listed::File { content: known, .. }, Some(content)) = (&mut file.listed, content) {
+                    *known = content;
+                }
+            }
+            Arc::clone(files)
+        };
+        let Some(finished) = finished else { return };
+        let hash = self.is_last_part(index).then(|| self.hash_directory(index, &files));
+        if let Some(packed) = pack(&files, MAX_BLOCK_BYTES) {
+            *self.files[index.at()].lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = packed;
+        }
+        if let Some(hash) = hash {
+            self.finish_upwards(index, hash, finished);
+        }
+    }
+
+    /// One part of a directory is done; true for the last.
+    fn is_last_part(&self, index: DirectoryIndex) -> bool {
+        self.pending[index.at()].fetch_sub(1, AcqRel) == 1
+    }
+
+    fn hash_directory(&self, index: DirectoryIndex, files: &[FileEntry]) -> SubtreeHash {
+        self.table.hash_of(HashKind::Content, index, files, |child| self.content(child))
+    }
+
+    /// A directory's hash is known, and with it a part of its parent's.
+    fn finish_upwards(&self, index: DirectoryIndex, hash: SubtreeHash, finished: &dyn Fn(DirectoryIndex, SubtreeHash)) {
+        let (mut current, mut hash) = (index, hash);
+        loop {
+            // The count of parts reaches zero once, so nobody else sets this cell.
             let _ = self.content[current.at()].set(hash);
             finished(current, hash);
-            if current == DirectoryIndex::ROOT {
+            let parent = self.table.get(current).parent;
+            if current == DirectoryIndex::ROOT || !self.is_last_part(parent) {
                 return;
             }
-            current = self.table.get(current).parent;
+            (current, hash) = (parent, self.hash_directory(parent, &self.files(parent)));
         }
     }
 }
 
-/// Packs files where that loses nothing: the block is within the limit and unpacks to the very same files. Otherwise they
-/// stay a list, which takes more memory and is as good.
-fn pack(files: Vec<FileEntry>, limit: usize) -> Files {
-    let block = block::encode(&files);
-    let whole = block.len() <= limit && block::decode(&block).is_ok_and(|unpacked| unpacked == files);
-    if whole { Files::Packed(block.into()) } else { Files::Listed(Arc::new(files)) }
+/// A root's files with several names, by directory.
+type Linked = Vec<(DirectoryIndex, Vec<(u32, FileId)>)>;
+
+fn take_linked(directories: &mut [WalkedDirectory]) -> Linked {
+    let linked =
+        (0..).map(DirectoryIndex).zip(directories).map(|(index, walked)| (index, std::mem::take(&mut walked.linked)));
+    linked.filter(|(_, files)| !files.is_empty()).collect()
 }
 
-fn read(
-    directory: &std::os::fd::OwnedFd,
-    name: &Name,
-    expected: Expected,
-    context: &Context,
-) -> Result<Content, Cancelled> {
-    use std::os::fd::AsFd as _;
-    match hash_file(directory.as_fd(), name, expected, &[], context) {
-        Ok(digests) => Ok(Content::Digest(digests.blake3)),
-        Err(ReadError::Problem(problem)) => Ok(Content::Unverified(problem)),
-        Err(ReadError::Cancelled) => Err(Cancelled),
-    }
+/// The files as a block, where that loses nothing: the block is within the limit, and unpacks within it too. `None` where it
+/// does not; then they stay a list, which takes more memory and is as good.
+fn pack(files: &[FileEntry], limit: usize) -> Option<Files> {
+    let block = block::encode(files);
+    // What unpacks takes at most so many times its bytes; only what comes near the limit has to be tried.
+    let surely = block.len() <= limit / MEMORY_PER_BYTE && files.is_sorted_by(|a, b| a.name < b.name);
+    let whole = surely || (block.len() <= limit && block::decode(&block).is_ok_and(|unpacked| unpacked == files));
+    whole.then(|| Files::Packed(block.into()))
 }
 
 /// Bottom-up: in pre-order every child comes after its parent, so backwards all children are known.
@@ -360,12 +358,8 @@ mod tests {
     #[test]
     fn files_that_cannot_be_packed_stay_as_they_are() {
         let files = vec![file(b"a"), file(b"b")];
-        assert!(matches!(pack(files.clone(), MAX_BLOCK_BYTES), Files::Packed(_)));
-        for (files, limit) in [(files, 10), (vec![file(b"b"), file(b"a")], MAX_BLOCK_BYTES)] {
-            match pack(files.clone(), limit) {
-                Files::Listed(kept) => assert_eq!(*kept, files),
-                Files::Packed(_) => panic!("packed"),
-            }
-        }
+        assert!(matches!(pack(&files, MAX_BLOCK_BYTES), Some(Files::Packed(_))));
+        assert!(pack(&files, 10).is_none());
+        assert!(pack(&[file(b"b"), file(b"a")], MAX_BLOCK_BYTES).is_none());
     }
 }

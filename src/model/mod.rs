@@ -1,5 +1,6 @@
 //! Values every layer speaks in: names, paths, digests, entries, counters, differences, verdicts. No I/O.
 
+mod cache_mode;
 mod counters;
 mod difference;
 mod digest;
@@ -7,8 +8,10 @@ mod entry;
 mod file_url;
 mod outcome;
 mod path;
+mod provenance;
 mod root;
 
+pub use cache_mode::{CacheMode, UnknownCacheMode};
 pub use counters::{Counters, MetadataSummary};
 pub use difference::{Difference, DifferenceKind, Evidence, Problem, Reason, Side, Unverified};
 pub use digest::{Blake3Digest, ContentDigest, DigestAlgorithm, UnknownAlgorithm};
@@ -16,4 +19,5 @@ pub use entry::{Content, EntryKind, FileEntry, Listed};
 pub use file_url::FileUrl;
 pub use outcome::{Outcome, Verdict};
 pub use path::{MAX_NAME_BYTES, MAX_PATH_BYTES, Name, PathError, RelPath};
+pub use provenance::Provenance;
 pub use root::{DirectoryType, RootId, UnknownRoot};

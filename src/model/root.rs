@@ -24,6 +24,12 @@ pub enum DirectoryType {
 }
 
 impl DirectoryType {
+    /// Whether the files of such a root are written once and never changed in place, as SSTables are. Commit logs, hints
+    /// and the like are written through memory maps, where a file system may note a change long after it was made.
+    pub fn is_written_once(self) -> bool {
+        matches!(self, Self::Data | Self::LocalSystemData)
+    }
+
     /// All types, in manifest order; the position is the number the hashes and files carry.
     pub const ALL: [Self; 6] =
         [Self::Data, Self::Commitlog, Self::Hints, Self::SavedCaches, Self::CdcRaw, Self::LocalSystemData];

@@ -5,7 +5,7 @@ use uuid::Uuid;
 use crate::manifest::{
     Directory, DirectoryIndex, DirectoryTable, HashKind, Identity, RecordError, SubtreeHash, TableError, hash_of_roots,
 };
-use crate::model::{Blake3Digest, DirectoryType, RootId};
+use crate::model::{Blake3Digest, DirectoryType, Provenance, RootId};
 use crate::protocol::{End, Hello, ManifestFrame, PROTOCOL_VERSION, ProgressFrame, RootFrame, SourceFailure};
 
 /// The most roots a peer may announce.
@@ -84,6 +84,8 @@ pub(super) enum Step {
     Metadata(RemoteManifest),
     /// Content hashes of these directories: root number, index, hash.
     Content(Vec<(u32, DirectoryIndex, SubtreeHash)>),
+    /// Where the content came from, as the source says.
+    Provenance(Provenance),
     /// The stream is complete and everything it said adds up.
     End,
     /// The source gave up.
@@ -98,6 +100,7 @@ pub(super) struct Assembly {
     received: usize,
     manifest: Option<RemoteManifest>,
     contents: Vec<Vec<Option<SubtreeHash>>>,
+    provenance: Option<Provenance>,
 }
 
 impl Assembly {
@@ -125,7 +128,12 @@ impl Assembly {
                 self.metadata_end(id, identity)
             }
             (ManifestFrame::Content(hashes), _, Some(_)) => self.content(hashes),
-            (ManifestFrame::End(end), _, Some(manifest)) => {
+            (ManifestFrame::Provenance(provenance), _, Some(_)) if self.provenance.is_none() => {
+                self.provenance = Some(provenance);
+                Ok(Step::Provenance(provenance))
+            }
+            // A source that does not say what it trusted has not said everything.
+            (ManifestFrame::End(end), _, Some(manifest)) if self.provenance.is_some() => {
                 check_end(manifest, &self.contents, end)?;
                 Ok(Step::End)
             }
@@ -234,5 +242,6 @@ fn name(frame: &ManifestFrame) -> &'static str {
         ManifestFrame::Content(_) => "content",
         ManifestFrame::End(_) => "end",
         ManifestFrame::Error(_) => "error",
+        ManifestFrame::Provenance(_) => "provenance",
     }
 }

@@ -10,6 +10,7 @@ use super::client::Peer;
 use super::error::PeerError;
 use super::retry::Retries;
 use crate::manifest::{DirectoryIndex, DirectoryTable, SubtreeHash};
+use crate::model::Provenance;
 use crate::protocol::{MANIFEST_MEDIA_TYPE, ManifestFrame, ManifestRequest, ProgressFrame, routes};
 
 /// One exchange: driven by [`Exchange::run`], watched by everybody else.
@@ -32,6 +33,7 @@ struct State {
     seen: Vec<Vec<bool>>,
     /// All content hashes, once the stream is complete.
     contents: Vec<Vec<SubtreeHash>>,
+    provenance: Option<Provenance>,
 }
 
 impl Exchange {
@@ -73,6 +75,11 @@ impl Exchange {
     /// How far the source is.
     pub fn progress(&self) -> ProgressFrame {
         self.state().progress
+    }
+
+    /// Where the source's content came from, as it says at the end.
+    pub fn provenance(&self) -> Option<Provenance> {
+        self.state().provenance
     }
 
     /// The name of the manifest at the source, once known.
@@ -120,6 +127,7 @@ impl Exchange {
                 Step::Progress(progress) => self.state().progress = progress,
                 Step::Metadata(manifest) => self.publish(manifest)?,
                 Step::Content(hashes) => self.state().take(hashes),
+                Step::Provenance(provenance) => self.state().provenance = Some(provenance),
                 Step::End => {
                     self.state().contents = assembly.contents();
                     return Ok(());

@@ -131,7 +131,7 @@ impl Roots {
                 let unlisted = lossy();
                 let modified_ms = entry.last_modified_time;
                 let directory =
-                    WalkedDirectory { path: path.clone(), link: false, modified_ms, files: Vec::new(), unlisted };
+                    WalkedDirectory { path: path.clone(), modified_ms, unlisted, ..WalkedDirectory::empty_root() };
                 match self.roots.entry(root).or_default().insert(path, directory) {
                     None => Ok(()),
                     Some(_) => Err(format!("{:?} stands in it twice", entry.file_url)),

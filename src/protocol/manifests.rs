@@ -4,9 +4,10 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::manifest::{DirectoryRecord, Identity};
+use crate::model::Provenance;
 
 /// The version of the extension routes. A source refuses any other.
-pub const PROTOCOL_VERSION: u32 = 1;
+pub const PROTOCOL_VERSION: u32 = 2;
 
 /// The body of `POST /manifests`, as JSON. Unknown fields are ignored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -52,6 +53,8 @@ pub enum ManifestFrame {
     End(End),
     /// The last frame of a stream that failed.
     Error(SourceFailure),
+    /// Where the content came from; comes once, right before the end.
+    Provenance(Provenance),
 }
 
 /// Who answers, and with what.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::task::TaskStatus;
 use crate::manifest::{Rollup, RollupState};
-use crate::model::{Difference, DifferenceKind, EntryKind, Evidence, Reason};
+use crate::model::{Difference, DifferenceKind, EntryKind, Evidence, Provenance, Reason};
 
 /// One difference.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -71,6 +71,14 @@ pub struct ReadBody {
     pub destination: Option<SideBody>,
 }
 
+impl ReadBody {
+    /// Whether a side trusted digests of earlier reads.
+    pub fn trusts(&self) -> bool {
+        let sides = self.source.iter().chain(&self.destination);
+        sides.filter_map(|side| side.from).any(|from| from.trusted_files > 0)
+    }
+}
+
 /// What one side read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -85,6 +93,9 @@ pub struct SideBody {
     pub files: u64,
     /// Their bytes.
     pub bytes: u64,
+    /// Where what is known of their content came from; null where that was not told.
+    #[serde(default)]
+    pub from: Option<Provenance>,
 }
 
 /// Milliseconds from the begin of the task until each phase was over; null where it never was.

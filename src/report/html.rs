@@ -3,7 +3,7 @@
 use maud::{DOCTYPE, Markup, html};
 
 use super::units::{printable, time_utc};
-use super::words::{counters, evidence_words, headline, name};
+use super::words::{counters, evidence_words, headline, name, provenance};
 use crate::protocol::{DifferenceBody, ReportBody, RollupBody, SideBody, Timings};
 
 const STYLE: &str = "body{font-family:sans-serif;margin:2em}table{border-collapse:collapse}\
@@ -14,7 +14,7 @@ const STYLE: &str = "body{font-family:sans-serif;margin:2em}table{border-collaps
 pub fn html(report: &ReportBody, path: &str, limit: u64) -> String {
     let status = &report.status;
     let title = format!("{} {}", status.state, status.id);
-    let headline = headline(status.state, &status.counters, status.message.as_deref());
+    let headline = headline(status.state, &status.counters, status.message.as_deref(), report.summary.read.trusts());
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -68,8 +68,9 @@ fn facts(report: &ReportBody) -> Markup {
 }
 
 fn side_words(side: &SideBody) -> String {
-    let SideBody { host, instance, roots, files, bytes } = side;
-    printable(&format!("{files} files, {bytes} bytes of {instance} on {host}: {}", roots.join(", ")))
+    let SideBody { host, instance, roots, files, bytes, from } = side;
+    let from = from.as_ref().map(|from| format!("; {}", provenance(from))).unwrap_or_default();
+    printable(&format!("{files} files, {bytes} bytes of {instance} on {host}: {}{from}", roots.join(", ")))
 }
 
 fn timing_words(timings: &Timings) -> String {

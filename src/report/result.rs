@@ -20,6 +20,9 @@ pub struct ResultBody {
     pub notes: Vec<String>,
     /// Every difference.
     pub differences: Vec<DifferenceBody>,
+    /// Some files were not read: digests of earlier reads were trusted. Not part of the JSON.
+    #[serde(skip)]
+    pub trusted: bool,
 }
 
 impl From<&Outcome> for ResultBody {
@@ -34,6 +37,7 @@ impl From<&Outcome> for ResultBody {
             message: outcome.summary(),
             notes: outcome.notes.clone(),
             differences: outcome.differences.iter().map(DifferenceBody::from).collect(),
+            trusted: false,
         }
     }
 }
@@ -44,6 +48,7 @@ impl From<ReportBody> for ResultBody {
             state: report.status.state,
             counters: report.status.counters,
             message: report.status.message,
+            trusted: report.summary.read.trusts(),
             notes: report.summary.notes,
             differences: report.differences,
         }

@@ -15,7 +15,12 @@ const MAX_PRINTED: usize = 200;
 /// A comparison: verdict, counters, notes, differences with their evidence.
 pub fn outcome(result: &ResultBody) -> String {
     let mut out = String::new();
-    let _ = writeln!(out, "{}: {}", result.state, headline(result.state, &result.counters, result.message.as_deref()));
+    let _ = writeln!(
+        out,
+        "{}: {}",
+        result.state,
+        headline(result.state, &result.counters, result.message.as_deref(), result.trusted)
+    );
     for (count, what) in counters(&result.counters) {
         let _ = writeln!(out, "  {what:<26} {count:>12}");
     }

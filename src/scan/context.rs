@@ -1,7 +1,11 @@
-//! What every scanning function is handed: a cancel flag and the counters of work done.
+//! What every scanning function is handed: a cancel flag, the counters of work done, and how files are read.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use super::cache::DigestCache;
+use super::engine::Engine;
+use super::progress::Progress;
 
 /// A scan was asked to stop. It is neither a difference nor a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -44,88 +48,6 @@ impl Drop for CancelOnDrop {
     }
 }
 
-/// The work of all scans of a service together. It never goes back, whatever becomes of a single read.
-#[derive(Debug, Default)]
-pub struct Meter {
-    files: AtomicU64,
-    bytes: AtomicU64,
-}
-
-impl Meter {
-    /// Files read to their end, or given up on.
-    pub fn files(&self) -> u64 {
-        self.files.load(Relaxed)
-    }
-
-    /// Bytes read and hashed.
-    pub fn bytes(&self) -> u64 {
-        self.bytes.load(Relaxed)
-    }
-}
-
-/// Counters of the work of one scan, shared with whoever shows them.
-#[derive(Debug, Default)]
-pub struct Progress {
-    files_total: AtomicU64,
-    bytes_total: AtomicU64,
-    files_hashed: AtomicU64,
-    bytes_hashed: AtomicU64,
-    files_opened: AtomicU64,
-    meter: Arc<Meter>,
-}
-
-/// One look at the counters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct ProgressSnapshot {
-    /// Files the walk has found so far, of any kind but directories.
-    pub files_total: u64,
-    /// The sum of their sizes in bytes.
-    pub bytes_total: u64,
-    /// Files done: hashed, or given up on.
-    pub files_hashed: u64,
-    /// Bytes hashed; those of a read that failed are taken back, those of a file that changed meanwhile are not.
-    pub bytes_hashed: u64,
-    /// Times a file was opened for reading, repetitions included.
-    pub files_opened: u64,
-}
-
-impl Progress {
-    /// The counters now.
-    pub fn snapshot(&self) -> ProgressSnapshot {
-        ProgressSnapshot {
-            files_total: self.files_total.load(Relaxed),
-            bytes_total: self.bytes_total.load(Relaxed),
-            files_hashed: self.files_hashed.load(Relaxed),
-            bytes_hashed: self.bytes_hashed.load(Relaxed),
-            files_opened: self.files_opened.load(Relaxed),
-        }
-    }
-
-    pub(super) fn found(&self, files: u64, bytes: u64) {
-        self.files_total.fetch_add(files, Relaxed);
-        self.bytes_total.fetch_add(bytes, Relaxed);
-    }
-
-    pub(super) fn opened(&self) {
-        self.files_opened.fetch_add(1, Relaxed);
-    }
-
-    pub(super) fn read(&self, bytes: u64) {
-        self.bytes_hashed.fetch_add(bytes, Relaxed);
-        self.meter.bytes.fetch_add(bytes, Relaxed);
-    }
-
-    pub(super) fn take_back(&self, bytes: u64) {
-        self.bytes_hashed.fetch_sub(bytes, Relaxed);
-    }
-
-    /// One more file is hashed or given up on.
-    pub fn finished_file(&self) {
-        self.files_hashed.fetch_add(1, Relaxed);
-        self.meter.files.fetch_add(1, Relaxed);
-    }
-}
-
 /// Cancel flag and counters of one scan. Clones share both.
 #[derive(Debug, Clone, Default)]
 pub struct Context {
@@ -136,9 +58,18 @@ pub struct Context {
 }
 
 impl Context {
-    /// A scan whose work counts into this meter, too.
-    pub fn metered(meter: &Arc<Meter>) -> Self {
-        let progress = Progress { meter: Arc::clone(meter), ..Progress::default() };
-        Self { cancel: Cancel::default(), progress: Arc::new(progress) }
+    /// A scan by this engine.
+    pub fn of(engine: &Arc<Engine>) -> Self {
+        Self { cancel: Cancel::default(), progress: Arc::new(Progress::of(Arc::clone(engine))) }
+    }
+
+    /// Where digests are remembered, if they are.
+    pub fn cache(&self) -> Option<&DigestCache> {
+        self.engine().cache().map(Arc::as_ref)
+    }
+
+    /// How this scan reads files.
+    pub(super) fn engine(&self) -> &Engine {
+        self.progress.engine()
     }
 }

@@ -7,13 +7,20 @@ use rustix::fs::{FileType, Stat};
 /// Two equal identities around a read mean that no write, truncation or replacement happened in between, to the grain
 /// of the file system's clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct FileIdentity {
+pub struct FileIdentity {
+    pub(super) device: u64,
+    pub(super) inode: u64,
+    pub(super) size: u64,
+    pub(super) modified: Timestamp,
+    pub(super) changed: Timestamp,
+    pub(super) kind: FileType,
+}
+
+/// What all names of one file have in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct FileId {
     device: u64,
     inode: u64,
-    size: u64,
-    modified: Timestamp,
-    changed: Timestamp,
-    kind: FileType,
 }
 
 /// Seconds and nanoseconds since the epoch.
@@ -21,7 +28,8 @@ type Timestamp = (i64, i64);
 
 #[allow(clippy::useless_conversion, clippy::unnecessary_cast, reason = "the fields' types differ between systems")]
 impl FileIdentity {
-    pub(super) fn of(stat: &Stat) -> Self {
+    /// What a look at the file says.
+    pub fn of(stat: &Stat) -> Self {
         Self {
             device: stat.st_dev as u64,
             inode: stat.st_ino as u64,
@@ -30,6 +38,16 @@ impl FileIdentity {
             changed: (stat.st_ctime as i64, stat.st_ctime_nsec as i64),
             kind: FileType::from_raw_mode(stat.st_mode as _),
         }
+    }
+
+    /// The file behind all of its names.
+    pub fn file_id(&self) -> FileId {
+        FileId { device: self.device, inode: self.inode }
+    }
+
+    /// Change time in nanoseconds since the epoch.
+    pub(super) fn changed_nanos(&self) -> i128 {
+        i128::from(self.changed.0) * 1_000_000_000 + i128::from(self.changed.1)
     }
 
     pub(super) fn size(&self) -> u64 {
@@ -46,7 +64,7 @@ impl FileIdentity {
 
     /// Whether both were of one file, however it changed in between.
     pub(super) fn same_file(&self, other: &Self) -> bool {
-        (self.device, self.inode) == (other.device, other.inode)
+        self.file_id() == other.file_id()
     }
 
     /// A text that changes with everything but the device.

@@ -3,25 +3,40 @@
 //! Everything here blocks; run it inside the rayon pool that should do the work.
 
 mod beneath;
+mod cache;
+mod content;
 mod context;
 mod digests;
+mod direct;
+mod engine;
 mod identity;
+mod limit;
 mod open_file;
+mod page_cache;
+mod progress;
 mod read;
 mod served;
 mod steady;
 mod stream_digest;
 mod walk;
+mod warm;
 
 pub use beneath::RootHandle;
-pub use context::{Cancel, CancelOnDrop, Cancelled, Context, Meter, Progress, ProgressSnapshot};
+pub use cache::{CacheError, CacheView, DigestCache};
+pub use content::{ContentError, FileContent, file_content, linked_content};
+pub use context::{Cancel, CancelOnDrop, Cancelled, Context};
 pub use digests::FileDigests;
+pub use engine::{Engine, ReadMode};
+pub use identity::{FileId, FileIdentity};
+pub use limit::ReadLimit;
 pub use open_file::OpenFailure;
+pub use progress::{Meter, Progress, ProgressSnapshot};
 pub use read::SEGMENT_BYTES;
 pub use served::{ServedFile, digest_served};
 pub use steady::{Expected, ReadError, digest_file, hash_file, problem_of};
 pub use stream_digest::StreamDigest;
 pub use walk::{WalkedDirectory, WalkedRoot, walk_root};
+pub use warm::warm_root;
 
 /// The machine's own name, as the kernel has it.
 pub fn host_name() -> String {

@@ -6,8 +6,7 @@
 use std::cell::RefCell;
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt as _;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use blake3::hazmat::{
     ChainingValue, HasherExt as _, Mode, left_subtree_len, merge_subtrees_non_root, merge_subtrees_root,
@@ -15,6 +14,10 @@ use blake3::hazmat::{
 
 use super::context::Context;
 use super::digests::{BlockDigest, FileDigests, begin};
+use super::direct::{self, ALIGNMENT};
+use super::engine::ReadMode;
+use super::page_cache;
+use super::progress::Origin;
 use crate::model::{Blake3Digest, ContentDigest, DigestAlgorithm};
 
 /// Bytes read at a time: large enough to make system calls cheap, small enough to stay in a core's cache until it is
@@ -50,7 +53,7 @@ pub(super) fn hash_open_file(
     also: &[DigestAlgorithm],
     context: &Context,
 ) -> Result<FileDigests, ReadFailure> {
-    let reader = Reader { file, context, counted: AtomicU64::new(0) };
+    let reader = Reader::new(file, size, context);
     let result = if also.is_empty() && size > SEGMENT_BYTES {
         reader.parallel_blake3(size).map(|blake3| FileDigests { blake3, also: Vec::new() })
     } else {
@@ -69,7 +72,7 @@ pub(super) fn digest_open_file(
     algorithm: DigestAlgorithm,
     context: &Context,
 ) -> Result<ContentDigest, ReadFailure> {
-    let reader = Reader { file, context, counted: AtomicU64::new(0) };
+    let reader = Reader::new(file, size, context);
     let mut digest = begin(algorithm);
     let read = reader.blocks(0, size, |block| digest.update(block));
     if read.is_err() {
@@ -82,9 +85,20 @@ struct Reader<'a> {
     file: &'a File,
     context: &'a Context,
     counted: AtomicU64,
+    /// The file is read around the page cache.
+    direct: AtomicBool,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    fn new(file: &'a File, size: u64, context: &'a Context) -> Self {
+        let direct = context.engine().mode() == ReadMode::Direct && direct::enable(file);
+        // A file that one read takes whole has nothing ahead.
+        if !direct && size > BLOCK_BYTES as u64 {
+            page_cache::read_nothing_ahead(file);
+        }
+        Self { file, context, counted: AtomicU64::new(0), direct: AtomicBool::new(direct) }
+    }
+
     /// All digests in order over all blocks, on this thread.
     fn one_pass(&self, size: u64, also: &[DigestAlgorithm]) -> Result<FileDigests, ReadFailure> {
         let mut blake3 = blake3::Hasher::new();
@@ -118,23 +132,22 @@ impl Reader<'_> {
         Ok(merge_subtrees_non_root(&left?, &right?, Mode::Hash))
     }
 
-    /// Hands the bytes from `offset` on to `take`, block by block, from this thread's buffer.
+    /// Hands the bytes from `offset` on to `take`, block by block, from this thread's buffer. `offset` is a multiple of
+    /// [`SEGMENT_BYTES`].
     fn blocks(&self, offset: u64, length: u64, mut take: impl FnMut(&[u8])) -> Result<(), ReadFailure> {
         thread_local! {
             static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
         }
         // No rayon call happens while the buffer is borrowed, so no stolen job can borrow it a second time.
         BUFFER.with_borrow_mut(|buffer| {
-            buffer.resize(BLOCK_BYTES, 0);
+            buffer.resize(BLOCK_BYTES + ALIGNMENT, 0);
+            let buffer = direct::aligned(buffer, BLOCK_BYTES);
             let mut done = 0;
             while done < length {
-                self.context.cancel.check().map_err(|_| ReadFailure::Cancelled)?;
                 let want = usize::try_from(length - done).map_or(BLOCK_BYTES, |left| left.min(BLOCK_BYTES));
-                let got = read_full(self.file, &mut buffer[..want], offset + done)?;
+                let got = self.block(buffer, want, offset + done)?;
                 take(&buffer[..got]);
                 done += got as u64;
-                self.counted.fetch_add(got as u64, Relaxed);
-                self.context.progress.read(got as u64);
                 if got < want {
                     return Err(ReadFailure::Short);
                 }
@@ -142,29 +155,49 @@ impl Reader<'_> {
             Ok(())
         })
     }
-}
 
-/// Reads until the buffer is full or the file ends.
-fn read_full(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-    let mut filled = 0;
-    while filled < buffer.len() {
-        match file.read_at(&mut buffer[filled..], offset + filled as u64) {
-            Ok(0) => break,
-            Ok(n) => filled += n,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+    /// Fills the first `want` bytes of the buffer, or fewer where the file ends before.
+    fn block(&self, buffer: &mut [u8], want: usize, offset: u64) -> Result<usize, ReadFailure> {
+        let cancelled = |_| ReadFailure::Cancelled;
+        self.context.cancel.check().map_err(cancelled)?;
+        if let Some(limit) = self.context.engine().limit() {
+            limit.admit(want as u64, &self.context.cancel).map_err(cancelled)?;
+        }
+        if self.direct.load(Relaxed) {
+            match direct::read(self.file, buffer, want, offset)? {
+                Some(got) => {
+                    self.count(got, Origin::Direct);
+                    return Ok(got);
+                }
+                None => self.direct.store(false, Relaxed),
+            }
+        }
+        let pieces = page_cache::read(self.file, &mut buffer[..want], offset)?;
+        self.count(pieces.cached, Origin::PageCache);
+        self.count(pieces.media, Origin::Media);
+        self.count(pieces.unknown, Origin::Unknown);
+        Ok(pieces.total())
+    }
+
+    fn count(&self, bytes: usize, origin: Origin) {
+        if bytes > 0 {
+            self.counted.fetch_add(bytes as u64, Relaxed);
+            self.context.progress.read(bytes as u64, origin);
         }
     }
-    Ok(filled)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scan::engine::Engine;
+    use crate::scan::limit::ReadLimit;
     use std::io::Write as _;
+    use std::sync::Arc;
 
+    /// Beside the build, for a temporary directory may lie in memory, where there is no direct reading.
     fn file_of(bytes: &[u8]) -> File {
-        let mut file = tempfile::tempfile().unwrap();
+        let mut file = tempfile::tempfile_in("target").or_else(|_| tempfile::tempfile()).unwrap();
         file.write_all(bytes).unwrap();
         file
     }
@@ -186,6 +219,37 @@ mod tests {
                 assert_eq!(both.also.len(), 1);
             }
         }
+    }
+
+    #[test]
+    fn direct_reads_give_the_same_digests_and_are_counted_as_such() {
+        let segment = usize::try_from(SEGMENT_BYTES).unwrap();
+        let data: Vec<u8> = (0..2 * segment + 5).map(|i| (i * 37 % 253) as u8).collect();
+        let engine = Arc::new(Engine::new(ReadMode::Direct, None, None));
+        for size in [0, 1, 4095, 4096, 4097, BLOCK_BYTES + 1, segment, 2 * segment + 5] {
+            let file = file_of(&data[..size]);
+            let context = Context::of(&engine);
+            let digests = hash_open_file(&file, size as u64, &[], &context).unwrap();
+            assert_eq!(digests.blake3, blake3::hash(&data[..size]).into(), "{size} bytes");
+            let from = context.progress.provenance();
+            assert_eq!(from.read_bytes(), size as u64);
+            if from.direct_bytes != size as u64 {
+                eprintln!("not checked: the file system of the build has no direct reads");
+            }
+            let longer = hash_open_file(&file, size as u64 + 1, &[], &context);
+            assert!(matches!(longer, Err(ReadFailure::Short)), "{size} bytes");
+        }
+    }
+
+    #[test]
+    fn a_read_limit_is_kept() {
+        let file = file_of(&vec![7; 3 * BLOCK_BYTES]);
+        let limit = ReadLimit::new(std::num::NonZeroU64::new(20 * BLOCK_BYTES as u64).unwrap());
+        let context = Context::of(&Arc::new(Engine::new(ReadMode::PageCache, Some(limit), None)));
+        let begun = std::time::Instant::now();
+        hash_open_file(&file, 3 * BLOCK_BYTES as u64, &[], &context).unwrap();
+        // The third block waits until the two before it are paid for.
+        assert!(begun.elapsed() >= std::time::Duration::from_millis(100));
     }
 
     #[test]

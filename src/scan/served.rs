@@ -35,4 +35,5 @@ impl ServedFile {
 /// The digest of an open file, all of it read while it did not change.
 pub fn digest_served(file: &File, algorithm: DigestAlgorithm, context: &Context) -> Result<ContentDigest, ReadError> {
     steadily(None, || file.try_clone(), |file, size| digest_open_file(file, size, algorithm, context))
+        .map(|(digest, _)| digest)
 }

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::BorrowedFd;
 
-use rustix::fs::{Mode, OFlags, fstat, openat};
+use rustix::fs::{AtFlags, Mode, OFlags, fstat, openat, statat};
 
 use super::context::{Cancelled, Context};
 use super::digests::FileDigests;
@@ -22,6 +22,13 @@ pub struct Expected {
     pub size: u64,
     /// Milliseconds since the epoch.
     pub modified_ms: i64,
+}
+
+impl Expected {
+    /// Whether the walk would see this file as it did.
+    pub(super) fn fits(&self, identity: &FileIdentity) -> bool {
+        identity.size() == self.size && identity.modified_ms() == self.modified_ms
+    }
 }
 
 /// Why there is no digest.
@@ -50,6 +57,17 @@ pub fn hash_file(
     also: &[DigestAlgorithm],
     context: &Context,
 ) -> Result<FileDigests, ReadError> {
+    hash_identified(directory, name, expected, also, context).map(|(digests, _)| digests)
+}
+
+/// The same, with the identity that the file had before and after the read.
+pub(super) fn hash_identified(
+    directory: BorrowedFd<'_>,
+    name: &Name,
+    expected: Expected,
+    also: &[DigestAlgorithm],
+    context: &Context,
+) -> Result<(FileDigests, FileIdentity), ReadError> {
     steadily(Some(expected), opener(directory, name, context), |file, size| hash_open_file(file, size, also, context))
 }
 
@@ -62,7 +80,7 @@ pub fn digest_file(
     context: &Context,
 ) -> Result<ContentDigest, ReadError> {
     let read = |file: &File, size| digest_open_file(file, size, algorithm, context);
-    steadily(Some(expected), opener(directory, name, context), read)
+    steadily(Some(expected), opener(directory, name, context), read).map(|(digest, _)| digest)
 }
 
 fn opener<'a>(directory: BorrowedFd<'a>, name: &'a Name, context: &'a Context) -> impl Fn() -> io::Result<File> + 'a {
@@ -79,25 +97,29 @@ pub(super) fn steadily<T>(
     expected: Option<Expected>,
     open: impl Fn() -> io::Result<File>,
     read: impl Fn(&File, u64) -> Result<T, ReadFailure>,
-) -> Result<T, ReadError> {
+) -> Result<(T, FileIdentity), ReadError> {
     for _ in 0..ATTEMPTS {
         let file = open().map_err(io_problem)?;
         let before = look(&file)?;
         if !before.is_regular() {
             return Err(problem(Reason::NotARegularFile, "it is no longer a regular file"));
         }
-        let other = |e: Expected| before.size() != e.size || before.modified_ms() != e.modified_ms;
-        if expected.is_some_and(other) {
+        if expected.is_some_and(|expected| !expected.fits(&before)) {
             return Err(problem(Reason::ChangedWhileReading, "its size or time changed after it was listed"));
         }
         match read(&file, before.size()) {
-            Ok(value) if look(&file)? == before => return Ok(value),
+            Ok(value) if look(&file)? == before => return Ok((value, before)),
             Ok(_) | Err(ReadFailure::Short) => {}
             Err(ReadFailure::Io(error)) => return Err(io_problem(error)),
             Err(ReadFailure::Cancelled) => return Err(ReadError::Cancelled),
         }
     }
     Err(problem(Reason::ChangedWhileReading, format!("it changed during each of {ATTEMPTS} reads")))
+}
+
+/// The file of this name as it is now, following a symbolic link as the listing did.
+pub(super) fn look_at(directory: BorrowedFd<'_>, name: &Name) -> Option<FileIdentity> {
+    statat(directory, name.as_bytes(), AtFlags::empty()).ok().map(|stat| FileIdentity::of(&stat))
 }
 
 fn look(file: &File) -> Result<FileIdentity, ReadError> {
@@ -133,7 +155,7 @@ mod tests {
         Some(Expected { size: identity.size(), modified_ms: identity.modified_ms() })
     }
 
-    fn reason(result: Result<(), ReadError>) -> Reason {
+    fn reason(result: Result<((), FileIdentity), ReadError>) -> Reason {
         match result {
             Err(ReadError::Problem(problem)) => problem.reason,
             other => panic!("{other:?}"),
@@ -170,7 +192,7 @@ mod tests {
             reads.set(reads.get() + 1);
             if reads.get() == 1 { Err(ReadFailure::Short) } else { Ok(()) }
         };
-        assert_eq!(steadily(expected(&path), || File::open(&path), short_once), Ok(()));
+        assert!(steadily(expected(&path), || File::open(&path), short_once).is_ok());
         assert_eq!(reads.get(), 2);
     }
 

@@ -10,7 +10,7 @@ use rustix::io::Errno;
 
 use super::beneath::RootHandle;
 use super::context::{Cancelled, Context};
-use super::identity::{modified_ms, size};
+use super::identity::{FileId, FileIdentity, modified_ms, size};
 use super::steady::problem_of;
 use crate::exclude::RootRules;
 use crate::model::{Content, FileEntry, Listed, Name, Problem, Reason, RelPath};
@@ -26,6 +26,8 @@ pub struct WalkedDirectory {
     pub modified_ms: i64,
     /// Its entries that are not directories, sorted by name. Nothing has been read yet.
     pub files: Vec<FileEntry>,
+    /// Those of them that have further names (hard links), here or elsewhere: position in `files`, and which file it is.
+    pub linked: Vec<(u32, FileId)>,
     /// Why it could not be listed; then `files` is empty and nothing below it is known.
     pub unlisted: Option<Problem>,
 }
@@ -77,7 +79,7 @@ pub fn walk_root(home: &Path, rules: &RootRules, context: &Context) -> Result<Wa
 }
 
 fn directory(path: RelPath, modified_ms: i64) -> WalkedDirectory {
-    WalkedDirectory { path, link: false, modified_ms, files: Vec::new(), unlisted: None }
+    WalkedDirectory { path, link: false, modified_ms, files: Vec::new(), linked: Vec::new(), unlisted: None }
 }
 
 fn unlisted(path: RelPath, problem: Problem) -> WalkedDirectory {
@@ -107,7 +109,8 @@ impl<'a> Walk<'a> {
                 }
                 let links = listing.links.into_iter();
                 found.extend(links.map(|(path, ms)| WalkedDirectory { link: true, ..directory(path, ms) }));
-                found.push(WalkedDirectory { files: listing.files, ..directory(path, listing.modified_ms) });
+                let (files, linked) = (listing.files, listing.linked);
+                found.push(WalkedDirectory { files, linked, ..directory(path, listing.modified_ms) });
             }
             Err(problem) => found.push(unlisted(path, problem)),
         }
@@ -118,11 +121,12 @@ impl<'a> Walk<'a> {
         let fd = self.root.open_directory(path).map_err(|error| problem_of(&error))?;
         let modified_ms = fstat(&fd).map(|stat| modified_ms(&stat)).unwrap_or(0);
         let mut listing = Listing { modified_ms, ..Listing::default() };
+        let mut further_names = Vec::new();
         for (name, kind) in names(&fd).map_err(|errno| problem_of(&errno.into()))? {
             let name = Name::new(&name).map_err(unrepresentable)?;
             let entry_path = path.join(&name).map_err(unrepresentable)?;
             let found = look(fd.as_fd(), &name, kind);
-            if !self.rules.selects(&entry_path, !matches!(found, Found::File(_))) {
+            if !self.rules.selects(&entry_path, !matches!(found, Found::File(..))) {
                 continue;
             }
             match found {
@@ -131,7 +135,10 @@ impl<'a> Walk<'a> {
                 // A link is no directory to the exclusion rules, whatever it points to.
                 _ if self.rules.excludes_file(&entry_path) => {}
                 Found::LinkToDirectory(modified_ms) => listing.links.push((entry_path, modified_ms)),
-                Found::File(listed) => listing.files.push(FileEntry { name, listed }),
+                Found::File(listed, id) => {
+                    further_names.extend(id.map(|id| (name.clone(), id)));
+                    listing.files.push(FileEntry { name, listed });
+                }
             }
         }
         // A directory that changes while it is read may name an entry twice.
@@ -141,8 +148,15 @@ impl<'a> Walk<'a> {
         listing.directories.dedup();
         listing.links.sort_unstable();
         listing.links.dedup_by(|a, b| a.0 == b.0);
+        listing.linked = positions(&listing.files, further_names);
         Ok(listing)
     }
+}
+
+/// The names as positions in the sorted list; a directory never holds as many as 32 bits can count.
+fn positions(files: &[FileEntry], names: Vec<(Name, FileId)>) -> Vec<(u32, FileId)> {
+    let position = |name: &Name| files.binary_search_by(|file| file.name.cmp(name)).ok();
+    names.into_iter().filter_map(|(name, id)| Some((u32::try_from(position(&name)?).ok()?, id))).collect()
 }
 
 fn unrepresentable(error: impl std::fmt::Display) -> Problem {
@@ -153,7 +167,8 @@ fn unrepresentable(error: impl std::fmt::Display) -> Problem {
 struct Listing {
     files: Vec<FileEntry>,
     directories: Vec<RelPath>,
-    /// With their targets' modification times.
+    linked: Vec<(u32, FileId)>,
+    /// Symbolic links, with their targets' modification times.
     links: Vec<(RelPath, i64)>,
     modified_ms: i64,
 }
@@ -175,7 +190,8 @@ enum Found {
     Directory,
     /// With the target's modification time.
     LinkToDirectory(i64),
-    File(Listed),
+    /// With its identity where it has further names.
+    File(Listed, Option<FileId>),
 }
 
 /// What an entry is. A directory needs no look of its own: nothing of its metadata is compared.
@@ -186,17 +202,17 @@ fn look(directory: BorrowedFd<'_>, name: &Name, hint: FileType) -> Found {
     let stat = |flags| statat(directory, name.as_bytes(), flags);
     match stat(AtFlags::SYMLINK_NOFOLLOW) {
         // An entry that was in the directory's stream and is no longer has vanished; it is not as if it had never been.
-        Err(errno) => Found::File(Listed::Unlistable(problem_of(&errno.into()))),
+        Err(errno) => Found::File(Listed::Unlistable(problem_of(&errno.into())), None),
         Ok(own) => match FileType::from_raw_mode(own.st_mode) {
             FileType::Directory => Found::Directory,
             FileType::Symlink => match stat(AtFlags::empty()) {
-                Err(errno) => Found::File(Listed::Unlistable(link_problem(errno))),
+                Err(errno) => Found::File(Listed::Unlistable(link_problem(errno)), None),
                 Ok(target) if FileType::from_raw_mode(target.st_mode) == FileType::Directory => {
                     Found::LinkToDirectory(modified_ms(&target))
                 }
-                Ok(target) => Found::File(file(&target)),
+                Ok(target) => file(&target),
             },
-            _ => Found::File(file(&own)),
+            _ => file(&own),
         },
     }
 }
@@ -209,12 +225,14 @@ fn link_problem(errno: Errno) -> Problem {
     Problem::new(Reason::Unreadable, detail)
 }
 
-fn file(stat: &rustix::fs::Stat) -> Listed {
+fn file(stat: &rustix::fs::Stat) -> Found {
     let content = match FileType::from_raw_mode(stat.st_mode) {
         FileType::RegularFile => Content::NotRead,
         other => Content::Unverified(Problem::new(Reason::NotARegularFile, describe(other))),
     };
-    Listed::File { size: size(stat), modified_ms: modified_ms(stat), content }
+    let further_names = stat.st_nlink > 1 && content == Content::NotRead;
+    let id = further_names.then(|| FileIdentity::of(stat).file_id());
+    Found::File(Listed::File { size: size(stat), modified_ms: modified_ms(stat), content }, id)
 }
 
 pub(super) fn describe(kind: FileType) -> &'static str {

@@ -9,13 +9,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::ApiError;
 use super::metrics::Metrics;
-use crate::config::{Config, ConfigError, HostName, Instance};
+use crate::config::{Config, ConfigError, HostName, Instance, Reading, Settings};
 use crate::exclude::{PatternError, Rules, Selection};
 use crate::manifest::{Identity, RootSpec};
 use crate::model::RootId;
 use crate::peer::{Peer, PeerAddress, PeerError, PeerSettings, RetryPolicy};
 use crate::protocol::{MigrationState, TaskRequest};
-use crate::scan::Meter;
+use crate::scan::{CacheError, DigestCache, Engine, ReadLimit, ReadMode};
 use crate::verify::{
     BuildJob, Busy, Completion, History, HistoryError, HistoryLimits, Offers, RunInput, Tasks, Threads, Unfinished,
     now_ms,
@@ -33,6 +33,9 @@ pub enum SetupError {
     /// The history cannot be kept.
     #[error(transparent)]
     History(#[from] HistoryError),
+    /// Digests cannot be remembered.
+    #[error(transparent)]
+    Cache(#[from] CacheError),
     /// The address cannot be listened on.
     #[error("cannot listen on {address}: {cause}")]
     Listen {
@@ -66,8 +69,8 @@ struct Inner {
     /// As many as listings may be made and sent at once.
     listing_permits: Arc<Semaphore>,
     requests: AtomicU64,
-    /// All bytes read and hashed, for whatever purpose.
-    meter: Arc<Meter>,
+    /// What reads files, for whatever purpose.
+    engine: Arc<Engine>,
     metrics: Metrics,
     stopping: CancellationToken,
 }
@@ -93,7 +96,7 @@ impl App {
             file_permits: Arc::new(Semaphore::new(config.live_migration.max_concurrent_file_requests as usize)),
             listing_permits: Arc::new(Semaphore::new(MAX_LISTINGS)),
             requests: AtomicU64::new(0),
-            meter: Arc::default(),
+            engine: Arc::new(engine(settings)?),
             metrics: Metrics::default(),
             stopping: CancellationToken::new(),
             config,
@@ -126,9 +129,9 @@ impl App {
         self.inner.requests.load(Relaxed)
     }
 
-    /// All bytes and files this service has read, for whatever purpose.
-    pub(super) fn meter(&self) -> &Arc<Meter> {
-        &self.inner.meter
+    /// What reads files, for whatever purpose.
+    pub(super) fn engine(&self) -> &Arc<Engine> {
+        &self.inner.engine
     }
 
     /// What is counted for `/metrics` and nowhere else.
@@ -225,8 +228,17 @@ impl App {
             None => root,
         });
         let roots = roots.collect();
-        BuildJob { identity, roots, threads, meter: Arc::clone(self.meter()) }
+        BuildJob { identity, roots, threads, engine: Arc::clone(self.engine()) }
     }
+}
+
+/// What reads files, as configured; the digest cache, where there is one, lies beside the history.
+fn engine(settings: &Settings) -> Result<Engine, CacheError> {
+    let Reading { limit, direct, cache, cache_max_age, .. } = settings.reading;
+    let cache = settings.state_dir.as_ref().zip(cache);
+    let cache = cache.map(|(state_dir, mode)| DigestCache::open(state_dir, mode, cache_max_age)).transpose()?;
+    let mode = if direct { ReadMode::Direct } else { ReadMode::PageCache };
+    Ok(Engine::new(mode, limit.map(ReadLimit::new), cache.map(Arc::new)))
 }
 
 /// An instance's roots with their rules; all mistakes at once.

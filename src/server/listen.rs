@@ -35,6 +35,7 @@ impl Listener {
     /// Serves in the background until stopped.
     pub fn serve(self, app: App) -> Running {
         tokio::spawn(app.clone().take_up_unfinished());
+        tokio::spawn(app.clone().keep_warm());
         let stopped = app.stopping().clone();
         let router = router(app.clone());
         let server = tokio::spawn(async move {

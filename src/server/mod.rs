@@ -6,6 +6,7 @@ mod error;
 mod file_plan;
 mod file_target;
 mod handlers;
+mod keep_warm;
 mod listen;
 mod metrics;
 mod openapi;

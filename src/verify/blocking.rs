@@ -7,6 +7,9 @@ use std::num::NonZeroUsize;
 pub struct Threads(NonZeroUsize);
 
 impl Threads {
+    /// A single one.
+    pub(super) const ONE: Self = Self(NonZeroUsize::MIN);
+
     /// As many as the machine has cores, unless the configuration says otherwise; never more than a task asks for.
     pub fn choose(configured: Option<NonZeroUsize>, asked: u32) -> Self {
         let available = configured.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);

@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex, OnceLock};
 use tokio::sync::watch;
 
 use super::blocking::{PoolError, Threads, in_pool};
-use crate::manifest::{BuildError, DirectoryIndex, Identity, Manifest, RootSpec, SubtreeHash};
-use crate::scan::{Context, Meter, ProgressSnapshot};
+use crate::manifest::{BuildError, DirectoryIndex, HashError, Identity, Manifest, RootSpec, SubtreeHash};
+use crate::model::Provenance;
+use crate::scan::{Context, Engine, ProgressSnapshot};
 
 /// What to build.
 #[derive(Debug, Clone)]
@@ -17,8 +18,8 @@ pub struct BuildJob {
     pub roots: Vec<RootSpec>,
     /// How many threads may work on it.
     pub threads: Threads,
-    /// What the work counts into.
-    pub meter: Arc<Meter>,
+    /// What reads.
+    pub engine: Arc<Engine>,
 }
 
 /// Why a build ended without a manifest.
@@ -37,6 +38,15 @@ impl From<BuildError> for BuildFailure {
         match error {
             BuildError::Cancelled(_) => Self::Cancelled,
             error @ BuildError::Table { .. } => Self::Failed(error.to_string()),
+        }
+    }
+}
+
+impl From<HashError> for BuildFailure {
+    fn from(error: HashError) -> Self {
+        match error {
+            HashError::Cancelled(_) => Self::Cancelled,
+            error @ HashError::Discredited { .. } => Self::Failed(error.to_string()),
         }
     }
 }
@@ -64,7 +74,7 @@ pub(super) type Finished = (u32, DirectoryIndex, SubtreeHash);
 pub struct Build {
     identity: Identity,
     context: Context,
-    meter: Arc<Meter>,
+    engine: Arc<Engine>,
     shared: Arc<Shared>,
 }
 
@@ -86,8 +96,8 @@ impl Build {
             finished: Mutex::default(),
             grown: tokio::sync::Notify::new(),
         });
-        let (identity, meter) = (job.identity.clone(), Arc::clone(&job.meter));
-        let build = Self { identity, context: Context::metered(&meter), meter, shared: Arc::clone(&shared) };
+        let (identity, engine) = (job.identity.clone(), Arc::clone(&job.engine));
+        let build = Self { identity, context: Context::of(&engine), engine, shared: Arc::clone(&shared) };
         let context = build.context.clone();
         tokio::spawn(async move {
             let worker = Arc::clone(&shared);
@@ -108,9 +118,9 @@ impl Build {
         &self.identity
     }
 
-    /// What the work counts into.
-    pub(super) fn meter(&self) -> &Arc<Meter> {
-        &self.meter
+    /// What reads.
+    pub(super) fn engine(&self) -> &Arc<Engine> {
+        &self.engine
     }
 
     /// Asks the work to stop.
@@ -121,6 +131,11 @@ impl Build {
     /// The counters of the work.
     pub fn progress(&self) -> ProgressSnapshot {
         self.context.progress.snapshot()
+    }
+
+    /// Where what is known by now came from.
+    pub(super) fn provenance(&self) -> Provenance {
+        self.context.progress.provenance()
     }
 
     /// The walked manifest, as soon as its metadata is known; its content may still be unread.
@@ -185,6 +200,6 @@ impl Shared {
             self.finished.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(entry);
             self.grown.notify_waiters();
         };
-        manifest.hash_contents(context, &finished).map_err(|_| BuildFailure::Cancelled)
+        Ok(manifest.hash_contents(context, &finished)?)
     }
 }

@@ -1,7 +1,7 @@
 //! What a run comes to: the outcome, and what a report says besides. Pure.
 
 use crate::manifest::{Described, DirectoryIndex, DirectoryTable, Rollup, rollups};
-use crate::model::{MetadataSummary, Outcome, RootId, Verdict};
+use crate::model::{MetadataSummary, Outcome, Provenance, RootId, Verdict};
 use crate::protocol::{ReadBody, SideBody};
 
 /// A finished comparison.
@@ -16,23 +16,42 @@ impl Compared {
     /// Puts the outcome of a comparison of these two sides into words and sums.
     pub(super) fn new(
         mut outcome: Outcome,
-        source: Described<'_>,
-        destination: Described<'_>,
+        (source, source_from): (Described<'_>, Option<Provenance>),
+        (destination, destination_from): (Described<'_>, Option<Provenance>),
         keep_going: bool,
     ) -> Self {
+        outcome.notes.extend(trusted_note("source", source_from));
+        outcome.notes.extend(trusted_note("destination", destination_from));
         if outcome.verdict() == Verdict::NothingCompared {
             outcome.notes.push("there was not a single file to compare on either side".to_owned());
         }
         let content_compared = keep_going || outcome.counters.metadata_summary() == MetadataSummary::Same;
         Self {
             rollups: rollups(source.tables, destination.tables, &outcome.differences, content_compared),
-            read: ReadBody { source: Some(side(source)), destination: Some(side(destination)) },
+            read: ReadBody {
+                source: Some(side(source, source_from)),
+                destination: Some(side(destination, destination_from)),
+            },
             outcome,
         }
     }
 }
 
-fn side(side: Described<'_>) -> SideBody {
+/// What a reader must know who takes equal for read.
+fn trusted_note(side: &str, from: Option<Provenance>) -> Option<String> {
+    let from = from.filter(|from| from.trusted_files > 0)?;
+    let audited = match from.audited_files {
+        0 => String::new(),
+        audited => format!(" ({audited} more were read and had theirs)"),
+    };
+    Some(format!(
+        "{} files ({} bytes) were not read at the {side}: their digests are those of earlier reads, and nothing says that \
+         they changed since{audited}",
+        from.trusted_files, from.trusted_bytes
+    ))
+}
+
+fn side(side: Described<'_>, from: Option<Provenance>) -> SideBody {
     let present = |(id, table): &(RootId, Option<&DirectoryTable>)| {
         table.map(|table| (id.to_string(), table.totals(DirectoryIndex::ROOT)))
     };
@@ -43,5 +62,6 @@ fn side(side: Described<'_>) -> SideBody {
         files: roots.iter().map(|(_, totals)| totals.files).sum(),
         bytes: roots.iter().map(|(_, totals)| totals.bytes).fold(0, u64::saturating_add),
         roots: roots.into_iter().map(|(id, _)| id).collect(),
+        from,
     }
 }

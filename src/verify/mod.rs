@@ -18,6 +18,7 @@ mod serving;
 mod state;
 mod supervise;
 mod unfinished;
+mod warming;
 
 pub use blocking::Threads;
 pub use build::{Build, BuildFailure, BuildJob};
@@ -32,6 +33,7 @@ pub use serving::{
     manifest_stream, open_served,
 };
 pub use unfinished::{MAX_RESTARTS, Unfinished};
+pub use warming::warm;
 
 /// Milliseconds since the epoch.
 pub fn now_ms() -> i64 {

@@ -98,17 +98,17 @@ async fn another_protocol_version_is_refused_on_both_sides() {
     let faced = Faced::start().await;
     let mut frames = faced.pair.true_frames().await;
     let ManifestFrame::Hello(hello) = &mut frames[0] else { panic!("no hello") };
-    hello.protocol_version = 2;
+    hello.protocol_version = 3;
     let body = bytes_of(&frames);
     faced.source.script(move |_| Answer::manifest(body.clone(), Ending::Clean));
-    faced.fails_with(" speaks protocol version 2, this twintree speaks version 1").await;
+    faced.fails_with(" speaks protocol version 3, this twintree speaks version 2").await;
 
     let url = format!("http://127.0.0.1:{}/api/v1/live-migration/manifests", faced.pair.source_port);
     let request = reqwest::Client::new().post(url).header("Host", format!("127.0.0.1:{}", faced.source.port));
-    let response = request.json(&json!({ "protocolVersion": 2, "maxConcurrency": 1 })).send().await.unwrap();
+    let response = request.json(&json!({ "protocolVersion": 3, "maxConcurrency": 1 })).send().await.unwrap();
     assert_eq!(response.status(), 400);
     let refusal = response.text().await.unwrap();
-    let text = "protocol version 2 is not spoken here; this twintree speaks version 1";
+    let text = "protocol version 3 is not spoken here; this twintree speaks version 2";
     let expected = json!({ "status": "Bad Request", "code": 400, "message": text });
     assert_eq!(serde_json::from_str::<Value>(&refusal).unwrap(), expected);
     faced.source.script(move |_| Answer::new(400, "application/json", refusal.clone()));

@@ -91,6 +91,7 @@ async fn verify(case: &Case) -> Value {
         destination_roots: &destination,
         live_migration: &case.live_migration(),
         extra: "",
+        source_extra: "",
         destination_extra: "",
         idle_timeout: "5s",
         max_retries: 2,

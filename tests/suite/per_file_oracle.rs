@@ -107,6 +107,7 @@ fn setup<'a>(lines: &'a [String; 2], live_migration: &'a str) -> Setup<'a> {
         destination_roots: &lines[1],
         live_migration,
         extra: "",
+        source_extra: "",
         destination_extra: "",
         idle_timeout: "5s",
         max_retries: 8,

@@ -7,7 +7,7 @@ use serde_bytes::ByteBuf;
 use twintree::manifest::{
     Directory, DirectoryIndex, DirectoryRecord, DirectoryTable, FileRecords, Identity, SubtreeHash,
 };
-use twintree::model::{Blake3Digest, Content, FileEntry, Listed, Name, Problem, Reason};
+use twintree::model::{Blake3Digest, Content, FileEntry, Listed, Name, Problem, Provenance, Reason};
 use twintree::protocol::{
     BranchDirectory, BranchFrame, BranchRequest, End, FileRead, FrameDecoder, Hello, MAX_FRAME_BYTES, ManifestFrame,
     ManifestRequest, ProgressFrame, ReadOutcome, RootFrame, SourceFailure, encode_frame,
@@ -51,8 +51,8 @@ fn manifest_frames() -> Vec<(ManifestFrame, String)> {
         file_patterns: vec!["f".to_owned()],
         directory_patterns: vec![],
     };
-    let hello = Hello { protocol_version: 1, manifest_id: [0xcc; 16], identity };
-    let expected = format!("00 01 {} 0168 0169 02 0170 {} 010166 00", "cc".repeat(16), "bb".repeat(32));
+    let hello = Hello { protocol_version: 2, manifest_id: [0xcc; 16], identity };
+    let expected = format!("00 02 {} 0168 0169 02 0170 {} 010166 00", "cc".repeat(16), "bb".repeat(32));
     let mut frames = vec![(ManifestFrame::Hello(hello), expected)];
     let mut frame = |frame, payload: &str| frames.push((frame, payload.to_owned()));
 
@@ -86,6 +86,18 @@ fn manifest_frames() -> Vec<(ManifestFrame, String)> {
     frame(ManifestFrame::End(end), &format!("06 01 02 03 01{} 00", "11".repeat(32)));
     let failure = SourceFailure { code: "c".to_owned(), message: "m".to_owned() };
     frame(ManifestFrame::Error(failure), "07 0163 016d");
+    let provenance = Provenance {
+        page_cache_bytes: 1,
+        media_bytes: 2,
+        direct_bytes: 3,
+        unknown_bytes: 4,
+        linked_files: 5,
+        linked_bytes: 6,
+        trusted_files: 7,
+        trusted_bytes: 8,
+        audited_files: 300,
+    };
+    frame(ManifestFrame::Provenance(provenance), "08 01 02 03 04 05 06 07 08 fb2c01");
     frames
 }
 
@@ -128,7 +140,7 @@ fn a_branch_request_is_recorded() {
 #[test]
 fn a_manifest_request_is_this_json_and_unknown_fields_are_ignored() {
     let request = ManifestRequest {
-        protocol_version: 1,
+        protocol_version: 2,
         roots: None,
         rules_fingerprint: Some("ab".to_owned()),
         keyspaces: None,
@@ -136,9 +148,9 @@ fn a_manifest_request_is_this_json_and_unknown_fields_are_ignored() {
         max_concurrency: 4,
         resume: None,
     };
-    let text = r#"{"protocolVersion":1,"roots":null,"rulesFingerprint":"ab","maxConcurrency":4,"resume":null}"#;
+    let text = r#"{"protocolVersion":2,"roots":null,"rulesFingerprint":"ab","maxConcurrency":4,"resume":null}"#;
     assert_eq!(serde_json::to_string(&request).unwrap(), text);
-    let more = r#"{"later":[1],"protocolVersion":1,"maxConcurrency":4,"rulesFingerprint":"ab"}"#;
+    let more = r#"{"later":[1],"protocolVersion":2,"maxConcurrency":4,"rulesFingerprint":"ab"}"#;
     assert_eq!(serde_json::from_str::<ManifestRequest>(more).unwrap(), request);
 }
 

@@ -65,7 +65,7 @@ pub(super) fn content_hash(config: &Config) -> Result<Option<Blake3Digest>, Comm
     let trees = config.instances.iter().map(|instance| Tree::of_instance(config, instance, &scan));
     let trees: Vec<Tree> = trees.collect::<Result<_, _>>()?;
     let pool = pool(&scan)?;
-    let jobs = Scan::new(trees.iter().map(|tree| ("", tree)).collect(), true);
+    let jobs = Scan::new(trees.iter().map(|tree| ("", tree)).collect(), &scan, true);
     let manifests = jobs.walk(&pool)?;
     jobs.hash(&pool, &manifests)?;
     Ok(manifests.first().and_then(|manifest| manifest.instance_hash(HashKind::Content).digest()))

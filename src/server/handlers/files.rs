@@ -114,7 +114,7 @@ pub(in crate::server) async fn get_file(
     let (file, served) = open_served(&root.home, &path).await?;
     match (algorithm, asked) {
         (Some(algorithm), Some(digest_algorithm)) => {
-            let digest = digest_of(file, algorithm, app.meter(), permit).await?.to_string();
+            let digest = digest_of(file, algorithm, app.engine(), permit).await?.to_string();
             Ok(Json(DigestBody { digest, digest_algorithm }).into_response())
         }
         _ => stream_file(&app, file, &served, &request, permit).await,

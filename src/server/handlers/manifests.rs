@@ -46,6 +46,9 @@ pub(in crate::server) async fn stream_manifest(
     bytes: Result<Bytes, BytesRejection>,
 ) -> Result<Response, ApiError> {
     let Source { app, instance } = source;
+    if !app.config().twintree.serve_manifests {
+        return Err(ApiError::NoRoute);
+    }
     app.refuse_if_complete(&instance).await?;
     let bytes = body(bytes, MAX_REQUEST_BYTES)?;
     let request: ManifestRequest =

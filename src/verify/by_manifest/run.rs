@@ -158,7 +158,7 @@ impl<'a> ManifestRun<'a> {
 
     fn sides<'s>(&'s self, remote: &'s RemoteManifest, local: &'s Arc<Manifest>) -> Sides<'s> {
         let RunInput { peer, threads, job, .. } = self.input;
-        Sides { peer, remote, local, threads: *threads, meter: &job.meter }
+        Sides { peer, remote, local, threads: *threads, engine: &job.engine }
     }
 
     async fn source_walked(&self) -> Result<Arc<RemoteManifest>, RunError> {
@@ -183,7 +183,8 @@ impl<'a> ManifestRun<'a> {
         let source = Described { identity: &remote.identity, tables: &remote.tables() };
         let destination = Described { identity: &local.identity, tables: &local.tables() };
         outcome.notes = notes(source, destination);
-        Compared::new(outcome, source, destination, self.task.request.keep_going)
+        let from = (self.exchange.provenance(), Some(self.build.provenance()));
+        Compared::new(outcome, (source, from.0), (destination, from.1), self.task.request.keep_going)
     }
 
     pub(in crate::verify) fn progress(&self) -> Progress {

@@ -60,7 +60,7 @@ impl SecondReads {
                 keys.push((position, local[d].name.clone()));
             }
         }
-        let context = Context::metered(sides.meter);
+        let context = Context::of(sides.engine);
         let (manifest, work, threads) = (Arc::clone(sides.local), context.clone(), sides.threads);
         let result = tokio::spawn(async move {
             if targets.is_empty() {

@@ -8,7 +8,7 @@ use crate::manifest::{
 };
 use crate::model::{FileEntry, Outcome, RootId};
 use crate::peer::{Peer, RemoteManifest};
-use crate::scan::Meter;
+use crate::scan::Engine;
 use crate::verify::blocking::Threads;
 
 /// Both sides of a comparison.
@@ -17,7 +17,7 @@ pub(super) struct Sides<'a> {
     pub remote: &'a RemoteManifest,
     pub local: &'a Arc<Manifest>,
     pub threads: Threads,
-    pub meter: &'a Arc<Meter>,
+    pub engine: &'a Arc<Engine>,
 }
 
 impl Sides<'_> {

@@ -46,7 +46,7 @@ pub(super) struct Shown {
 
 impl<'a> PerFileRun<'a> {
     pub(in crate::verify) fn new(task: &'a Task, input: &'a RunInput) -> Self {
-        Self { task, input, context: Context::metered(&input.job.meter), shown: Shown::default() }
+        Self { task, input, context: Context::of(&input.job.engine), shown: Shown::default() }
     }
 
     /// Runs to an outcome. Dropping the future stops the work on both sides.
@@ -66,7 +66,8 @@ impl<'a> PerFileRun<'a> {
         }
         let source = Described { identity: &source.identity, tables: &source.tables() };
         let destination = Described { identity: &local.identity, tables: &local.tables() };
-        Ok(Compared::new(outcome, source, destination, self.task.request.keep_going))
+        let from = Some(self.context.progress.provenance());
+        Ok(Compared::new(outcome, (source, None), (destination, from), self.task.request.keep_going))
     }
 
     async fn walk(&self) -> Result<Manifest, RunError> {

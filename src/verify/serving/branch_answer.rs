@@ -144,7 +144,7 @@ fn stream(
         }
         yield encode_frame(&BranchFrame::FilesEnd);
         if let Some((algorithm, targets)) = anew.filter(|(_, targets)| !targets.is_empty()) {
-            let context = Context::metered(offer.build.meter());
+            let context = Context::of(offer.build.engine());
             // Stops the reading where the destination hangs up and this stream is dropped.
             let _stop = CancelOnDrop(context.clone());
             let (sender, mut results) = mpsc::unbounded_channel();

@@ -126,6 +126,11 @@ impl Offers {
         self.lock().values().cloned().collect()
     }
 
+    /// Whether a build is under way.
+    pub fn are_running(&self) -> bool {
+        self.lock().values().any(|offer| offer.is_running())
+    }
+
     /// Forgets an offer and stops its build. True where there was one.
     pub fn release(&self, instance: u64, id: Uuid) -> bool {
         let mut offers = self.lock();

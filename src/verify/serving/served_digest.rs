@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::model::{ContentDigest, DigestAlgorithm, Problem, RelPath};
-use crate::scan::{Context, Meter, OpenFailure, ReadError, RootHandle, ServedFile, digest_served};
+use crate::scan::{Context, Engine, OpenFailure, ReadError, RootHandle, ServedFile, digest_served};
 use crate::verify::blocking::blocking;
 use crate::verify::error::ServeError;
 
@@ -30,10 +30,10 @@ pub async fn open_served(home: &Path, path: &RelPath) -> Result<(File, ServedFil
 pub async fn digest_of(
     file: File,
     algorithm: DigestAlgorithm,
-    meter: &Arc<Meter>,
+    engine: &Arc<Engine>,
     held: impl Send + 'static,
 ) -> Result<ContentDigest, ServeError> {
-    let context = Context::metered(meter);
+    let context = Context::of(engine);
     let _stop = context.cancel.clone().on_drop();
     let digest = blocking(move || {
         let digest = digest_served(&file, algorithm, &context);

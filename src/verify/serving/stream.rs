@@ -62,6 +62,7 @@ pub fn manifest_stream(offer: Arc<Offer>) -> impl Stream<Item = Bytes> + Send {
             }
             if phase == Phase::Done {
                 yield encode_frame(&ManifestFrame::Progress(progress(&offer)));
+                yield encode_frame(&ManifestFrame::Provenance(offer.build.provenance()));
                 yield encode_frame(&ManifestFrame::End(end(&manifest)));
                 return;
             }

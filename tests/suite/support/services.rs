@@ -28,6 +28,8 @@ pub struct Setup<'a> {
     pub destination_roots: &'a str,
     pub live_migration: &'a str,
     pub extra: &'a str,
+    /// More top-level YAML for the source alone.
+    pub source_extra: &'a str,
     /// More top-level YAML for the destination alone.
     pub destination_extra: &'a str,
     /// How long a source may be silent.
@@ -47,6 +49,7 @@ pub fn storage_dirs<'a>(source: &'a mut String, destination: &'a mut String) -> 
         destination_roots: destination,
         live_migration: "",
         extra: "",
+        source_extra: "",
         destination_extra: "",
         idle_timeout: "5s",
         max_retries: 2,
@@ -81,7 +84,7 @@ impl Pair {
                 Config::parse(&yaml, Path::new("sidecar.yaml"), None).unwrap_or_else(|e| panic!("{e}\n{yaml}"));
             (listener.serve(App::new(config.clone()).unwrap()), config)
         };
-        let (source, _) = serve(source, source_port, called, setup.source_roots, "");
+        let (source, _) = serve(source, source_port, called, setup.source_roots, setup.source_extra);
         let (destination, destination_config) =
             serve(destination, destination_port, called, setup.destination_roots, setup.destination_extra);
         Self {
@@ -129,7 +132,7 @@ impl Pair {
     pub async fn begin_manifest(&self) -> reqwest::Response {
         let url = format!("http://127.0.0.1:{}/api/v1/live-migration/manifests", self.source_port);
         let request = self.http.post(url).header("Host", format!("127.0.0.1:{}", self.called_port));
-        let body = json!({ "protocolVersion": 1, "maxConcurrency": 4 });
+        let body = json!({ "protocolVersion": 2, "maxConcurrency": 4 });
         request.json(&body).send().await.unwrap().error_for_status().unwrap()
     }
 

@@ -1,0 +1,201 @@
+//! Hashing what a manifest lists: every file once, in parallel, and each directory as soon as everything in it is known.
+
+use std::os::fd::{AsFd as _, OwnedFd};
+
+use rayon::prelude::*;
+
+use super::hash::SubtreeHash;
+use super::links::{HardLinks, Role};
+use super::table::DirectoryIndex;
+use super::tree::{Manifest, Tree};
+use crate::model::{Content, FileEntry, Listed, RelPath, RootId};
+use crate::scan::{
+    CacheView, Cancelled, ContentError, Context, DigestCache, Expected, FileContent, ReadError, file_content,
+    linked_content, problem_of,
+};
+
+/// How many small files of one directory one job reads.
+const FILES_PER_JOB: usize = 32;
+
+/// Why a manifest's content is not known.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum HashError {
+    /// It was asked to stop.
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
+    /// An audit found that a recorded digest is not that of the file's bytes.
+    #[error(
+        "{root}: the file {path} has other bytes than when its digest was recorded, though its size and times say that \
+         nothing changed: the medium, or something beneath the file system, changed it. No recorded digest is believed \
+         any more, and all were dropped; verify again to have every file read"
+    )]
+    Discredited {
+        /// The root.
+        root: RootId,
+        /// The file.
+        path: RelPath,
+    },
+}
+
+/// Told of each directory whose content hash is known: number of the root, directory, hash.
+pub(super) type Finished<'a> = dyn Fn(usize, DirectoryIndex, SubtreeHash) + Sync + 'a;
+
+/// One pass over a manifest.
+struct Hashing<'a> {
+    manifest: &'a Manifest,
+    links: &'a HardLinks,
+    context: &'a Context,
+    finished: &'a Finished<'a>,
+}
+
+/// Reads and hashes every file of the manifest. Call it inside a rayon pool, once.
+pub(super) fn hash_contents(
+    manifest: &Manifest,
+    links: &HardLinks,
+    context: &Context,
+    finished: &Finished<'_>,
+) -> Result<(), HashError> {
+    let hashing = Hashing { manifest, links, context, finished };
+    let done = hashing.all();
+    if let Some(cache) = context.cache() {
+        cache.flush();
+    }
+    done
+}
+
+impl Hashing<'_> {
+    /// What waits for other names comes last: by then every first name was read, so that no thread ever waits for another.
+    fn all(&self) -> Result<(), HashError> {
+        self.manifest.roots().par_iter().enumerate().try_for_each(|(number, root)| {
+            let Some(tree) = &root.tree else { return Ok(()) };
+            let indices: Vec<DirectoryIndex> = tree.table().indices().collect();
+            indices.into_par_iter().with_max_len(1).try_for_each(|index| self.directory(number, root.id, tree, index))
+        })?;
+        self.links.waiting().into_par_iter().try_for_each(|(number, index)| {
+            let root = &self.manifest.roots()[number];
+            root.tree.as_ref().map_or(Ok(()), |tree| self.further_names(number, root.id, tree, index))
+        })
+    }
+
+    fn directory(&self, number: usize, root: RootId, tree: &Tree, index: DirectoryIndex) -> Result<(), HashError> {
+        self.context.cancel.check()?;
+        let waits = self.links.waits((number, index));
+        let contents =
+            self.contents(root, tree, index, Pass::First, |position, open, file, expected, view| {
+                match self.links.role((number, index), position) {
+                    Some(Role::Further(_)) => Ok(Content::NotRead),
+                    role => {
+                        let read = file_content(open.as_fd(), &file.name, expected, view, self.context);
+                        if let (Some(Role::First(id)), Ok(content)) = (role, &read) {
+                            self.links.learn(id, *content);
+                        }
+                        known(read)
+                    }
+                }
+            })?;
+        tree.set_contents(index, contents, (!waits).then_some(&|index, hash| (self.finished)(number, index, hash)));
+        Ok(())
+    }
+
+    fn further_names(&self, number: usize, root: RootId, tree: &Tree, index: DirectoryIndex) -> Result<(), HashError> {
+        self.context.cancel.check()?;
+        let contents = self.contents(root, tree, index, Pass::Further, |position, open, file, expected, view| {
+            let Some(Role::Further(id)) = self.links.role((number, index), position) else {
+                return Ok(Content::NotRead);
+            };
+            let shared = self.links.content(id);
+            let shared =
+                shared.and_then(|known| linked_content(open.as_fd(), &file.name, expected, &known, self.context));
+            known(match shared {
+                Some(content) => Ok(content),
+                None => file_content(open.as_fd(), &file.name, expected, view, self.context),
+            })
+        })?;
+        tree.set_contents(index, contents, Some(&|index, hash| (self.finished)(number, index, hash)));
+        Ok(())
+    }
+
+    /// What becomes known of the files of a directory that are not read yet, by their positions; `None` for all others and
+    /// where `learn` leaves a file unread.
+    fn contents(
+        &self,
+        root: RootId,
+        tree: &Tree,
+        index: DirectoryIndex,
+        pass: Pass,
+        learn: impl Fn(usize, &OwnedFd, &FileEntry, Expected, Option<&CacheView<'_>>) -> Result<Content, Unreadable> + Sync,
+    ) -> Result<Vec<Option<Content>>, HashError> {
+        let files = tree.listed(index);
+        if files.is_empty() {
+            return Ok(Vec::new());
+        }
+        let opened = match tree.handle().map(|handle| handle.open_directory(&tree.table().path(index))) {
+            Some(Ok(directory)) => Ok(directory),
+            Some(Err(error)) => Err(Content::Unverified(problem_of(&error))),
+            None => Err(Content::NotRead),
+        };
+        let view = self.recorded(root).and_then(DigestCache::view);
+        let one = |(position, file): (usize, &FileEntry)| {
+            let Listed::File { size, modified_ms, content: Content::NotRead } = file.listed else {
+                // Never read, and counted the first time.
+                if pass == Pass::First {
+                    self.context.progress.finished_file();
+                }
+                return Ok(None);
+            };
+            let content = match &opened {
+                Ok(open) => learn(position, open, file, Expected { size, modified_ms }, view.as_ref()),
+                Err(unreadable) => Ok(unreadable.clone()),
+            };
+            let content = content.map_err(|unreadable| unreadable.told_of(root, tree, index, file))?;
+            // One that waits for another of its names is not done.
+            if content == Content::NotRead {
+                return Ok(None);
+            }
+            self.context.progress.finished_file();
+            Ok(Some(content))
+        };
+        files.par_iter().enumerate().with_max_len(FILES_PER_JOB).map(one).collect()
+    }
+
+    fn recorded(&self, root: RootId) -> Option<&DigestCache> {
+        self.context.cache().filter(|_| root.directory_type.is_written_once())
+    }
+}
+
+/// How often a directory was gone through.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pass {
+    /// The first time.
+    First,
+    /// Once more, for the further names in it.
+    Further,
+}
+
+/// Why nothing more is read.
+enum Unreadable {
+    Cancelled,
+    Discredited,
+}
+
+impl Unreadable {
+    fn told_of(self, root: RootId, tree: &Tree, index: DirectoryIndex, file: &FileEntry) -> HashError {
+        match self {
+            Self::Cancelled => Cancelled.into(),
+            Self::Discredited => {
+                let directory = tree.table().path(index);
+                let path = directory.join(&file.name).unwrap_or(directory);
+                HashError::Discredited { root, path }
+            }
+        }
+    }
+}
+
+fn known(read: Result<FileContent, ContentError>) -> Result<Content, Unreadable> {
+    match read {
+        Ok(content) => Ok(Content::Digest(content.digest)),
+        Err(ContentError::Read(ReadError::Problem(problem))) => Ok(Content::Unverified(problem)),
+        Err(ContentError::Read(ReadError::Cancelled)) => Err(Unreadable::Cancelled),
+        Err(ContentError::Discredited) => Err(Unreadable::Discredited),
+    }
+}

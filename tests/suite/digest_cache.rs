@@ -1,0 +1,142 @@
+//! Digests that are remembered: what is trusted, what is not, and that a report says so.
+
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::support::services::{Pair, Setup, md5_request, storage_dirs};
+use crate::support::trees::{copy_tree, flip_byte, plant, planted};
+
+const FILES: u64 = 6;
+const BYTES: u64 = 1000;
+
+/// Longer than a file must lie unchanged before its digest is recorded.
+const SETTLED: Duration = Duration::from_millis(2200);
+
+/// Equal trees whose services both have these settings, with a commit log on both sides.
+async fn remembering(settings: &str) -> (Pair, tempfile::TempDir) {
+    let trees = tempfile::tempdir().unwrap();
+    let (s, d) = (trees.path().join("source"), trees.path().join("destination"));
+    plant(&s, 2, 3, 1000);
+    fs::create_dir(s.join("commitlog")).unwrap();
+    fs::write(s.join("commitlog/CommitLog-7-1.log"), "log").unwrap();
+    copy_tree(&s, &d);
+    let (mut left, mut right) = (s.display().to_string(), d.display().to_string());
+    let state = |side: &str| format!("twintree: {{state_dir: {:?}, {settings}}}", trees.path().join(side));
+    let (source, destination) = (state("state-s"), state("state-d"));
+    let setup = Setup { source_extra: &source, destination_extra: &destination, ..storage_dirs(&mut left, &mut right) };
+    (Pair::start(setup).await, trees)
+}
+
+fn from<'a>(report: &'a Value, side: &str) -> &'a Value {
+    &report["read"][side]["from"]
+}
+
+fn trusted(report: &Value) -> [u64; 2] {
+    ["source", "destination"].map(|side| from(report, side)["trustedFiles"].as_u64().unwrap())
+}
+
+fn read_bytes(report: &Value) -> [u64; 2] {
+    let kinds = ["pageCacheBytes", "mediaBytes", "directBytes", "unknownBytes"];
+    ["source", "destination"].map(|side| kinds.iter().map(|kind| from(report, side)[kind].as_u64().unwrap()).sum())
+}
+
+fn notes(report: &Value) -> Vec<&str> {
+    report["notes"].as_array().unwrap().iter().filter_map(Value::as_str).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_recorded_is_not_read_again_and_the_report_says_so() {
+    let (pair, trees) = remembering("digest_cache: trust").await;
+    let young = pair.verify(&md5_request()).await;
+    assert_eq!(young["state"], "COMPLETED", "{young:#}");
+    assert_eq!((trusted(&young), read_bytes(&young)), ([0, 0], [FILES * BYTES + 3; 2]), "{young:#}");
+
+    // What was just written was read and not recorded; now it lies long enough.
+    tokio::time::sleep(SETTLED).await;
+    let recording = pair.verify(&md5_request()).await;
+    assert_eq!((trusted(&recording), read_bytes(&recording)), ([0, 0], [FILES * BYTES + 3; 2]), "{recording:#}");
+    assert_eq!(notes(&recording), notes(&young));
+
+    // The commit log is written through memory maps, and read each time.
+    let trusting = pair.verify(&md5_request()).await;
+    assert_eq!(trusting["state"], "COMPLETED");
+    assert_eq!((&trusting["filesMatched"], &trusting["sourceRequests"]), (&json!(FILES + 1), &json!(1)));
+    assert_eq!((trusted(&trusting), read_bytes(&trusting)), ([FILES; 2], [3; 2]), "{trusting:#}");
+    let said: Vec<_> = notes(&trusting).into_iter().filter(|note| note.contains("were not read at the ")).collect();
+    assert_eq!(said.len(), 2, "{trusting:#}");
+    assert!(said[0].starts_with("6 files (6000 bytes) were not read at the source: "), "{said:?}");
+
+    // One byte changes; size and modification time are set back, which the change time tells.
+    flip_byte(&planted(&trees.path().join("destination"))[4], 500);
+    let changed = pair.verify(&md5_request()).await;
+    assert_eq!((&changed["state"], &changed["digestMismatches"]), (&json!("FAILED"), &json!(1)), "{changed:#}");
+    assert_eq!(changed["filesMatched"], FILES);
+    assert_eq!(trusted(&changed), [FILES, FILES - 1]);
+    pair.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_only_records_trusts_nothing() {
+    let (pair, _trees) = remembering("digest_cache: record").await;
+    tokio::time::sleep(SETTLED).await;
+    for _ in 0..2 {
+        let report = pair.verify(&md5_request()).await;
+        assert_eq!((trusted(&report), read_bytes(&report)), ([0, 0], [FILES * BYTES + 3; 2]), "{report:#}");
+    }
+    pair.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_audit_reads_what_it_could_trust() {
+    let (pair, _trees) = remembering("digest_cache: audit 100%").await;
+    tokio::time::sleep(SETTLED).await;
+    pair.verify(&md5_request()).await;
+    let report = pair.verify(&md5_request()).await;
+    assert_eq!((trusted(&report), read_bytes(&report)), ([0, 0], [FILES * BYTES + 3; 2]), "{report:#}");
+    assert_eq!(from(&report, "source")["auditedFiles"], FILES);
+    assert_eq!(from(&report, "destination")["auditedFiles"], FILES);
+    pair.stop().await;
+}
+
+/// Nobody verified before: the services read ahead of time, and again what comes later.
+#[tokio::test(flavor = "multi_thread")]
+async fn services_record_digests_ahead_of_time() {
+    let (pair, trees) = remembering("digest_cache: trust, digest_cache_warm_every: 100ms").await;
+    let add = |path: &Path| File::create(path).unwrap().write_all(b"later").unwrap();
+    for side in ["source", "destination"] {
+        let path = trees.path().join(side).join("data/ks/table-0000/nb-9-big-Data.db");
+        add(&path);
+        File::options().write(true).open(&path).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
+    }
+    let hashed = || async {
+        let http = reqwest::Client::new();
+        let read = |port: u16| {
+            let http = http.clone();
+            async move {
+                let text =
+                    http.get(format!("http://127.0.0.1:{port}/metrics")).send().await.unwrap().text().await.unwrap();
+                let line =
+                    text.lines().find(|line| line.starts_with("twintree_hashed_files_total")).unwrap().to_owned();
+                line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()
+            }
+        };
+        (read(pair.source_port).await, read(pair.destination_port).await)
+    };
+    for _ in 0..600 {
+        if hashed().await == (FILES + 1, FILES + 1) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(hashed().await, (FILES + 1, FILES + 1), "read once, though many rounds went by");
+    // The records of a round are written at its end.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let report = pair.verify(&md5_request()).await;
+    assert_eq!(report["state"], "COMPLETED", "{report:#}");
+    assert_eq!((trusted(&report), read_bytes(&report)), ([FILES + 1; 2], [3; 2]), "{report:#}");
+    pair.stop().await;
+}
