@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// Where the bytes of one read came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -34,23 +35,23 @@ pub(super) fn read_nothing_ahead(file: &File) {
 /// Reads until the buffer is full or the file ends.
 ///
 /// First without waiting, which gives what the cache holds; then, from the first byte it does not hold, from the media,
-/// after which just that range is dropped again. At most one buffer too much is dropped: that of a first page missing.
+/// in a way that leaves nothing behind. All of the latter counts as from the media, though the cache may hold parts of it.
 #[cfg(target_os = "linux")]
 pub(super) fn read(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<Pieces> {
-    use std::io::IoSliceMut;
-
-    use rustix::io::{Errno, ReadWriteFlags, preadv2};
+    use rustix::io::{Errno, ReadWriteFlags};
 
     let mut pieces = Pieces::default();
     while pieces.total() < buffer.len() {
         let at = pieces.total();
         let position = offset + at as u64;
-        let rest = &mut buffer[at..];
-        match preadv2(file, &mut [IoSliceMut::new(rest)], position, ReadWriteFlags::NOWAIT) {
+        // A look that finds nothing makes the system fetch all it asked for.
+        let end = if KNOWS_UNCACHED.load(Relaxed) { buffer.len() } else { buffer.len().min(at + DROPPED_BYTES) };
+        let rest = &mut buffer[at..end];
+        match preadv2_uncached(file, rest, position, ReadWriteFlags::NOWAIT) {
             Ok(0) => break,
             Ok(read) => pieces.cached += read,
             Err(Errno::INTR) => {}
-            Err(Errno::AGAIN) => match read_and_drop(file, rest, position)? {
+            Err(Errno::AGAIN) => match read_leaving_nothing(file, rest, position)? {
                 0 => break,
                 read => pieces.media += read,
             },
@@ -67,13 +68,56 @@ pub(super) fn read(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<Pi
     Ok(pieces)
 }
 
+/// Since Linux 6.14 the system itself drops what a read fetched, and only that. Before, the range is dropped afterwards,
+/// with whatever the cache held of it already, so that it is kept small.
 #[cfg(target_os = "linux")]
-fn read_and_drop(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+fn read_leaving_nothing(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    use std::num::NonZeroU64;
+
+    use rustix::fs::{Advice, fadvise};
+    use rustix::io::ReadWriteFlags;
+
+    if KNOWS_UNCACHED.load(Relaxed) {
+        return retried(|| Ok(preadv2_uncached(file, buffer, offset, ReadWriteFlags::empty())?));
+    }
     let read = retried(|| file.read_at(buffer, offset))?;
     // Advice that is not taken harms nothing but the cache.
-    let _ = rustix::fs::fadvise(file, offset, std::num::NonZeroU64::new(read as u64), rustix::fs::Advice::DontNeed);
+    let _ = fadvise(file, offset, NonZeroU64::new(read as u64), Advice::DontNeed);
     Ok(read)
 }
+
+/// A read that leaves in the cache only what was there, where the system knows such reads; an ordinary one elsewhere.
+#[cfg(target_os = "linux")]
+fn preadv2_uncached(
+    file: &File,
+    buffer: &mut [u8],
+    offset: u64,
+    flags: rustix::io::ReadWriteFlags,
+) -> rustix::io::Result<usize> {
+    use std::io::IoSliceMut;
+
+    use rustix::io::{Errno, preadv2};
+
+    if KNOWS_UNCACHED.load(Relaxed) {
+        match preadv2(file, &mut [IoSliceMut::new(buffer)], offset, flags | UNCACHED) {
+            Err(Errno::OPNOTSUPP | Errno::INVAL) => KNOWS_UNCACHED.store(false, Relaxed),
+            read => return read,
+        }
+    }
+    preadv2(file, &mut [IoSliceMut::new(buffer)], offset, flags)
+}
+
+/// `RWF_DONTCACHE` of `linux/fs.h`.
+#[cfg(target_os = "linux")]
+const UNCACHED: rustix::io::ReadWriteFlags = rustix::io::ReadWriteFlags::from_bits_retain(0x80);
+
+/// Whether kernel and file systems know [`UNCACHED`]; false for good from the first that does not.
+#[cfg(target_os = "linux")]
+static KNOWS_UNCACHED: AtomicBool = AtomicBool::new(true);
+
+/// The largest range that is looked at, read and dropped at once where the system does not know uncached reads, in bytes.
+#[cfg(target_os = "linux")]
+const DROPPED_BYTES: usize = 256 << 10;
 
 #[cfg(not(target_os = "linux"))]
 pub(super) fn read(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<Pieces> {
@@ -129,24 +173,24 @@ mod tests {
         rustix::io::preadv2(file, &mut buffers, offset, rustix::io::ReadWriteFlags::NOWAIT).unwrap_or(0)
     }
 
-    /// Whatever the probe itself makes the system fetch is waited for and dropped again.
-    fn is_cold(file: &File, offset: u64) -> bool {
-        let cold = held(file, offset) == 0;
-        let _ = fadvise(file, 0, None, Advice::DontNeed);
-        cold
-    }
-
     #[test]
     fn what_was_not_in_the_cache_is_not_left_there() {
         let Some(file) = cold_file() else { return };
-        fadvise(&file, 0, None, Advice::DontNeed).unwrap();
-        read_nothing_ahead(&file);
-        let mut buffer = vec![0; SIZE];
-        let pieces = read(&file, &mut buffer, 0).unwrap();
-        assert_eq!((pieces.total(), pieces.unknown), (SIZE, 0));
-        assert!(pieces.media >= HALF, "{pieces:?}");
-        assert_eq!(buffer, vec![7; SIZE]);
-        assert!(is_cold(&file, 0) && is_cold(&file, HALF as u64));
+        for knows_uncached in [KNOWS_UNCACHED.load(Relaxed), false] {
+            KNOWS_UNCACHED.store(knows_uncached, Relaxed);
+            // Waits for what a probe made the system fetch, or it could not be dropped.
+            let mut buffer = vec![0; SIZE];
+            file.read_exact_at(&mut buffer, 0).unwrap();
+            fadvise(&file, 0, None, Advice::DontNeed).unwrap();
+            read_nothing_ahead(&file);
+            let pieces = read(&file, &mut buffer, 0).unwrap();
+            assert_eq!((pieces.total(), pieces.unknown), (SIZE, 0));
+            assert!(pieces.media >= HALF, "{pieces:?}");
+            assert_eq!(buffer, vec![7; SIZE]);
+            // The probe of the end first: that of the begin fetches everything.
+            assert_eq!((held(&file, HALF as u64), held(&file, 0)), (0, 0), "knows uncached reads: {knows_uncached}");
+        }
+        KNOWS_UNCACHED.store(true, Relaxed);
     }
 
     #[test]

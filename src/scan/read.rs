@@ -22,7 +22,7 @@ use crate::model::{Blake3Digest, ContentDigest, DigestAlgorithm};
 
 /// Bytes read at a time: large enough to make system calls cheap, small enough to stay in a core's cache until it is
 /// hashed.
-const BLOCK_BYTES: usize = 256 * 1024;
+const BLOCK_BYTES: usize = 1024 * 1024;
 
 /// The largest piece of a file one thread hashes alone. A power of two of 1 KiB chunks, so that pieces are subtrees.
 pub const SEGMENT_BYTES: u64 = 4 * 1024 * 1024;
