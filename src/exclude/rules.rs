@@ -149,6 +149,11 @@ impl RootRules {
         self.0.files.is_empty() && self.0.directories.is_empty() && self.0.selection.is_none()
     }
 
+    /// Whether any rule looks at the path of a file; where none does, no path need be made.
+    pub fn ask_about_files(&self) -> bool {
+        !self.0.files.is_empty() || self.0.selection.is_some()
+    }
+
     /// The same rules of this root, with everything left out that is not selected.
     pub fn restricted_to(&self, root: RootId, selection: &Selection) -> Self {
         let Compiled { home, files, directories, .. } = &*self.0;

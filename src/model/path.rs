@@ -87,12 +87,19 @@ impl RelPath {
         Ok(Self(bytes.to_vec()))
     }
 
+    /// Whether the path of an entry `name` in this directory would be short enough.
+    pub fn can_hold(&self, name: &Name) -> Result<(), PathError> {
+        let separator = usize::from(!self.is_root());
+        match self.0.len() + separator + name.0.len() {
+            ..=MAX_PATH_BYTES => Ok(()),
+            _ => Err(PathError::PathTooLong),
+        }
+    }
+
     /// The entry `name` in this directory.
     pub fn join(&self, name: &Name) -> Result<Self, PathError> {
+        self.can_hold(name)?;
         let separator = usize::from(!self.is_root());
-        if self.0.len() + separator + name.0.len() > MAX_PATH_BYTES {
-            return Err(PathError::PathTooLong);
-        }
         let mut bytes = Vec::with_capacity(self.0.len() + separator + name.0.len());
         bytes.extend_from_slice(&self.0);
         bytes.extend_from_slice(&b"/"[..separator]);

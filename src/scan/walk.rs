@@ -109,7 +109,8 @@ impl<'a> Walk<'a> {
                 }
                 let links = listing.links.into_iter();
                 found.extend(links.map(|(path, ms)| WalkedDirectory { link: true, ..directory(path, ms) }));
-                let (files, linked) = (listing.files, listing.linked);
+                let linked = positions(&listing.files, listing.linked);
+                let files = listing.files;
                 found.push(WalkedDirectory { files, linked, ..directory(path, listing.modified_ms) });
             }
             Err(problem) => found.push(unlisted(path, problem)),
@@ -121,11 +122,14 @@ impl<'a> Walk<'a> {
         let fd = self.root.open_directory(path).map_err(|error| problem_of(&error))?;
         let modified_ms = fstat(&fd).map(|stat| modified_ms(&stat)).unwrap_or(0);
         let mut listing = Listing { modified_ms, ..Listing::default() };
-        let mut further_names = Vec::new();
-        for (name, kind) in names(&fd).map_err(|errno| problem_of(&errno.into()))? {
-            let name = Name::new(&name).map_err(unrepresentable)?;
-            let entry_path = path.join(&name).map_err(unrepresentable)?;
+        for (name, kind) in names(&fd)? {
             let found = look(fd.as_fd(), &name, kind);
+            if let (Found::File(..), false) = (&found, self.rules.ask_about_files()) {
+                path.can_hold(&name).map_err(unrepresentable)?;
+                listing.file(name, found);
+                continue;
+            }
+            let entry_path = path.join(&name).map_err(unrepresentable)?;
             if !self.rules.selects(&entry_path, !matches!(found, Found::File(..))) {
                 continue;
             }
@@ -135,10 +139,7 @@ impl<'a> Walk<'a> {
                 // A link is no directory to the exclusion rules, whatever it points to.
                 _ if self.rules.excludes_file(&entry_path) => {}
                 Found::LinkToDirectory(modified_ms) => listing.links.push((entry_path, modified_ms)),
-                Found::File(listed, id) => {
-                    further_names.extend(id.map(|id| (name.clone(), id)));
-                    listing.files.push(FileEntry { name, listed });
-                }
+                Found::File(..) => listing.file(name, found),
             }
         }
         // A directory that changes while it is read may name an entry twice.
@@ -148,7 +149,6 @@ impl<'a> Walk<'a> {
         listing.directories.dedup();
         listing.links.sort_unstable();
         listing.links.dedup_by(|a, b| a.0 == b.0);
-        listing.linked = positions(&listing.files, further_names);
         Ok(listing)
     }
 }
@@ -167,20 +167,31 @@ fn unrepresentable(error: impl std::fmt::Display) -> Problem {
 struct Listing {
     files: Vec<FileEntry>,
     directories: Vec<RelPath>,
-    linked: Vec<(u32, FileId)>,
+    /// Those of them that have further names.
+    linked: Vec<(Name, FileId)>,
     /// Symbolic links, with their targets' modification times.
     links: Vec<(RelPath, i64)>,
     modified_ms: i64,
 }
 
+impl Listing {
+    fn file(&mut self, name: Name, found: Found) {
+        if let Found::File(listed, id) = found {
+            self.linked.extend(id.map(|id| (name.clone(), id)));
+            self.files.push(FileEntry { name, listed });
+        }
+    }
+}
+
 /// All names first, then the looks: the directory is read in few calls, and its stream is closed early.
-fn names(fd: &OwnedFd) -> Result<Vec<(Vec<u8>, FileType)>, Errno> {
+fn names(fd: &OwnedFd) -> Result<Vec<(Name, FileType)>, Problem> {
+    let failed = |errno: Errno| problem_of(&errno.into());
     let mut names = Vec::new();
-    for entry in Dir::read_from(fd)? {
-        let entry = entry?;
+    for entry in Dir::read_from(fd).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
         let name = entry.file_name().to_bytes();
         if !matches!(name, b"." | b"..") {
-            names.push((name.to_vec(), entry.file_type()));
+            names.push((Name::new(name).map_err(unrepresentable)?, entry.file_type()));
         }
     }
     Ok(names)
