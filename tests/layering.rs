@@ -91,11 +91,14 @@ fn only_one_module_names_the_encoder() {
 }
 
 #[test]
-fn only_the_bridge_crosses_from_async_to_the_pools() {
-    let crossing = |path: &PathBuf| {
-        let code = code(path);
-        code.contains("spawn_blocking") || code.contains("block_in_place")
+fn only_the_bridges_cross_from_async_to_threads_and_pools() {
+    let naming = |names: &[&str], below: &str| -> Vec<PathBuf> {
+        let crosses = |path: &PathBuf| names.iter().any(|name| code(path).contains(name));
+        sources(&src().join(below)).into_iter().filter(crosses).collect()
     };
-    let crossing: Vec<PathBuf> = sources(&src()).into_iter().filter(crossing).collect();
-    assert_eq!(crossing, [src().join("verify/blocking.rs")]);
+    assert_eq!(naming(&["spawn_blocking", "block_in_place"], ""), [src().join("peer/aside.rs")]);
+    for layer in ["peer", "verify", "server"] {
+        let bridge = (layer == "verify").then(|| src().join("verify/blocking.rs"));
+        assert_eq!(naming(&["ThreadPoolBuilder"], layer), Vec::from_iter(bridge));
+    }
 }

@@ -1,5 +1,7 @@
 //! Frames into a manifest: a state machine over what a peer claims, which believes nothing it can check. No I/O.
 
+use std::sync::Arc;
+
 use uuid::Uuid;
 
 use crate::manifest::{
@@ -38,6 +40,9 @@ pub enum AssemblyError {
     /// The stream ended before every directory had its content hash.
     #[error("the stream ended without the content hash of {0} directories")]
     ContentMissing(usize),
+    /// The check died, which says nothing about the source.
+    #[error("internal error: the check of its answer died: {0}")]
+    Died(String),
     /// The totals or root hashes do not follow from the directories.
     #[error("the totals or root hashes at the end are not those of the directories")]
     End,
@@ -73,6 +78,9 @@ impl RemoteManifest {
     }
 }
 
+/// The content hashes of a source: by root number and directory.
+pub type Contents = Vec<Vec<SubtreeHash>>;
+
 /// What a frame led to.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Step {
@@ -81,7 +89,7 @@ pub(super) enum Step {
     /// How far the source is.
     Progress(ProgressFrame),
     /// All tables are there.
-    Metadata(RemoteManifest),
+    Metadata(Arc<RemoteManifest>),
     /// Content hashes of these directories: root number, index, hash.
     Content(Vec<(u32, DirectoryIndex, SubtreeHash)>),
     /// Where the content came from, as the source says.
@@ -98,7 +106,7 @@ pub(super) struct Assembly {
     announced: Vec<(RootId, Option<u32>)>,
     directories: Vec<Vec<Directory>>,
     received: usize,
-    manifest: Option<RemoteManifest>,
+    manifest: Option<Arc<RemoteManifest>>,
     contents: Vec<Vec<Option<SubtreeHash>>>,
     provenance: Option<Provenance>,
 }
@@ -142,7 +150,7 @@ impl Assembly {
     }
 
     /// The content hashes received so far.
-    pub(super) fn contents(&self) -> Vec<Vec<SubtreeHash>> {
+    pub(super) fn contents(&self) -> Contents {
         let known = |hash: &Option<SubtreeHash>| hash.unwrap_or(SubtreeHash::Unproven);
         self.contents.iter().map(|root| root.iter().map(known).collect()).collect()
     }
@@ -188,8 +196,8 @@ impl Assembly {
         }
         self.contents =
             roots.iter().map(|(_, table)| vec![None; table.as_ref().map_or(0, DirectoryTable::len)]).collect();
-        let manifest = RemoteManifest { id, identity, roots };
-        self.manifest = Some(manifest.clone());
+        let manifest = Arc::new(RemoteManifest { id, identity, roots });
+        self.manifest = Some(Arc::clone(&manifest));
         Ok(Step::Metadata(manifest))
     }
 

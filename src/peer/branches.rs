@@ -1,15 +1,17 @@
 //! Opening branches at the source: their files, checked against the hashes they must give, and files read anew.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use uuid::Uuid;
 
-use super::assembly::RemoteManifest;
+use super::aside::aside;
+use super::assembly::{Contents, RemoteManifest};
 use super::client::{Frames, Peer};
 use super::error::PeerError;
 use super::retry::Retries;
-use crate::manifest::{DirectoryIndex, DirectoryTable, SubtreeHash, codec};
+use crate::manifest::{DirectoryIndex, DirectoryTable, codec};
 use crate::model::{Blake3Digest, ContentDigest, DigestAlgorithm, FileEntry, Name, Problem, Reason};
 use crate::protocol::{BRANCHES_MEDIA_TYPE, BranchDirectory, BranchFrame, BranchRequest, ReadOutcome, routes};
 use crate::scan::FileDigests;
@@ -29,7 +31,7 @@ pub struct RemoteRead {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct OpenedBranches {
     /// The files of each directory asked for, in the order asked.
-    pub files: Vec<Vec<FileEntry>>,
+    pub files: Arc<Vec<Vec<FileEntry>>>,
     /// The files read anew.
     pub reads: Vec<RemoteRead>,
 }
@@ -40,16 +42,17 @@ pub struct OpenedBranches {
 /// `contents`, where given, are the source's content hashes, which the files must then give.
 pub async fn fetch_branches(
     peer: &Peer,
-    manifest: &RemoteManifest,
-    contents: Option<&[Vec<SubtreeHash>]>,
-    request: &BranchRequest,
-    mut on_files: impl FnMut(&[Vec<FileEntry>]),
+    manifest: Arc<RemoteManifest>,
+    contents: Option<Arc<Contents>>,
+    request: Arc<BranchRequest>,
+    mut on_files: impl FnMut(&Arc<Vec<Vec<FileEntry>>>),
 ) -> Result<OpenedBranches, PeerError> {
-    let body = Bytes::from(codec::encode(request));
+    let body = Bytes::from(codec::encode(&*request));
     let mut retries = Retries::new(peer.policy);
+    let id = manifest.id;
     let fetch = Fetch { peer, manifest, contents, request };
     loop {
-        match fetch.attempt(manifest.id, body.clone(), &mut retries, &mut on_files).await {
+        match fetch.attempt(id, body.clone(), &mut retries, &mut on_files).await {
             Ok(opened) => return Ok(opened),
             Err(error) => tokio::time::sleep(retries.after(error)?).await,
         }
@@ -58,9 +61,9 @@ pub async fn fetch_branches(
 
 struct Fetch<'a> {
     peer: &'a Peer,
-    manifest: &'a RemoteManifest,
-    contents: Option<&'a [Vec<SubtreeHash>]>,
-    request: &'a BranchRequest,
+    manifest: Arc<RemoteManifest>,
+    contents: Option<Arc<Contents>>,
+    request: Arc<BranchRequest>,
 }
 
 impl Fetch<'_> {
@@ -69,11 +72,11 @@ impl Fetch<'_> {
         id: Uuid,
         body: Bytes,
         retries: &mut Retries,
-        on_files: &mut impl FnMut(&[Vec<FileEntry>]),
+        on_files: &mut impl FnMut(&Arc<Vec<Vec<FileEntry>>>),
     ) -> Result<OpenedBranches, PeerError> {
         let mut frames =
             self.peer.post_for_frames(&routes::branches(id), BRANCHES_MEDIA_TYPE, body, BRANCHES_MEDIA_TYPE).await?;
-        let files = self.files(&mut frames, retries).await?;
+        let files = self.check(self.files(&mut frames, retries).await?).await?;
         on_files(&files);
         let listed = files.iter().map(Vec::len).sum::<usize>() as u64;
         let (mut reads, mut read_already) = (Vec::new(), HashSet::new());
@@ -124,26 +127,38 @@ impl Fetch<'_> {
                 other => return Err(self.unexpected(other)),
             }
         }
-        for (asked, files) in self.request.directories.iter().zip(&all) {
-            let table = self.table(asked)?;
-            let contents = self.contents.and_then(|contents| contents.get(asked.root as usize)).map(Vec::as_slice);
-            table.check_files(DirectoryIndex(asked.directory), files, contents).map_err(|error| {
-                let path = table.path(DirectoryIndex(asked.directory));
-                self.broken(&format!("the entries of directory \"{path}\" do not fit what it said before: {error}"))
-            })?;
-        }
         Ok(all)
     }
 
-    fn table(&self, asked: &BranchDirectory) -> Result<&DirectoryTable, PeerError> {
-        let table = self.manifest.roots.get(asked.root as usize).and_then(|(_, table)| table.as_ref());
-        table.filter(|table| table.contains(DirectoryIndex(asked.directory))).ok_or_else(|| self.broken("no such root"))
+    /// The files, if they are those of the directories asked for. Hashes them, and so runs on a thread that may take its
+    /// time.
+    async fn check(&self, files: Vec<Vec<FileEntry>>) -> Result<Arc<Vec<Vec<FileEntry>>>, PeerError> {
+        let (manifest, contents) = (Arc::clone(&self.manifest), self.contents.clone());
+        let request = Arc::clone(&self.request);
+        let checked = aside(move || {
+            for (asked, files) in request.directories.iter().zip(&files) {
+                let table = table(&manifest, asked).ok_or("no such root")?;
+                let contents = contents.as_ref().and_then(|contents| contents.get(asked.root as usize));
+                let index = DirectoryIndex(asked.directory);
+                table.check_files(index, files, contents.map(Vec::as_slice)).map_err(|error| {
+                    let path = table.path(index);
+                    format!("the entries of directory \"{path}\" do not fit what it said before: {error}")
+                })?;
+            }
+            Ok::<_, String>(files)
+        });
+        match checked.await {
+            Ok(Ok(files)) => Ok(Arc::new(files)),
+            Ok(Err(cause)) => Err(self.broken(&cause)),
+            Err(died) => Err(self.broken(&format!("internal error: the check of its answer died: {died}"))),
+        }
     }
 
     /// How many files the manifest says the directory at this position of the request has.
     fn announced(&self, position: usize) -> Result<u64, PeerError> {
         let asked = &self.request.directories[position];
-        Ok(self.table(asked)?.get(DirectoryIndex(asked.directory)).files)
+        let table = table(&self.manifest, asked).ok_or_else(|| self.broken("no such root"))?;
+        Ok(table.get(DirectoryIndex(asked.directory)).files)
     }
 
     fn outcome(&self, outcome: ReadOutcome) -> Result<Result<FileDigests, Problem>, PeerError> {
@@ -179,4 +194,10 @@ impl Fetch<'_> {
     fn broken(&self, cause: &str) -> PeerError {
         PeerError::Broken { peer: self.peer.address().clone(), cause: cause.to_owned() }
     }
+}
+
+/// The table of a directory asked for, if it has the directory.
+fn table<'a>(manifest: &'a RemoteManifest, asked: &BranchDirectory) -> Option<&'a DirectoryTable> {
+    let table = manifest.roots.get(asked.root as usize).and_then(|(_, table)| table.as_ref());
+    table.filter(|table| table.contains(DirectoryIndex(asked.directory)))
 }

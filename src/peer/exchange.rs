@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use super::assembly::{Assembly, AssemblyError, RemoteManifest, Step};
+use super::aside::aside;
+use super::assembly::{Assembly, AssemblyError, Contents, RemoteManifest, Step};
 use super::client::Peer;
 use super::error::PeerError;
 use super::retry::Retries;
@@ -32,7 +33,7 @@ struct State {
     /// repeats all of them, and whoever counts them must not count twice.
     seen: Vec<Vec<bool>>,
     /// All content hashes, once the stream is complete.
-    contents: Vec<Vec<SubtreeHash>>,
+    contents: Arc<Contents>,
     provenance: Option<Provenance>,
 }
 
@@ -93,8 +94,8 @@ impl Exchange {
     }
 
     /// All content hashes, one list for each root; empty before [`Exchange::run`] has succeeded.
-    pub fn contents(&self) -> Vec<Vec<SubtreeHash>> {
-        self.state().contents.clone()
+    pub fn contents(&self) -> Arc<Contents> {
+        Arc::clone(&self.state().contents)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -121,7 +122,7 @@ impl Exchange {
             if let ManifestFrame::Hello(hello) = &frame {
                 self.state().manifest_id = Some(Uuid::from_bytes(hello.manifest_id));
             }
-            let step = assembly.accept(frame).map_err(|cause| self.assembly_error(cause))?;
+            let step = accept(&mut assembly, frame).await.map_err(|cause| self.assembly_error(cause))?;
             match step {
                 Step::Taken => {}
                 Step::Progress(progress) => self.state().progress = progress,
@@ -129,7 +130,7 @@ impl Exchange {
                 Step::Content(hashes) => self.state().take(hashes),
                 Step::Provenance(provenance) => self.state().provenance = Some(provenance),
                 Step::End => {
-                    self.state().contents = assembly.contents();
+                    self.state().contents = Arc::new(assembly.contents());
                     return Ok(());
                 }
                 Step::Failed(failure) => {
@@ -141,7 +142,7 @@ impl Exchange {
     }
 
     /// After an interruption the tables must be those that decisions were already made on.
-    fn publish(&self, manifest: RemoteManifest) -> Result<(), PeerError> {
+    fn publish(&self, manifest: Arc<RemoteManifest>) -> Result<(), PeerError> {
         let before = self.metadata.borrow().clone();
         if before.is_some_and(|before| before.roots != manifest.roots) {
             return Err(PeerError::TreeChanged { peer: self.peer.address().clone() });
@@ -154,7 +155,7 @@ impl Exchange {
             }
             (state.progress.files_total, state.progress.bytes_total) = manifest.files_and_bytes();
         }
-        self.metadata.send_replace(Some(Arc::new(manifest)));
+        self.metadata.send_replace(Some(manifest));
         Ok(())
     }
 
@@ -177,6 +178,21 @@ impl State {
             }
         }
     }
+}
+
+/// Checks of whole tables are made on a thread that may take its time.
+async fn accept(assembly: &mut Assembly, frame: ManifestFrame) -> Result<Step, AssemblyError> {
+    if !matches!(frame, ManifestFrame::MetadataEnd | ManifestFrame::End(_)) {
+        return assembly.accept(frame);
+    }
+    let mut own = std::mem::take(assembly);
+    let accepted = aside(move || {
+        let step = own.accept(frame);
+        (own, step)
+    });
+    let (own, step) = accepted.await.map_err(|died| AssemblyError::Died(died.to_string()))?;
+    *assembly = own;
+    step
 }
 
 /// A source never answers 404 to this request, so whoever does lacks the route or the role, whatever its message.

@@ -2,6 +2,7 @@
 //! loop.
 
 mod address;
+mod aside;
 mod assembly;
 mod branches;
 mod client;
@@ -14,7 +15,8 @@ mod retry;
 mod short_strings;
 
 pub use address::PeerAddress;
-pub use assembly::{AssemblyError, RemoteManifest};
+pub use aside::{Died, aside};
+pub use assembly::{AssemblyError, Contents, RemoteManifest};
 pub use branches::{OpenedBranches, RemoteRead, fetch_branches};
 pub use client::{Peer, PeerSettings};
 pub use error::PeerError;

@@ -125,11 +125,13 @@ impl ApiError {
             Self::NoMethod => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Branch(BranchError::NotReady) | Self::Start(StartError::Busy(_)) => StatusCode::CONFLICT,
-            Self::Task(_) | Self::Body(_) | Self::Version(_) | Self::Branch(_) => StatusCode::BAD_REQUEST,
             Self::Busy(_) | Self::Start(StartError::Stopping) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::History(_) | Self::Internal(_) | Self::Completion(_) | Self::Unreadable(_) => {
-                StatusCode::INTERNAL_SERVER_ERROR
-            }
+            Self::History(_)
+            | Self::Internal(_)
+            | Self::Completion(_)
+            | Self::Unreadable(_)
+            | Self::Branch(BranchError::Died(_)) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Task(_) | Self::Body(_) | Self::Version(_) | Self::Branch(_) => StatusCode::BAD_REQUEST,
         }
     }
 }

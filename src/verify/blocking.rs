@@ -1,6 +1,8 @@
-//! The one bridge from async code to work that blocks: a rayon pool on a blocking thread.
+//! The one bridge from async code to the rayon pools: a pool on a thread that may block.
 
 use std::num::NonZeroUsize;
+
+use crate::peer::aside;
 
 /// How many threads a piece of work may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +45,7 @@ pub(super) async fn in_pool<T: Send + 'static>(
 
 /// Runs a short piece of blocking work, such as a database transaction.
 pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, PoolError> {
-    tokio::task::spawn_blocking(work).await.map_err(|error| PoolError(error.to_string()))
+    aside(work).await.map_err(|died| PoolError(died.to_string()))
 }
 
 #[cfg(test)]

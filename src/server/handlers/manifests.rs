@@ -101,7 +101,7 @@ pub(in crate::server) async fn open_branches(
     let offer = id.parse().ok().and_then(|id: Uuid| app.offers().get(instance.id, id));
     let offer = offer.ok_or(ApiError::NoManifest(id))?;
     let threads = app.threads(app.config().live_migration.max_concurrent_file_requests);
-    Ok(frames(&app, BRANCHES_MEDIA_TYPE, answer_branches(offer, threads, &bytes)?))
+    Ok(frames(&app, BRANCHES_MEDIA_TYPE, answer_branches(offer, threads, bytes).await?))
 }
 
 /// Forgets a manifest and stops what is still hashed for it.

@@ -1,12 +1,16 @@
 //! Opening the branches a plan names, on both sides, and putting the verdicts together.
 
+use std::sync::Arc;
+
 use super::evidence::{TwoReads, settle};
 use super::second_reads::{Reads, SecondReads};
 use super::sides::Sides;
-use crate::manifest::{Depth, DirectoryPair, FileRecords, PairSide, PlannedRoot, SubtreeHash, differing_leaves};
+use crate::manifest::{Depth, DirectoryPair, FileRecords, PairSide, PlannedRoot, differing_leaves};
 use crate::model::{Difference, DigestAlgorithm, Name, Outcome, RootId};
 use crate::peer::{OpenedBranches, fetch_branches};
 use crate::protocol::{BRANCH_BATCH, BranchDirectory, BranchRequest};
+use crate::verify::blocking::blocking;
+use crate::verify::build::BuildFailure;
 use crate::verify::error::RunError;
 
 /// The most that the leaves of one request may weigh, in bytes; directories beyond it are sent without leaves, and the
@@ -16,40 +20,31 @@ const MAX_LEAF_BYTES: usize = 32 << 20;
 /// What a leaf weighs besides its name: digest, state, size, time.
 const LEAF_BYTES: usize = 32 + 1 + 9 + 9;
 
-/// Compares to the given depth: plans, opens in batches, compares, and gathers evidence for other content.
-pub(super) async fn assemble(
-    sides: &Sides<'_>,
-    depth: Depth,
-    contents: Option<&[Vec<SubtreeHash>]>,
-    algorithm: DigestAlgorithm,
-) -> Result<Assembled, RunError> {
-    let mut outcome = Outcome::default();
+/// Compares: plans, opens in batches, compares, and gathers evidence for other content. What takes long is done on threads
+/// that may take their time.
+pub(super) async fn assemble(sides: &Sides, algorithm: DigestAlgorithm) -> Result<Assembled, RunError> {
+    let planning = sides.clone();
+    let Planned { mut outcome, pairs, fails_fast } = aside(move || planning.planned()).await?;
     let mut released = false;
-    let mut pairs = Vec::new();
-    let mut fails_fast = false;
-    for PlannedRoot { id, plan } in sides.plan(depth, contents) {
-        outcome.counters.add(&plan.proven);
-        fails_fast |=
-            depth == Depth::Metadata && plan.metadata_surely_differs(sides.remote_table(id), sides.local_table(id));
-        pairs.extend(plan.open.into_iter().map(|pair| (id, pair)));
-    }
-    // Directories the source need not open come first; they cost nothing.
-    let (remote, local): (Vec<_>, Vec<_>) = pairs.into_iter().partition(|(id, pair)| sides.needs_source(*id, pair));
-    for (id, pair) in local {
-        outcome.absorb(sides.compare(id, pair, &[], depth));
-    }
-    let batches = remote.chunks(BRANCH_BATCH);
-    let last = batches.len().saturating_sub(1);
-    for (number, batch) in remote.chunks(BRANCH_BATCH).enumerate() {
-        let anew = (depth == Depth::Content).then_some(algorithm);
+    let mut batches = pairs.chunks(BRANCH_BATCH).peekable();
+    while let Some(batch) = batches.next() {
+        let anew = (sides.depth == Depth::Content).then_some(algorithm);
         // Metadata that differs ends the task; the source need not go on hashing after the last batch.
-        let release = fails_fast && number == last;
-        let batch = sides.batch(batch, contents, anew, release).await?;
-        outcome.absorb(batch.compare(sides, depth));
+        let release = fails_fast && batches.peek().is_none();
+        let batch = sides.batch(batch.into(), anew, release).await?;
+        let comparing = sides.clone();
+        outcome.absorb(aside(move || batch.compare(&comparing)).await?);
         released |= release;
     }
-    outcome.differences.sort_by(|a, b| a.url.cmp(&b.url));
-    Ok(Assembled { outcome, released })
+    let outcome = aside(move || {
+        outcome.differences.sort_by(|a, b| a.url.cmp(&b.url));
+        outcome
+    });
+    Ok(Assembled { outcome: outcome.await?, released })
+}
+
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, BuildFailure> {
+    Ok(blocking(work).await?)
 }
 
 /// What a comparison came to.
@@ -59,33 +54,61 @@ pub(super) struct Assembled {
     pub released: bool,
 }
 
+/// What is to be opened at the source, and what is known without.
+struct Planned {
+    outcome: Outcome,
+    pairs: Vec<Pair>,
+    /// Metadata differs for sure, which ends the task.
+    fails_fast: bool,
+}
+
+type Pair = (RootId, DirectoryPair);
+
 /// The answer to one batch: what was asked, the source's files, and the second reads of both sides.
-struct Batch<'a> {
-    pairs: &'a [(RootId, DirectoryPair)],
+struct Batch {
+    pairs: Arc<[Pair]>,
     opened: OpenedBranches,
     /// By position in the batch and name.
     ours: Reads,
 }
 
-impl Sides<'_> {
-    async fn batch<'p>(
-        &self,
-        pairs: &'p [(RootId, DirectoryPair)],
-        contents: Option<&[Vec<SubtreeHash>]>,
-        anew: Option<DigestAlgorithm>,
-        last: bool,
-    ) -> Result<Batch<'p>, RunError> {
-        let mut weight = 0;
-        let directories = pairs.iter().map(|(id, pair)| self.ask(*id, pair, anew.is_some(), &mut weight)).collect();
-        let request = BranchRequest { directories, algorithm: anew.map(|a| a.name().to_owned()), last };
+impl Sides {
+    fn planned(&self) -> Planned {
+        let mut outcome = Outcome::default();
+        let mut pairs = Vec::new();
+        let mut fails_fast = false;
+        for PlannedRoot { id, plan } in self.plan() {
+            outcome.counters.add(&plan.proven);
+            fails_fast |= self.depth == Depth::Metadata
+                && plan.metadata_surely_differs(self.remote_table(id), self.local_table(id));
+            pairs.extend(plan.open.into_iter().map(|pair| (id, pair)));
+        }
+        // Directories the source need not open cost nothing.
+        let (remote, local): (Vec<_>, Vec<_>) = pairs.into_iter().partition(|(id, pair)| self.needs_source(*id, pair));
+        for (id, pair) in local {
+            outcome.absorb(self.compare(id, pair, &[]));
+        }
+        Planned { outcome, pairs: remote, fails_fast }
+    }
+
+    async fn batch(&self, pairs: Arc<[Pair]>, anew: Option<DigestAlgorithm>, last: bool) -> Result<Batch, RunError> {
+        let (asking, asked) = (self.clone(), Arc::clone(&pairs));
+        let request = Arc::new(aside(move || asking.request(&asked, anew, last)).await?);
         let reading = SecondReads::default();
-        let fetched = fetch_branches(self.peer, self.remote, contents, &request, |files| {
+        let (remote, contents) = (Arc::clone(&self.remote), self.contents.clone());
+        let fetched = fetch_branches(&self.peer, remote, contents, Arc::clone(&request), |files| {
             if let Some(algorithm) = anew {
-                reading.start(self, pairs, &request, files, algorithm);
+                reading.start(self, &pairs, &request, files, algorithm);
             }
         });
         let opened = fetched.await?;
         Ok(Batch { pairs, opened, ours: reading.finish().await? })
+    }
+
+    fn request(&self, pairs: &[Pair], anew: Option<DigestAlgorithm>, last: bool) -> BranchRequest {
+        let mut weight = 0;
+        let directories = pairs.iter().map(|(id, pair)| self.ask(*id, pair, anew.is_some(), &mut weight)).collect();
+        BranchRequest { directories, algorithm: anew.map(|a| a.name().to_owned()), last }
     }
 
     fn ask(&self, id: RootId, pair: &DirectoryPair, with_leaves: bool, weight: &mut usize) -> BranchDirectory {
@@ -103,15 +126,15 @@ impl Sides<'_> {
     }
 }
 
-impl Batch<'_> {
-    fn compare(self, sides: &Sides<'_>, depth: Depth) -> Outcome {
+impl Batch {
+    fn compare(self, sides: &Sides) -> Outcome {
         let mut theirs: Reads =
             self.opened.reads.into_iter().map(|read| ((read.directory, read.name), read.outcome)).collect();
         let mut ours = self.ours;
         let mut outcome = Outcome::default();
-        for (position, ((id, pair), files)) in self.pairs.iter().zip(&self.opened.files).enumerate() {
-            let mut directory = sides.compare(*id, *pair, files, depth);
-            if depth == Depth::Content {
+        for (position, ((id, pair), files)) in self.pairs.iter().zip(self.opened.files.iter()).enumerate() {
+            let mut directory = sides.compare(*id, *pair, files);
+            if sides.depth == Depth::Content {
                 let local = sides.local_files(*id, pair.destination);
                 for (s, d) in differing_leaves(files, &local) {
                     let (Some(source), Some(destination)) = (files[s].digest(), local[d].digest()) else { continue };

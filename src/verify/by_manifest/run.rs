@@ -10,7 +10,7 @@ use super::sides::Sides;
 use crate::exclude::{Rules, Selection};
 use crate::manifest::{Comparand as _, Depth, Described, Identity, Manifest, notes};
 use crate::model::{Counters, MetadataSummary, Outcome};
-use crate::peer::{Exchange, PeerError, RemoteManifest};
+use crate::peer::{Contents, Exchange, PeerError, RemoteManifest};
 use crate::protocol::{ManifestRequest, PROTOCOL_VERSION, Progress, Protocol};
 use crate::verify::build::Build;
 use crate::verify::compared::Compared;
@@ -97,9 +97,8 @@ impl<'a> ManifestRun<'a> {
         let ((), local) = tokio::try_join!(rest, self.hashed())?;
         // A source that restarted in the meantime holds the same tables under another name.
         let remote = self.exchange.metadata().await;
-        let contents = self.exchange.contents();
-        let sides = self.sides(&remote, &local);
-        let Assembled { outcome, .. } = assemble(&sides, Depth::Content, Some(&contents), self.input.algorithm).await?;
+        let sides = self.sides(&remote, &local, Some(self.exchange.contents()));
+        let Assembled { outcome, .. } = assemble(&sides, self.input.algorithm).await?;
         Ok(self.compared(outcome, &remote, &local))
     }
 
@@ -131,13 +130,13 @@ impl<'a> ManifestRun<'a> {
     /// The whole result, where metadata alone decides.
     async fn metadata_differs(
         &self,
-        remote: &RemoteManifest,
+        remote: &Arc<RemoteManifest>,
         local: &Arc<Manifest>,
         mut exchange: Pin<&mut impl Future<Output = Result<(), PeerError>>>,
         streamed: &mut Streamed,
     ) -> Result<Option<Compared>, RunError> {
-        let sides = self.sides(remote, local);
-        let mut assembled = std::pin::pin!(assemble(&sides, Depth::Metadata, None, self.input.algorithm));
+        let sides = self.sides(remote, local, None);
+        let mut assembled = std::pin::pin!(assemble(&sides, self.input.algorithm));
         let Assembled { outcome, released } = loop {
             tokio::select! {
                 biased;
@@ -156,9 +155,18 @@ impl<'a> ManifestRun<'a> {
         Ok(Some(self.compared(outcome, remote, local)))
     }
 
-    fn sides<'s>(&'s self, remote: &'s RemoteManifest, local: &'s Arc<Manifest>) -> Sides<'s> {
+    /// Without the source's content hashes the comparison is one of metadata.
+    fn sides(&self, remote: &Arc<RemoteManifest>, local: &Arc<Manifest>, contents: Option<Arc<Contents>>) -> Sides {
         let RunInput { peer, threads, job, .. } = self.input;
-        Sides { peer, remote, local, threads: *threads, engine: &job.engine }
+        Sides {
+            peer: peer.clone(),
+            remote: Arc::clone(remote),
+            depth: if contents.is_some() { Depth::Content } else { Depth::Metadata },
+            contents,
+            local: Arc::clone(local),
+            threads: *threads,
+            engine: Arc::clone(&job.engine),
+        }
     }
 
     async fn source_walked(&self) -> Result<Arc<RemoteManifest>, RunError> {

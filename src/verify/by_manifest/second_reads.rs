@@ -18,8 +18,34 @@ pub(super) struct SecondReads {
     job: Mutex<Option<Job>>,
 }
 
-/// What came of reading files anew, by the position of their directory in the request and their name.
-pub(super) type Reads = HashMap<(usize, Name), Result<FileDigests, Problem>>;
+/// A file of a request: the position of its directory, and its name.
+type Key = (usize, Name);
+
+/// What came of reading files anew.
+pub(super) type Reads = HashMap<Key, Result<FileDigests, Problem>>;
+
+/// The files that both sides read anew.
+fn wanted(
+    sides: &Sides,
+    pairs: &[(RootId, DirectoryPair)],
+    request: &BranchRequest,
+    files: &[Vec<FileEntry>],
+) -> (Vec<Key>, Vec<Target>) {
+    let (mut keys, mut targets) = (Vec::new(), Vec::new());
+    for (position, ((id, pair), files)) in pairs.iter().zip(files).enumerate() {
+        // Without leaves the source reads nothing anew, and one fresh digest alone is no evidence.
+        if request.directories[position].leaves.is_none() {
+            continue;
+        }
+        let PairSide::Directory(index) = pair.destination else { continue };
+        let local = sides.local_files(*id, pair.destination);
+        for (_, d) in differing_leaves(files, &local) {
+            targets.extend(Target::new(*id, index, &local[d]));
+            keys.push((position, local[d].name.clone()));
+        }
+    }
+    (keys, targets)
+}
 
 struct Job {
     context: Context,
@@ -36,39 +62,24 @@ impl SecondReads {
     /// Starts once: an answer that has to be fetched again names the same files.
     pub(super) fn start(
         &self,
-        sides: &Sides<'_>,
-        pairs: &[(RootId, DirectoryPair)],
-        request: &BranchRequest,
-        files: &[Vec<FileEntry>],
+        sides: &Sides,
+        pairs: &Arc<[(RootId, DirectoryPair)]>,
+        request: &Arc<BranchRequest>,
+        files: &Arc<Vec<Vec<FileEntry>>>,
         algorithm: DigestAlgorithm,
     ) {
         let mut job = self.job.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         if job.is_some() {
             return;
         }
-        let mut keys = Vec::new();
-        let mut targets = Vec::new();
-        for (position, ((id, pair), files)) in pairs.iter().zip(files).enumerate() {
-            // Without leaves the source reads nothing anew, and one fresh digest alone is no evidence.
-            if request.directories[position].leaves.is_none() {
-                continue;
-            }
-            let PairSide::Directory(index) = pair.destination else { continue };
-            let local = sides.local_files(*id, pair.destination);
-            for (_, d) in differing_leaves(files, &local) {
-                targets.extend(Target::new(*id, index, &local[d]));
-                keys.push((position, local[d].name.clone()));
-            }
-        }
-        let context = Context::of(sides.engine);
-        let (manifest, work, threads) = (Arc::clone(sides.local), context.clone(), sides.threads);
+        let context = Context::of(&sides.engine);
+        let (sides, work, threads) = (sides.clone(), context.clone(), sides.threads);
+        let (pairs, request, files) = (Arc::clone(pairs), Arc::clone(request), Arc::clone(files));
         let result = tokio::spawn(async move {
-            if targets.is_empty() {
-                return Ok(Reads::new());
-            }
             let reads = in_pool(threads, move || {
+                let (keys, targets) = wanted(&sides, &pairs, &request, &files);
                 let reads = Mutex::new(Reads::new());
-                read_anew(&manifest, &targets, algorithm, &work, &|at, outcome| {
+                read_anew(&sides.local, &targets, algorithm, &work, &|at, outcome| {
                     reads.lock().unwrap_or_else(|p| p.into_inner()).insert(keys[at].clone(), outcome);
                 })
                 .map(|()| reads.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()))

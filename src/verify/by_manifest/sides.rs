@@ -7,21 +7,25 @@ use crate::manifest::{
     SubtreeHash, compare_directory, plan_instance,
 };
 use crate::model::{FileEntry, Outcome, RootId};
-use crate::peer::{Peer, RemoteManifest};
+use crate::peer::{Contents, Peer, RemoteManifest};
 use crate::scan::Engine;
 use crate::verify::blocking::Threads;
 
-/// Both sides of a comparison.
-pub(super) struct Sides<'a> {
-    pub peer: &'a Peer,
-    pub remote: &'a RemoteManifest,
-    pub local: &'a Arc<Manifest>,
+/// Both sides of a comparison to some depth. Clones are cheap and share everything.
+#[derive(Clone)]
+pub(super) struct Sides {
+    pub peer: Peer,
+    pub remote: Arc<RemoteManifest>,
+    /// The source's content hashes, once they are known.
+    pub contents: Option<Arc<Contents>>,
+    pub local: Arc<Manifest>,
+    pub depth: Depth,
     pub threads: Threads,
-    pub engine: &'a Arc<Engine>,
+    pub engine: Arc<Engine>,
 }
 
-impl Sides<'_> {
-    pub(super) fn plan(&self, depth: Depth, contents: Option<&[Vec<SubtreeHash>]>) -> Vec<PlannedRoot> {
+impl Sides {
+    pub(super) fn plan(&self) -> Vec<PlannedRoot> {
         let ours: Vec<Vec<SubtreeHash>> = self.local.roots().iter().map(|root| self.local.contents(root.id)).collect();
         let source: Vec<_> = self
             .remote
@@ -29,7 +33,8 @@ impl Sides<'_> {
             .iter()
             .enumerate()
             .map(|(number, (id, table))| {
-                let content = contents.and_then(|contents| contents.get(number)).map_or(&[][..], Vec::as_slice);
+                let content = self.contents.as_ref().and_then(|contents| contents.get(number));
+                let content = content.map_or(&[][..], Vec::as_slice);
                 (*id, table.as_ref().map(|table| RootHashes { table, content }))
             })
             .collect();
@@ -40,7 +45,7 @@ impl Sides<'_> {
             .zip(&ours)
             .map(|((id, table), content)| (id, table.map(|table| RootHashes { table, content })))
             .collect();
-        plan_instance(&source, &destination, depth)
+        plan_instance(&source, &destination, self.depth)
     }
 
     pub(super) fn remote_table(&self, id: RootId) -> Option<&DirectoryTable> {
@@ -67,9 +72,9 @@ impl Sides<'_> {
         }
     }
 
-    pub(super) fn compare(&self, id: RootId, pair: DirectoryPair, source_files: &[FileEntry], depth: Depth) -> Outcome {
+    pub(super) fn compare(&self, id: RootId, pair: DirectoryPair, source_files: &[FileEntry]) -> Outcome {
         let files = self.local_files(id, pair.destination);
         let source = OpenedSide { table: self.remote_table(id), files: source_files };
-        compare_directory(id, pair, source, OpenedSide { table: self.local_table(id), files: &files }, depth)
+        compare_directory(id, pair, source, OpenedSide { table: self.local_table(id), files: &files }, self.depth)
     }
 }

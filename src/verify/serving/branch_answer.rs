@@ -17,7 +17,7 @@ use crate::protocol::{
     encode_frame,
 };
 use crate::scan::{Context, FileDigests};
-use crate::verify::blocking::{Threads, in_pool};
+use crate::verify::blocking::{Threads, blocking, in_pool};
 use crate::verify::build::Phase;
 use crate::verify::read_anew::{Target, read_anew};
 
@@ -61,6 +61,9 @@ pub enum BranchError {
     /// The walk is not done, or content was asked for before it is known.
     #[error("the manifest is not ready for this request")]
     NotReady,
+    /// No thread could be had, or the work died.
+    #[error("{0}")]
+    Died(String),
 }
 
 /// A directory of a request, found in the manifest.
@@ -71,19 +74,25 @@ struct Asked {
 }
 
 /// Checks a request and answers it as a stream of frames.
-pub fn answer_branches(
+pub async fn answer_branches(
     offer: Arc<Offer>,
     threads: Threads,
-    body: &[u8],
+    body: Bytes,
 ) -> Result<impl Stream<Item = Bytes> + Send + use<>, BranchError> {
-    let request: BranchRequest = codec::decode::<_, MAX_BRANCH_REQUEST_BYTES>(body)?;
-    let algorithm = request.algorithm.as_deref().map(str::parse::<DigestAlgorithm>).transpose()?;
     let manifest = offer.build.manifest().ok_or(BranchError::NotReady)?;
-    if algorithm.is_some() && offer.build.phase() != Phase::Done {
-        return Err(BranchError::NotReady);
-    }
-    let (asked, targets) = find(&manifest, request.directories)?;
-    if request.last && offer.build.phase() != Phase::Done {
+    let (wanted, walked) = (Arc::clone(&offer), Arc::clone(&manifest));
+    // Directories are unpacked and compared, which takes as long as they are large.
+    let found = blocking(move || {
+        let request: BranchRequest = codec::decode::<_, MAX_BRANCH_REQUEST_BYTES>(&body)?;
+        let algorithm = request.algorithm.as_deref().map(str::parse::<DigestAlgorithm>).transpose()?;
+        if algorithm.is_some() && wanted.build.phase() != Phase::Done {
+            return Err(BranchError::NotReady);
+        }
+        let (asked, targets) = find(&walked, request.directories)?;
+        Ok((algorithm, request.last, asked, targets))
+    });
+    let (algorithm, last, asked, targets) = found.await.map_err(|died| BranchError::Died(died.to_string()))??;
+    if last && offer.build.phase() != Phase::Done {
         // The destination found what it needs in the metadata: nobody will ask for the content.
         offer.build.cancel();
     }
