@@ -125,7 +125,7 @@ impl Hashing<'_> {
         pass: Pass,
         learn: impl Fn(usize, &OwnedFd, &FileEntry, Expected, Option<&CacheView<'_>>) -> Result<Content, Unreadable> + Sync,
     ) -> Result<Vec<Option<Content>>, HashError> {
-        let files = tree.listed(index);
+        let (files, looks) = (tree.listed(index), tree.take_looks(index));
         if files.is_empty() {
             return Ok(Vec::new());
         }
@@ -144,7 +144,10 @@ impl Hashing<'_> {
                 return Ok(None);
             };
             let content = match &opened {
-                Ok(open) => learn(position, open, file, Expected { size, modified_ms }, view.as_ref()),
+                Ok(open) => {
+                    let look = looks.get(position).copied().flatten();
+                    learn(position, open, file, Expected { size, modified_ms, look }, view.as_ref())
+                }
                 Err(unreadable) => Ok(unreadable.clone()),
             };
             let content = content.map_err(|unreadable| unreadable.told_of(root, tree, index, file))?;

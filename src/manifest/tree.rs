@@ -19,7 +19,7 @@ use super::table::{Directory, DirectoryIndex, DirectoryTable, Totals, hash_of_ro
 use super::table_error::TableError;
 use crate::exclude::RootRules;
 use crate::model::{Content, FileEntry, Listed, Name, RelPath, RootId};
-use crate::scan::{Cancelled, Context, FileId, RootHandle, WalkedDirectory, WalkedRoot, walk_root};
+use crate::scan::{Cancelled, Context, FileId, Look, RootHandle, WalkedDirectory, WalkedRoot, walk_root};
 
 /// A root to be walked.
 #[derive(Debug, Clone)]
@@ -72,10 +72,15 @@ pub struct Tree {
     table: DirectoryTable,
     handle: Option<RootHandle>,
     files: Vec<Mutex<Files>>,
+    /// The walk's looks at the files of each directory, until somebody reads them.
+    looks: Vec<Mutex<Looks>>,
     content: Vec<OnceLock<SubtreeHash>>,
     /// For each directory: its own files, and its child directories, that are not hashed yet.
     pending: Vec<AtomicU32>,
 }
+
+/// The looks at the files of a directory, in their order.
+type Looks = Vec<Option<Look>>;
 
 #[derive(Debug, Clone)]
 enum Files {
@@ -166,6 +171,7 @@ impl Manifest {
 impl Tree {
     fn new(handle: Option<RootHandle>, walked: Vec<WalkedDirectory>) -> Result<Self, TableError> {
         let mut files = Vec::with_capacity(walked.len());
+        let mut looks = Vec::with_capacity(walked.len());
         let mut directories = Vec::with_capacity(walked.len());
         let mut open: Vec<(RelPath, DirectoryIndex)> = Vec::new();
         for (index, walked) in (0..).zip(walked) {
@@ -183,6 +189,7 @@ impl Tree {
                 unlisted: walked.unlisted,
             });
             files.push(walked.files);
+            looks.push(Mutex::new(walked.looks));
             open.push((walked.path, DirectoryIndex(index)));
         }
         let table = DirectoryTable::new(directories)?;
@@ -191,6 +198,7 @@ impl Tree {
         let pending = table.indices().map(|i| AtomicU32::new(1 + table.children(i).count() as u32)).collect();
         Ok(Self {
             handle,
+            looks,
             files: files.into_iter().map(|files| Mutex::new(Files::Listed(Arc::new(files)))).collect(),
             content: table.indices().map(|_| OnceLock::new()).collect(),
             pending,
@@ -253,6 +261,11 @@ impl Tree {
             Files::Listed(files) => files,
             Files::Packed(_) => Arc::default(),
         }
+    }
+
+    /// The walk's looks at the files of a directory, once: a later read needs a look of its own.
+    pub(super) fn take_looks(&self, index: DirectoryIndex) -> Vec<Option<Look>> {
+        std::mem::take(&mut self.looks[index.at()].lock().unwrap_or_else(|poisoned| poisoned.into_inner()))
     }
 
     /// Fills in what became known of a directory's files, by their positions. With `finished` nothing more will: the files
@@ -328,18 +341,22 @@ fn pack(files: &[FileEntry], limit: usize) -> Option<Files> {
     whole.then(|| Files::Packed(block.into()))
 }
 
-/// Bottom-up: in pre-order every child comes after its parent, so backwards all children are known.
+/// Directories without children first, side by side; then the others bottom-up: in pre-order every child comes after its
+/// parent, so backwards all children are known.
 fn metadata_hashes(table: &DirectoryTable, files: &[Vec<FileEntry>]) -> Vec<SubtreeHash> {
-    let mut hashes = vec![SubtreeHash::Unproven; table.len()];
-    for index in table.indices().rev() {
-        let hash = match table.get(index).unlisted {
-            Some(_) => SubtreeHash::Unproven,
-            None => {
-                let children = table.children(index).map(|(child, name)| (name, hashes[child.at()]));
-                subtree_hash(HashKind::Metadata, &files[index.at()], children)
-            }
-        };
-        hashes[index.at()] = hash;
+    let is_leaf = |index: &DirectoryIndex| table.children(*index).next().is_none();
+    let hash = |index: DirectoryIndex, hashes: &[SubtreeHash]| match table.get(index).unlisted {
+        Some(_) => SubtreeHash::Unproven,
+        None => {
+            let children = table.children(index).map(|(child, name)| (name, hashes[child.at()]));
+            subtree_hash(HashKind::Metadata, &files[index.at()], children)
+        }
+    };
+    let indices: Vec<DirectoryIndex> = table.indices().collect();
+    let of_leaf = |index: &DirectoryIndex| if is_leaf(index) { hash(*index, &[]) } else { SubtreeHash::Unproven };
+    let mut hashes: Vec<SubtreeHash> = indices.par_iter().map(of_leaf).collect();
+    for index in indices.into_iter().rev().filter(|index| !is_leaf(index)) {
+        hashes[index.at()] = hash(index, &hashes);
     }
     hashes
 }

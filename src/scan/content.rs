@@ -124,7 +124,7 @@ mod tests {
 
     fn content(dir: &tempfile::TempDir, cache: &DigestCache, of: &FileIdentity) -> Result<FileContent, ContentError> {
         let open = std::fs::File::open(dir.path()).unwrap();
-        let expected = Expected { size: of.size(), modified_ms: of.modified_ms() };
+        let expected = Expected { size: of.size(), modified_ms: of.modified_ms(), look: None };
         let name = Name::new(b"f").unwrap();
         file_content(open.as_fd(), &name, expected, cache.view().as_ref(), &Context::default())
     }

@@ -1,5 +1,8 @@
 //! The identity of a file: what must not change while it is read.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::num::NonZeroU64;
+
 use rustix::fs::{FileType, Stat};
 
 /// Device, inode, size, modification and change time of a file at one moment.
@@ -15,6 +18,10 @@ pub struct FileIdentity {
     pub(super) changed: Timestamp,
     pub(super) kind: FileType,
 }
+
+/// A look at a file, in eight bytes: two looks are the same where the identities were, and one in 2^64 others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Look(NonZeroU64);
 
 /// What all names of one file have in common.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -43,6 +50,13 @@ impl FileIdentity {
     /// The file behind all of its names.
     pub fn file_id(&self) -> FileId {
         FileId { device: self.device, inode: self.inode }
+    }
+
+    /// The identity as a [`Look`].
+    pub fn look(&self) -> Look {
+        let mut hasher = DefaultHasher::new();
+        (self.device, self.inode, self.size, self.modified, self.changed).hash(&mut hasher);
+        Look(NonZeroU64::new(hasher.finish()).unwrap_or(NonZeroU64::MAX))
     }
 
     /// Change time in nanoseconds since the epoch.

@@ -27,7 +27,7 @@ pub use content::{ContentError, FileContent, file_content, linked_content};
 pub use context::{Cancel, CancelOnDrop, Cancelled, Context};
 pub use digests::FileDigests;
 pub use engine::{Engine, ReadMode};
-pub use identity::{FileId, FileIdentity};
+pub use identity::{FileId, FileIdentity, Look};
 pub use limit::ReadLimit;
 pub use open_file::OpenFailure;
 pub use progress::{Meter, Progress, ProgressSnapshot};

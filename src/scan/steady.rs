@@ -8,7 +8,7 @@ use rustix::fs::{AtFlags, Mode, OFlags, fstat, openat, statat};
 
 use super::context::{Cancelled, Context};
 use super::digests::FileDigests;
-use super::identity::FileIdentity;
+use super::identity::{FileIdentity, Look};
 use super::read::{ReadFailure, digest_open_file, hash_open_file};
 use crate::model::{ContentDigest, DigestAlgorithm, Name, Problem, Reason};
 
@@ -22,6 +22,8 @@ pub struct Expected {
     pub size: u64,
     /// Milliseconds since the epoch.
     pub modified_ms: i64,
+    /// The walk's whole look at the file, where it was kept: it then is the first of the two looks around the read.
+    pub look: Option<Look>,
 }
 
 impl Expected {
@@ -98,6 +100,11 @@ pub(super) fn steadily<T>(
     open: impl Fn() -> io::Result<File>,
     read: impl Fn(&File, u64) -> Result<T, ReadFailure>,
 ) -> Result<(T, FileIdentity), ReadError> {
+    if let Some(Expected { size, look: Some(seen), .. }) = expected
+        && let Some(read) = since_the_walk(size, seen, &open, &read)
+    {
+        return read;
+    }
     for _ in 0..ATTEMPTS {
         let file = open().map_err(io_problem)?;
         let before = look(&file)?;
@@ -115,6 +122,25 @@ pub(super) fn steadily<T>(
         }
     }
     Err(problem(Reason::ChangedWhileReading, format!("it changed during each of {ATTEMPTS} reads")))
+}
+
+/// Reads a file that did not change since the walk looked at it, which spares a look of its own before the read. `None`
+/// where anything is not as it was: what that is, the ordinary way finds out.
+fn since_the_walk<T>(
+    size: u64,
+    seen: Look,
+    open: &impl Fn() -> io::Result<File>,
+    read: &impl Fn(&File, u64) -> Result<T, ReadFailure>,
+) -> Option<Result<(T, FileIdentity), ReadError>> {
+    let file = open().ok()?;
+    match read(&file, size) {
+        Ok(value) => {
+            let after = look(&file).ok()?;
+            (after.is_regular() && after.look() == seen).then_some(Ok((value, after)))
+        }
+        Err(ReadFailure::Cancelled) => Some(Err(ReadError::Cancelled)),
+        Err(ReadFailure::Short | ReadFailure::Io(_)) => None,
+    }
 }
 
 /// The file of this name as it is now, following a symbolic link as the listing did.
@@ -152,7 +178,7 @@ mod tests {
 
     fn expected(path: &Path) -> Option<Expected> {
         let identity = FileIdentity::of(&rustix::fs::stat(path).unwrap());
-        Some(Expected { size: identity.size(), modified_ms: identity.modified_ms() })
+        Some(Expected { size: identity.size(), modified_ms: identity.modified_ms(), look: None })
     }
 
     fn reason(result: Result<((), FileIdentity), ReadError>) -> Reason {
@@ -207,6 +233,38 @@ mod tests {
         assert_eq!(reason(result), Reason::ChangedWhileReading);
         fs::remove_file(&path).unwrap();
         assert_eq!(reason(steadily(seen, || File::open(&path), |_, _| Ok(()))), Reason::Vanished);
+    }
+
+    /// The walk's look is as good as one before the read; one that no longer holds costs a second read and proves nothing.
+    #[test]
+    fn the_look_of_the_walk_stands_for_the_first_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f");
+        fs::write(&path, b"one").unwrap();
+        let seen = FileIdentity::of(&rustix::fs::stat(&path).unwrap());
+        let expected = expected(&path).map(|expected| Expected { look: Some(seen.look()), ..expected });
+        let reads = Cell::new(0);
+        let count = |_: &File, _: u64| {
+            reads.set(reads.get() + 1);
+            Ok(())
+        };
+        assert_eq!(steadily(expected, || File::open(&path), count), Ok(((), seen)));
+        assert_eq!(reads.get(), 1);
+        // Other bytes; size and modification time are the same again.
+        let time = fs::metadata(&path).unwrap().modified().unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        fs::write(&path, b"two").unwrap();
+        File::options().write(true).open(&path).unwrap().set_modified(time).unwrap();
+        let (_, now) = steadily(expected, || File::open(&path), count).unwrap();
+        assert_ne!(now, seen);
+        assert_eq!(reads.get(), 3);
+        // Written under the read that trusts the walk: read again, and then refused as not what was listed.
+        let grow = |file: &File, size: u64| {
+            fs::write(&path, b"longer").unwrap();
+            count(file, size)
+        };
+        let result = steadily(expected.map(|e| Expected { look: Some(now.look()), ..e }), || File::open(&path), grow);
+        assert_eq!(reason(result), Reason::ChangedWhileReading);
     }
 
     #[test]

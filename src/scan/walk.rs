@@ -10,7 +10,7 @@ use rustix::io::Errno;
 
 use super::beneath::RootHandle;
 use super::context::{Cancelled, Context};
-use super::identity::{FileId, FileIdentity, modified_ms, size};
+use super::identity::{FileId, FileIdentity, Look, modified_ms};
 use super::steady::problem_of;
 use crate::exclude::RootRules;
 use crate::model::{Content, FileEntry, Listed, Name, Problem, Reason, RelPath};
@@ -26,6 +26,9 @@ pub struct WalkedDirectory {
     pub modified_ms: i64,
     /// Its entries that are not directories, sorted by name. Nothing has been read yet.
     pub files: Vec<FileEntry>,
+    /// The look at each of them, in the same order; `None` where there was nothing to look at. Empty where it was listed by
+    /// somebody else.
+    pub looks: Vec<Option<Look>>,
     /// Those of them that have further names (hard links), here or elsewhere: position in `files`, and which file it is.
     pub linked: Vec<(u32, FileId)>,
     /// Why it could not be listed; then `files` is empty and nothing below it is known.
@@ -79,7 +82,15 @@ pub fn walk_root(home: &Path, rules: &RootRules, context: &Context) -> Result<Wa
 }
 
 fn directory(path: RelPath, modified_ms: i64) -> WalkedDirectory {
-    WalkedDirectory { path, link: false, modified_ms, files: Vec::new(), linked: Vec::new(), unlisted: None }
+    WalkedDirectory {
+        path,
+        link: false,
+        modified_ms,
+        files: Vec::new(),
+        looks: Vec::new(),
+        linked: Vec::new(),
+        unlisted: None,
+    }
 }
 
 fn unlisted(path: RelPath, problem: Problem) -> WalkedDirectory {
@@ -102,16 +113,14 @@ impl<'a> Walk<'a> {
         let mut found = Vec::with_capacity(1);
         match self.list(&path) {
             Ok(listing) => {
-                let bytes = listing.files.iter().map(FileEntry::size).sum();
+                let bytes = listing.files.iter().map(|file| file.entry.size()).sum();
                 self.context.progress.found(listing.files.len() as u64, bytes);
                 for subdirectory in listing.directories {
                     scope.spawn(move |scope| self.directory(scope, subdirectory));
                 }
                 let links = listing.links.into_iter();
                 found.extend(links.map(|(path, ms)| WalkedDirectory { link: true, ..directory(path, ms) }));
-                let linked = positions(&listing.files, listing.linked);
-                let files = listing.files;
-                found.push(WalkedDirectory { files, linked, ..directory(path, listing.modified_ms) });
+                found.push(with_files(directory(path, listing.modified_ms), listing.files));
             }
             Err(problem) => found.push(unlisted(path, problem)),
         }
@@ -143,8 +152,8 @@ impl<'a> Walk<'a> {
             }
         }
         // A directory that changes while it is read may name an entry twice.
-        listing.files.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-        listing.files.dedup_by(|a, b| a.name == b.name);
+        listing.files.sort_unstable_by(|a, b| a.entry.name.cmp(&b.entry.name));
+        listing.files.dedup_by(|a, b| a.entry.name == b.entry.name);
         listing.directories.sort_unstable();
         listing.directories.dedup();
         listing.links.sort_unstable();
@@ -153,34 +162,50 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// The names as positions in the sorted list; a directory never holds as many as 32 bits can count.
-fn positions(files: &[FileEntry], names: Vec<(Name, FileId)>) -> Vec<(u32, FileId)> {
-    let position = |name: &Name| files.binary_search_by(|file| file.name.cmp(name)).ok();
-    names.into_iter().filter_map(|(name, id)| Some((u32::try_from(position(&name)?).ok()?, id))).collect()
-}
-
 fn unrepresentable(error: impl std::fmt::Display) -> Problem {
     Problem::new(Reason::Unreadable, format!("an entry in it cannot be named: {error}"))
 }
 
 #[derive(Default)]
 struct Listing {
-    files: Vec<FileEntry>,
+    files: Vec<WalkedFile>,
     directories: Vec<RelPath>,
-    /// Those of them that have further names.
-    linked: Vec<(Name, FileId)>,
     /// Symbolic links, with their targets' modification times.
     links: Vec<(RelPath, i64)>,
     modified_ms: i64,
 }
 
+struct WalkedFile {
+    entry: FileEntry,
+    look: Option<Look>,
+    /// Which file it is, where it has further names.
+    linked: Option<FileId>,
+}
+
+impl WalkedFile {
+    /// What could not be looked at.
+    fn unseen(problem: Problem) -> Found {
+        Found::File(Listed::Unlistable(problem), None, None)
+    }
+}
+
 impl Listing {
     fn file(&mut self, name: Name, found: Found) {
-        if let Found::File(listed, id) = found {
-            self.linked.extend(id.map(|id| (name.clone(), id)));
-            self.files.push(FileEntry { name, listed });
+        if let Found::File(listed, look, linked) = found {
+            self.files.push(WalkedFile { entry: FileEntry { name, listed }, look, linked });
         }
     }
+}
+
+fn with_files(directory: WalkedDirectory, files: Vec<WalkedFile>) -> WalkedDirectory {
+    let (mut looks, mut linked) = (Vec::with_capacity(files.len()), Vec::new());
+    let entries = (0..).zip(files).map(|(position, file)| {
+        looks.push(file.look);
+        linked.extend(file.linked.map(|id| (position, id)));
+        file.entry
+    });
+    let files = entries.collect();
+    WalkedDirectory { files, looks, linked, ..directory }
 }
 
 /// All names first, then the looks: the directory is read in few calls, and its stream is closed early.
@@ -201,8 +226,8 @@ enum Found {
     Directory,
     /// With the target's modification time.
     LinkToDirectory(i64),
-    /// With its identity where it has further names.
-    File(Listed, Option<FileId>),
+    /// With the look at it, and with which file it is where it has further names.
+    File(Listed, Option<Look>, Option<FileId>),
 }
 
 /// What an entry is. A directory needs no look of its own: nothing of its metadata is compared.
@@ -213,11 +238,11 @@ fn look(directory: BorrowedFd<'_>, name: &Name, hint: FileType) -> Found {
     let stat = |flags| statat(directory, name.as_bytes(), flags);
     match stat(AtFlags::SYMLINK_NOFOLLOW) {
         // An entry that was in the directory's stream and is no longer has vanished; it is not as if it had never been.
-        Err(errno) => Found::File(Listed::Unlistable(problem_of(&errno.into())), None),
+        Err(errno) => WalkedFile::unseen(problem_of(&errno.into())),
         Ok(own) => match FileType::from_raw_mode(own.st_mode) {
             FileType::Directory => Found::Directory,
             FileType::Symlink => match stat(AtFlags::empty()) {
-                Err(errno) => Found::File(Listed::Unlistable(link_problem(errno)), None),
+                Err(errno) => WalkedFile::unseen(link_problem(errno)),
                 Ok(target) if FileType::from_raw_mode(target.st_mode) == FileType::Directory => {
                     Found::LinkToDirectory(modified_ms(&target))
                 }
@@ -241,9 +266,10 @@ fn file(stat: &rustix::fs::Stat) -> Found {
         FileType::RegularFile => Content::NotRead,
         other => Content::Unverified(Problem::new(Reason::NotARegularFile, describe(other))),
     };
-    let further_names = stat.st_nlink > 1 && content == Content::NotRead;
-    let id = further_names.then(|| FileIdentity::of(stat).file_id());
-    Found::File(Listed::File { size: size(stat), modified_ms: modified_ms(stat), content }, id)
+    let identity = FileIdentity::of(stat);
+    let linked = stat.st_nlink > 1 && content == Content::NotRead;
+    let listed = Listed::File { size: identity.size(), modified_ms: identity.modified_ms(), content };
+    Found::File(listed, Some(identity.look()), linked.then(|| identity.file_id()))
 }
 
 pub(super) fn describe(kind: FileType) -> &'static str {

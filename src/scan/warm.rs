@@ -45,7 +45,8 @@ fn record(
     context: &Context,
 ) -> Result<(), Cancelled> {
     let Listed::File { .. } = file.listed else { return Ok(()) };
-    let expected = Expected { size: identity.size(), modified_ms: identity.modified_ms() };
+    let look = Some(identity.look());
+    let expected = Expected { size: identity.size(), modified_ms: identity.modified_ms(), look };
     let began = now_nanos();
     match hash_identified(directory.as_fd(), &file.name, expected, &[], context) {
         Ok((digests, identity)) => {

@@ -83,8 +83,8 @@ struct Shared {
     phase: watch::Sender<Phase>,
     manifest: OnceLock<Arc<Manifest>>,
     finished: Mutex<Vec<Finished>>,
-    /// Wakes whoever follows [`Shared::finished`].
-    grown: tokio::sync::Notify,
+    /// Wakes whoever follows the phases. Not for each directory: that would cost a wake-up, a frame and a packet for each.
+    turned: tokio::sync::Notify,
 }
 
 impl Build {
@@ -94,7 +94,7 @@ impl Build {
             phase: watch::Sender::new(Phase::Walking),
             manifest: OnceLock::new(),
             finished: Mutex::default(),
-            grown: tokio::sync::Notify::new(),
+            turned: tokio::sync::Notify::new(),
         });
         let (identity, engine) = (job.identity.clone(), Arc::clone(&job.engine));
         let build = Self { identity, context: Context::of(&engine), engine, shared: Arc::clone(&shared) };
@@ -108,7 +108,7 @@ impl Build {
                 Err(died) => Phase::Failed(died.into()),
             };
             shared.phase.send_replace(phase);
-            shared.grown.notify_waiters();
+            shared.turned.notify_waiters();
         });
         build
     }
@@ -165,9 +165,9 @@ impl Build {
         finished.get(position..).unwrap_or_default().to_vec()
     }
 
-    /// Completes when something happened since it was created: a directory finished, or the phase changed.
-    pub(super) fn grown(&self) -> tokio::sync::futures::Notified<'_> {
-        self.shared.grown.notified()
+    /// Completes when the phase has changed since it was created.
+    pub(super) fn turned(&self) -> tokio::sync::futures::Notified<'_> {
+        self.shared.turned.notified()
     }
 
     async fn wait(&self, until: impl Fn(&Phase) -> bool) -> Result<(), BuildFailure> {
@@ -193,12 +193,11 @@ impl Shared {
         let manifest = Arc::new(Manifest::walk(job.identity, &job.roots, context)?);
         let _ = self.manifest.set(Arc::clone(&manifest));
         self.phase.send_replace(Phase::Hashing);
-        self.grown.notify_waiters();
+        self.turned.notify_waiters();
         let finished = |root: usize, directory: DirectoryIndex, hash: SubtreeHash| {
             // A manifest has at most as many roots as a configuration names.
             let entry = (root as u32, directory, hash);
             self.finished.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(entry);
-            self.grown.notify_waiters();
         };
         Ok(manifest.hash_contents(context, &finished)?)
     }

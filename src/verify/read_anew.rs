@@ -22,7 +22,7 @@ impl Target {
     pub(super) fn new(root: RootId, directory: DirectoryIndex, file: &FileEntry) -> Option<Self> {
         match file.listed {
             Listed::File { size, modified_ms, .. } => {
-                let expected = Expected { size, modified_ms };
+                let expected = Expected { size, modified_ms, look: None };
                 Some(Self { root, directory, name: file.name.clone(), expected })
             }
             Listed::Unlistable(_) => None,

@@ -114,7 +114,8 @@ fn a_name_that_became_another_file_is_read_by_itself() {
         copy_time(&home.path().join("0/t/small"), &tiny);
     });
     check_digests(&manifest, home.path());
-    assert_eq!(context.progress.snapshot().files_opened, 6);
+    // Once more than there are files: that it lost a name changed `small`, so its first look was none.
+    assert_eq!(context.progress.snapshot().files_opened, 7);
 }
 
 /// Where the first name cannot be read any more, the others are.

@@ -165,7 +165,7 @@ fn hash_directory(
         let answer = match (unreadable(file), &opened, &file.listed) {
             (Some(problem), ..) | (None, Err(problem), _) => Err(problem.clone()),
             (None, Ok(opened), Listed::File { size, modified_ms, .. }) => {
-                let expected = Expected { size: *size, modified_ms: *modified_ms };
+                let expected = Expected { size: *size, modified_ms: *modified_ms, look: None };
                 match digest_file(opened.as_fd(), &file.name, expected, algorithm, context) {
                     Ok(digest) => Ok(digest),
                     Err(ReadError::Problem(problem)) => Err(problem),

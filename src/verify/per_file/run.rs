@@ -106,7 +106,7 @@ impl<'a> PerFileRun<'a> {
             self.shown.source_bytes.fetch_add(file.size(), Relaxed);
         }
         let (local, identity) = (Arc::clone(local), self.source_identity(local));
-        let compared = blocking(move || {
+        let compared = in_pool(self.input.threads, move || {
             let source = Manifest::of_listed(identity, with_empty_roots(listed, &local))?;
             // Manifests in memory are always readable.
             let outcome =

@@ -16,7 +16,8 @@ use crate::verify::build::{BuildFailure, Finished, Phase};
 /// How many directories one frame carries at most: names of 1 KiB and problems of 512 bytes stay below the limit.
 const DIRECTORIES_PER_FRAME: usize = 4096;
 
-/// How often a listener hears of progress: often enough for a bar that moves, rare enough to cost nothing.
+/// How often a listener hears of progress, and of the directories finished by then: often enough for a bar that moves, rare
+/// enough to cost nothing.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(250);
 
 /// The frames of an offer. Dropping the stream does not stop the build; see [`super::Offers`].
@@ -26,7 +27,7 @@ pub fn manifest_stream(offer: Arc<Offer>) -> impl Stream<Item = Bytes> + Send {
         yield encode_frame(&hello(&offer));
         let mut ticks = tokio::time::interval(PROGRESS_INTERVAL);
         let manifest = loop {
-            let grown = offer.build.grown();
+            let turned = offer.build.turned();
             if let Some(manifest) = offer.build.manifest() {
                 break manifest;
             }
@@ -37,7 +38,7 @@ pub fn manifest_stream(offer: Arc<Offer>) -> impl Stream<Item = Bytes> + Send {
                 return;
             }
             tokio::select! {
-                () = grown => {}
+                () = turned => {}
                 _ = ticks.tick() => yield encode_frame(&ManifestFrame::Progress(progress(&offer))),
             }
         };
@@ -47,7 +48,7 @@ pub fn manifest_stream(offer: Arc<Offer>) -> impl Stream<Item = Bytes> + Send {
         let mut sent = 0;
         loop {
             // Created before the look at the state, so that nothing that happens in between is missed.
-            let grown = offer.build.grown();
+            let turned = offer.build.turned();
             let phase = offer.build.phase();
             let finished = offer.build.finished_after(sent);
             sent += finished.len();
@@ -67,7 +68,7 @@ pub fn manifest_stream(offer: Arc<Offer>) -> impl Stream<Item = Bytes> + Send {
                 return;
             }
             tokio::select! {
-                () = grown => {}
+                () = turned => {}
                 _ = ticks.tick() => yield encode_frame(&ManifestFrame::Progress(progress(&offer))),
             }
         }

@@ -1,0 +1,65 @@
+//! Times taken in turn, their medians, and ratios against what was to be reached.
+
+use std::time::{Duration, Instant};
+
+/// The times of one thing that was measured again and again.
+#[derive(Debug, Default)]
+pub struct Times(Vec<Duration>);
+
+impl Times {
+    /// Measures once more.
+    pub fn take<T>(&mut self, work: impl FnOnce() -> T) -> T {
+        let begun = Instant::now();
+        let result = work();
+        self.0.push(begun.elapsed());
+        result
+    }
+
+    /// Adds what somebody else measured.
+    pub fn add(&mut self, time: Duration) {
+        self.0.push(time);
+    }
+
+    /// The middle one in milliseconds; `None` where nothing was measured.
+    pub fn median(&self) -> Option<f64> {
+        let mut sorted = self.0.clone();
+        sorted.sort_unstable();
+        sorted.get(sorted.len() / 2).map(|time| time.as_secs_f64() * 1e3)
+    }
+
+    fn spread(&self) -> String {
+        let ms = |time: Option<&Duration>| time.map_or(0.0, |time| time.as_secs_f64() * 1e3);
+        format!("{:.0} to {:.0}", ms(self.0.iter().min()), ms(self.0.iter().max()))
+    }
+}
+
+/// Prints the head of a table.
+pub fn title(text: &str) {
+    println!("\n{text}");
+}
+
+/// Prints one measured thing.
+pub fn line(what: &str, times: &Times) {
+    match times.median() {
+        Some(median) => println!("  {what:<58} {median:>9.1} ms  ({})", times.spread()),
+        None => println!("  {what:<58}   not here"),
+    }
+}
+
+/// Prints a ratio of medians, and whether it is at most what it should be.
+pub fn ratio(what: &str, of: &Times, to: &Times, most: f64) {
+    if let (Some(of), Some(to)) = (of.median(), to.median()) {
+        bound(what, of / to, most);
+    }
+}
+
+/// Prints a figure and whether it is at most what it should be.
+pub fn bound(what: &str, figure: f64, most: f64) {
+    let verdict = if figure <= most { "reached" } else { "MISSED" };
+    println!("  {what:<58} {figure:>9.3}     at most {most}: {verdict}");
+}
+
+/// Prints a figure that has no bound.
+pub fn fact(what: &str, figure: impl std::fmt::Display) {
+    println!("  {what:<58} {figure:>9}");
+}
