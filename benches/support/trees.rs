@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
-/// The components of an SSTable; the first holds the data.
+/// The components of an SSTable.
 const COMPONENTS: [&str; 8] = [
     "Data.db",
     "Index.db",
@@ -16,35 +16,53 @@ const COMPONENTS: [&str; 8] = [
     "TOC.txt",
 ];
 
-/// Keyspaces, tables in each, SSTables in each, and the least and most bytes of a data component.
+/// How many keyspaces, tables in each, and SSTables in each, and how large their components are in bytes.
 #[derive(Debug, Clone, Copy)]
 pub struct Shape {
     pub keyspaces: usize,
     pub tables: usize,
     pub sstables: usize,
-    pub data_bytes: (u64, u64),
-    pub other_bytes: (u64, u64),
+    data: (u64, u64),
+    index: (u64, u64),
+    other: (u64, u64),
 }
 
 impl Shape {
-    /// Many small files: 40,000 in 200 tables, some 470 MB.
-    pub const A: Self =
-        Self { keyspaces: 20, tables: 10, sstables: 25, data_bytes: (16 << 10, 128 << 10), other_bytes: (50, 8192) };
+    /// Many small files: 40,000 in 200 tables, some 480 MB.
+    pub const A: Self = Self {
+        keyspaces: 20,
+        tables: 10,
+        sstables: 25,
+        data: (16 << 10, 128 << 10),
+        index: (50, 8192),
+        other: (50, 8192),
+    };
 
     /// Few large files: 360 in 9 tables, some 6.3 GB.
-    pub const B: Self =
-        Self { keyspaces: 3, tables: 3, sstables: 5, data_bytes: (64 << 20, 202 << 20), other_bytes: (50, 2 << 20) };
+    pub const B: Self = Self {
+        keyspaces: 3,
+        tables: 3,
+        sstables: 5,
+        data: (64 << 20, 202 << 20),
+        index: (256 << 10, 2 << 20),
+        other: (50, 8192),
+    };
 
     /// About `files` very small files, 200 in each table.
     pub fn small(files: usize) -> Self {
         let tables = files.div_ceil(200);
         let keyspaces = tables.div_ceil(50);
-        Self {
-            keyspaces,
-            tables: tables.div_ceil(keyspaces),
-            sstables: 25,
-            data_bytes: (50, 1000),
-            other_bytes: (50, 1000),
+        let few = (50, 1000);
+        Self { keyspaces, tables: tables.div_ceil(keyspaces), sstables: 25, data: few, index: few, other: few }
+    }
+
+    fn bytes(&self, component: &str) -> (u64, u64) {
+        match component {
+            "Data.db" => self.data,
+            "Index.db" | "CompressionInfo.db" => self.index,
+            "Digest.crc32" => (50, 64),
+            "TOC.txt" => (80, 120),
+            _ => self.other,
         }
     }
 }
@@ -80,8 +98,8 @@ pub fn make(home: &Path, shape: Shape) -> io::Result<usize> {
             let directory = home.join(format!("ks{keyspace:04}/table{table:02}-{id:032x}"));
             fs::create_dir_all(&directory)?;
             for sstable in 1..=shape.sstables {
-                for (number, component) in COMPONENTS.iter().enumerate() {
-                    let mut left = numbers.next(if number == 0 { shape.data_bytes } else { shape.other_bytes });
+                for component in COMPONENTS {
+                    let mut left = numbers.next(shape.bytes(component));
                     let mut file = File::create(directory.join(format!("nb-{sstable}-big-{component}")))?;
                     while left > 0 {
                         let piece = usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()));

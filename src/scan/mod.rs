@@ -16,6 +16,7 @@ mod page_cache;
 mod progress;
 mod read;
 mod served;
+mod sharded;
 mod steady;
 mod stream_digest;
 mod walk;

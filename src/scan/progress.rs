@@ -4,11 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::engine::Engine;
+use super::sharded::Sharded;
 use crate::model::Provenance;
 
 /// The work of all scans of a service together. It never goes back, whatever becomes of a single read.
 #[derive(Debug, Default)]
-pub struct Meter {
+pub struct Meter(Sharded<Work>);
+
+#[derive(Debug, Default)]
+struct Work {
     files: AtomicU64,
     bytes: AtomicU64,
 }
@@ -16,12 +20,12 @@ pub struct Meter {
 impl Meter {
     /// Files read to their end, or given up on.
     pub fn files(&self) -> u64 {
-        self.files.load(Relaxed)
+        self.0.sum(|work| &work.files)
     }
 
     /// Bytes read and hashed.
     pub fn bytes(&self) -> u64 {
-        self.bytes.load(Relaxed)
+        self.0.sum(|work| &work.bytes)
     }
 }
 
@@ -41,6 +45,12 @@ pub(super) enum Origin {
 /// Counters of the work of one scan, shared with whoever shows them.
 #[derive(Debug, Default)]
 pub struct Progress {
+    counts: Sharded<Counts>,
+    engine: Arc<Engine>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
     files_total: AtomicU64,
     bytes_total: AtomicU64,
     files_hashed: AtomicU64,
@@ -55,7 +65,6 @@ pub struct Progress {
     trusted_files: AtomicU64,
     trusted_bytes: AtomicU64,
     audited_files: AtomicU64,
-    engine: Arc<Engine>,
 }
 
 /// One look at the counters.
@@ -80,76 +89,79 @@ impl Progress {
 
     /// The counters now.
     pub fn snapshot(&self) -> ProgressSnapshot {
+        let sum = |counter: fn(&Counts) -> &AtomicU64| self.counts.sum(counter);
         ProgressSnapshot {
-            files_total: self.files_total.load(Relaxed),
-            bytes_total: self.bytes_total.load(Relaxed),
-            files_hashed: self.files_hashed.load(Relaxed),
-            bytes_hashed: self.bytes_hashed.load(Relaxed),
-            files_opened: self.files_opened.load(Relaxed),
+            files_total: sum(|counts| &counts.files_total),
+            bytes_total: sum(|counts| &counts.bytes_total),
+            files_hashed: sum(|counts| &counts.files_hashed),
+            bytes_hashed: sum(|counts| &counts.bytes_hashed),
+            files_opened: sum(|counts| &counts.files_opened),
         }
     }
 
     /// Where everything so far came from.
     pub fn provenance(&self) -> Provenance {
+        let sum = |counter: fn(&Counts) -> &AtomicU64| self.counts.sum(counter);
         Provenance {
-            page_cache_bytes: self.page_cache_bytes.load(Relaxed),
-            media_bytes: self.media_bytes.load(Relaxed),
-            direct_bytes: self.direct_bytes.load(Relaxed),
-            unknown_bytes: self.unknown_bytes.load(Relaxed),
-            linked_files: self.linked_files.load(Relaxed),
-            linked_bytes: self.linked_bytes.load(Relaxed),
-            trusted_files: self.trusted_files.load(Relaxed),
-            trusted_bytes: self.trusted_bytes.load(Relaxed),
-            audited_files: self.audited_files.load(Relaxed),
+            page_cache_bytes: sum(|counts| &counts.page_cache_bytes),
+            media_bytes: sum(|counts| &counts.media_bytes),
+            direct_bytes: sum(|counts| &counts.direct_bytes),
+            unknown_bytes: sum(|counts| &counts.unknown_bytes),
+            linked_files: sum(|counts| &counts.linked_files),
+            linked_bytes: sum(|counts| &counts.linked_bytes),
+            trusted_files: sum(|counts| &counts.trusted_files),
+            trusted_bytes: sum(|counts| &counts.trusted_bytes),
+            audited_files: sum(|counts| &counts.audited_files),
         }
     }
 
     pub(super) fn found(&self, files: u64, bytes: u64) {
-        self.files_total.fetch_add(files, Relaxed);
-        self.bytes_total.fetch_add(bytes, Relaxed);
+        self.counts.own().files_total.fetch_add(files, Relaxed);
+        self.counts.own().bytes_total.fetch_add(bytes, Relaxed);
     }
 
     pub(super) fn opened(&self) {
-        self.files_opened.fetch_add(1, Relaxed);
+        self.counts.own().files_opened.fetch_add(1, Relaxed);
     }
 
     pub(super) fn read(&self, bytes: u64, origin: Origin) {
+        let counts = self.counts.own();
         let from = match origin {
-            Origin::PageCache => &self.page_cache_bytes,
-            Origin::Media => &self.media_bytes,
-            Origin::Direct => &self.direct_bytes,
-            Origin::Unknown => &self.unknown_bytes,
+            Origin::PageCache => &counts.page_cache_bytes,
+            Origin::Media => &counts.media_bytes,
+            Origin::Direct => &counts.direct_bytes,
+            Origin::Unknown => &counts.unknown_bytes,
         };
         from.fetch_add(bytes, Relaxed);
-        self.bytes_hashed.fetch_add(bytes, Relaxed);
-        self.engine.meter().bytes.fetch_add(bytes, Relaxed);
+        counts.bytes_hashed.fetch_add(bytes, Relaxed);
+        self.engine.meter().0.own().bytes.fetch_add(bytes, Relaxed);
     }
 
     pub(super) fn take_back(&self, bytes: u64) {
-        self.bytes_hashed.fetch_sub(bytes, Relaxed);
+        self.counts.own().bytes_hashed.fetch_sub(bytes, Relaxed);
     }
 
     /// A file is known by another of its names.
     pub(super) fn linked(&self, bytes: u64) {
-        self.linked_files.fetch_add(1, Relaxed);
-        self.linked_bytes.fetch_add(bytes, Relaxed);
+        self.counts.own().linked_files.fetch_add(1, Relaxed);
+        self.counts.own().linked_bytes.fetch_add(bytes, Relaxed);
     }
 
     /// A file's recorded digest was trusted.
     pub(super) fn trusted(&self, bytes: u64) {
-        self.trusted_files.fetch_add(1, Relaxed);
-        self.trusted_bytes.fetch_add(bytes, Relaxed);
+        self.counts.own().trusted_files.fetch_add(1, Relaxed);
+        self.counts.own().trusted_bytes.fetch_add(bytes, Relaxed);
     }
 
     /// A file has the digest that was recorded of it.
     pub(super) fn audited(&self) {
-        self.audited_files.fetch_add(1, Relaxed);
+        self.counts.own().audited_files.fetch_add(1, Relaxed);
     }
 
     /// One more file is hashed, known without, or given up on.
     pub fn finished_file(&self) {
-        self.files_hashed.fetch_add(1, Relaxed);
-        self.engine.meter().files.fetch_add(1, Relaxed);
+        self.counts.own().files_hashed.fetch_add(1, Relaxed);
+        self.engine.meter().0.own().files.fetch_add(1, Relaxed);
     }
 
     pub(super) fn engine(&self) -> &Arc<Engine> {

@@ -54,7 +54,9 @@ pub(super) fn hash_open_file(
     context: &Context,
 ) -> Result<FileDigests, ReadFailure> {
     let reader = Reader::new(file, size, context);
-    let result = if also.is_empty() && size > SEGMENT_BYTES {
+    let result = if also.is_empty() && size <= BLOCK_BYTES as u64 {
+        reader.one_block(size).map(|blake3| FileDigests { blake3, also: Vec::new() })
+    } else if also.is_empty() && size > SEGMENT_BYTES {
         reader.parallel_blake3(size).map(|blake3| FileDigests { blake3, also: Vec::new() })
     } else {
         reader.one_pass(size, also)
@@ -97,6 +99,13 @@ impl<'a> Reader<'a> {
             page_cache::read_nothing_ahead(file);
         }
         Self { file, context, counted: AtomicU64::new(0), direct: AtomicBool::new(direct) }
+    }
+
+    /// Most files are small: one read, and no state of a hash that could go on.
+    fn one_block(&self, size: u64) -> Result<Blake3Digest, ReadFailure> {
+        let mut digest = blake3::hash(&[]);
+        self.blocks(0, size, |block| digest = blake3::hash(block))?;
+        Ok(digest.into())
     }
 
     /// All digests in order over all blocks, on this thread.
