@@ -49,13 +49,8 @@ fn copies(name: &str, shape: Shape) -> io::Result<(PathBuf, PathBuf, usize)> {
 fn loopback(name: &str, shape: Shape) -> io::Result<()> {
     let (source, destination, files) = copies(name, shape)?;
     let changed = directory().join(format!("{name}-changed"));
-    trees::copy(&source, &changed)?;
+    trees::changed_copy(&source, &changed, 100)?;
     let scratch = tempfile::tempdir()?;
-    let marker = directory().join(format!("{name}-changed.marker"));
-    if !marker.exists() {
-        trees::change_every(&changed, 100)?;
-        std::fs::File::create(marker)?;
-    }
     let (manifests, per_file, different) =
         (scratch.path().join("m"), scratch.path().join("p"), scratch.path().join("d"));
     for path in [&manifests, &per_file, &different] {

@@ -110,6 +110,18 @@ impl Pair {
         self.runtime.block_on(run).map_err(io::Error::other)
     }
 
+    /// How many bytes each service has read and hashed since it started.
+    pub fn hashed_bytes(&self) -> io::Result<[f64; 2]> {
+        let read = |port: u16| -> io::Result<f64> {
+            let url = format!("http://127.0.0.1:{port}/metrics");
+            let answer = async { self.http.get(url).send().await?.error_for_status()?.text().await };
+            let text = self.runtime.block_on(answer).map_err(io::Error::other)?;
+            let line = text.lines().find_map(|line| line.strip_prefix("twintree_hashed_bytes_total "));
+            line.and_then(|value| value.parse().ok()).ok_or_else(|| io::Error::other("no metric of hashed bytes"))
+        };
+        Ok([read(self.source.port)?, read(self.destination.port)?])
+    }
+
     /// The length of the whole answer to a manifest request.
     pub fn manifest_stream_bytes(&self) -> io::Result<usize> {
         let url = format!("http://127.0.0.1:{}/api/v1/live-migration/manifests", self.source.port);

@@ -163,8 +163,17 @@ pub fn warm(homes: &[&Path]) -> io::Result<()> {
     Ok(())
 }
 
-/// Inverts the first byte of every `nth` file; its size and modification time stay.
-pub fn change_every(home: &Path, nth: usize) -> io::Result<usize> {
+/// A copy in which every `nth` file has another first byte, unless it is there already.
+pub fn changed_copy(from: &Path, to: &Path, nth: usize) -> io::Result<()> {
+    if to.with_extension("complete").exists() {
+        return Ok(());
+    }
+    copy(from, to)?;
+    invert_every(to, nth).map(drop)
+}
+
+/// Inverts the first byte of every `nth` file; its size and modification time stay. Twice, and all is as it was.
+pub fn invert_every(home: &Path, nth: usize) -> io::Result<usize> {
     let changed: Vec<PathBuf> = files(home)?.into_iter().step_by(nth).collect();
     for path in &changed {
         use std::os::unix::fs::FileExt as _;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::{Counters, Outcome, Verdict};
-use crate::protocol::{DifferenceBody, ReportBody, TaskState};
+use crate::protocol::{DifferenceBody, ReadBody, ReportBody, TaskState};
 
 /// State, the seven counters under the Sidecar's names, and the differences.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,9 +20,9 @@ pub struct ResultBody {
     pub notes: Vec<String>,
     /// Every difference.
     pub differences: Vec<DifferenceBody>,
-    /// Some files were not read: digests of earlier reads were trusted. Not part of the JSON.
+    /// What was read on both sides, where that is known. Not part of the JSON.
     #[serde(skip)]
-    pub trusted: bool,
+    pub read: ReadBody,
 }
 
 impl From<&Outcome> for ResultBody {
@@ -37,7 +37,7 @@ impl From<&Outcome> for ResultBody {
             message: outcome.summary(),
             notes: outcome.notes.clone(),
             differences: outcome.differences.iter().map(DifferenceBody::from).collect(),
-            trusted: false,
+            read: ReadBody::default(),
         }
     }
 }
@@ -48,7 +48,7 @@ impl From<ReportBody> for ResultBody {
             state: report.status.state,
             counters: report.status.counters,
             message: report.status.message,
-            trusted: report.summary.read.trusts(),
+            read: report.summary.read,
             notes: report.summary.notes,
             differences: report.differences,
         }

@@ -4,9 +4,10 @@ use std::fmt::Write as _;
 
 use super::result::ResultBody;
 use super::units::{printable, time_utc};
-use super::words::{counters, evidence_words, headline, name};
+use super::words::{counters, evidence_words, headline, name, provenance};
 use crate::exclude::Rules;
 use crate::manifest::{HashKind, ManifestFile};
+use crate::model::Provenance;
 use crate::protocol::{DifferenceBody, TaskStatus};
 
 /// How many differences are printed before the rest is only counted; `--json` has them all.
@@ -15,14 +16,16 @@ const MAX_PRINTED: usize = 200;
 /// A comparison: verdict, counters, notes, differences with their evidence.
 pub fn outcome(result: &ResultBody) -> String {
     let mut out = String::new();
-    let _ = writeln!(
-        out,
-        "{}: {}",
-        result.state,
-        headline(result.state, &result.counters, result.message.as_deref(), result.trusted)
-    );
+    let trusted = result.read.trusts();
+    let headline = headline(result.state, &result.counters, result.message.as_deref(), trusted);
+    let _ = writeln!(out, "{}: {headline}", result.state);
     for (count, what) in counters(&result.counters) {
         let _ = writeln!(out, "  {what:<26} {count:>12}");
+    }
+    for (side, read) in [("source", &result.read.source), ("destination", &result.read.destination)] {
+        if let Some(from) = read.as_ref().and_then(|read| read.from).filter(|from| *from != Provenance::default()) {
+            let _ = writeln!(out, "  read by the {side:<14} {}", provenance(&from));
+        }
     }
     if !result.notes.is_empty() {
         let _ = writeln!(out, "\nnotes:");
