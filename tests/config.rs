@@ -110,6 +110,7 @@ fn absent_keys_have_defaults() {
                 cache: None,
                 cache_max_age: Duration::from_secs(30 * 24 * 3600),
                 warm_every: None,
+                warm_limit: None,
             },
         };
         assert_eq!(config.twintree, settings);
@@ -148,6 +149,7 @@ twintree:
   digest_cache: audit 5%
   digest_cache_max_age: 7d
   digest_cache_warm_every: 10m
+  digest_cache_warm_limit: 50MiB/s
 "
     ));
     let instance = config.instance_by_id(1).unwrap();
@@ -176,6 +178,7 @@ twintree:
         cache: Some(CacheMode::Audit(5)),
         cache_max_age: Duration::from_secs(7 * 24 * 3600),
         warm_every: Some(Duration::from_secs(600)),
+        warm_limit: NonZeroU64::new(50 << 20),
     };
     assert_eq!(config.twintree.reading, reading);
 }
@@ -398,7 +401,7 @@ fn an_unknown_key_of_ours_is_refused() {
         error.to_string(),
         "sidecar.yaml:7: twintree.state_dri: is not a key of this section; expected one of state_dir, threads, \
          history_max_tasks, history_max_age, unfinished_tasks, manifest_retention, serve_manifests, read_limit, direct_io, \
-         digest_cache, digest_cache_max_age, digest_cache_warm_every"
+         digest_cache, digest_cache_max_age, digest_cache_warm_every, digest_cache_warm_limit"
     );
 }
 
@@ -426,6 +429,10 @@ fn values_of_the_wrong_kind_are_refused() {
         ("twintree: {digest_cache: trust}\n", "twintree.digest_cache"),
         ("twintree: {state_dir: /x, digest_cache_warm_every: 10m}\n", "twintree.digest_cache_warm_every"),
         ("twintree: {state_dir: /x, digest_cache_max_age: 10d}\n", "twintree.digest_cache_max_age"),
+        (
+            "twintree: {state_dir: /x, digest_cache: trust, digest_cache_warm_limit: 1MiB/s}\n",
+            "twintree.digest_cache_warm_limit",
+        ),
         ("live_migration: {migration_map: [a]}\n", "live_migration.migration_map"),
         ("live_migration: {max_concurrent_file_requests: 0}\n", "live_migration.max_concurrent_file_requests"),
         ("sidecar_client: {request_timeout: 30}\n", "sidecar_client.request_timeout"),

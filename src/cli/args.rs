@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::config::{DATA_RATE, parse_data_rate};
+use crate::config::{DATA_RATE, Settings, parse_data_rate};
 
 /// Proves that a directory tree on one host equals the tree on another, by exchanging one Merkle manifest.
 #[derive(Debug, Parser)]
@@ -139,7 +139,7 @@ pub enum TaskAction {
 }
 
 /// How a tree is scanned.
-#[derive(Debug, Default, Args)]
+#[derive(Debug, Default, Clone, Args)]
 pub struct ScanArgs {
     /// Leave out files: a glob: or regex: pattern on the absolute path, as Java's PathMatcher reads it
     #[arg(long, value_name = "PATTERN")]
@@ -159,6 +159,18 @@ pub struct ScanArgs {
     /// Read around the page cache, from the media, where the file system can
     #[arg(long)]
     pub direct: bool,
+}
+
+impl ScanArgs {
+    /// These options, and where they leave something open what a configuration says.
+    pub(super) fn or_configured(&self, settings: &Settings) -> Self {
+        Self {
+            threads: self.threads.or(settings.threads),
+            read_limit: self.read_limit.or(settings.reading.limit),
+            direct: self.direct || settings.reading.direct,
+            ..self.clone()
+        }
+    }
 }
 
 fn data_rate(text: &str) -> Result<NonZeroU64, String> {

@@ -172,7 +172,7 @@ fn cancel_on_interrupt(scans: Vec<Cancel>) {
 fn hash_error(error: HashError) -> CommandError {
     match error {
         HashError::Cancelled(_) => CommandError::Cancelled,
-        error @ HashError::Discredited { .. } => CommandError::Failed(error.to_string()),
+        error @ (HashError::Discredited { .. } | HashError::RecordsDropped) => CommandError::Failed(error.to_string()),
     }
 }
 

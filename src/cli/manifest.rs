@@ -11,9 +11,11 @@ use crate::manifest::{HashKind, SubtreeHash, write};
 
 pub(super) fn run(args: &ManifestArgs, common: &Common) -> Result<ExitCode, CommandError> {
     let output = place(&args.output)?;
-    let tree = tree(args)?;
-    let pool = pool(&args.scan)?;
-    let scan = Scan::new(vec![("", &tree)], &args.scan, common.quiet);
+    let config = args.config.as_deref().map(Config::load).transpose()?;
+    let options = config.as_ref().map_or_else(|| args.scan.clone(), |config| args.scan.or_configured(&config.twintree));
+    let tree = tree(args, config.as_ref())?;
+    let pool = pool(&options)?;
+    let scan = Scan::new(vec![("", &tree)], &options, common.quiet);
     let walked = scan.walk(&pool)?;
     scan.hash(&pool, &walked)?;
     let Some(manifest) = walked.first() else {
@@ -70,18 +72,17 @@ fn place(output: &Path) -> Result<PathBuf, CommandError> {
     }
 }
 
-fn tree(args: &ManifestArgs) -> Result<Tree, CommandError> {
-    match (&args.directory, &args.config, args.instance) {
+fn tree(args: &ManifestArgs, config: Option<&Config>) -> Result<Tree, CommandError> {
+    match (&args.directory, args.config.as_ref().zip(config), args.instance) {
         (Some(directory), _, _) => Tree::of_directory(directory, &args.scan),
-        (None, Some(path), Some(id)) => {
-            let config = Config::load(path)?;
+        (None, Some((path, config)), Some(id)) => {
             let unknown = || {
                 let known: Vec<String> = config.instances.iter().map(|instance| instance.id.to_string()).collect();
                 let known = known.join(", ");
                 CommandError::Usage(format!("{}: no instance with id {id}; there are: {known}", path.display()))
             };
             let instance = config.instance_by_id(id).ok_or_else(unknown)?;
-            Tree::of_instance(&config, instance, &args.scan)
+            Tree::of_instance(config, instance, &args.scan)
         }
         _ => Err(CommandError::Usage("a directory, or --config with --instance, is needed".to_owned())),
     }

@@ -7,7 +7,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::args::ServeArgs;
 use super::client::runtime;
 use super::exit_code::{CommandError, ExitCode};
-use crate::config::{Config, HostName, Instance};
+use crate::config::Config;
 use crate::model::DirectoryType;
 use crate::server::{App, Listener, SetupError};
 
@@ -46,13 +46,8 @@ pub(super) fn run(args: &ServeArgs) -> Result<ExitCode, CommandError> {
 /// Nothing of this keeps a service from starting, and each is more often a mistake than meant.
 fn warn_of_what_is_not_there(config: &Config) {
     let map = &config.live_migration.migration_map;
-    let named = |instance: &Instance| {
-        let host: Option<HostName> = instance.host.parse().ok();
-        let same = |name: &HostName| host.as_ref().is_some_and(|host| name.matches(&host.host, name.port));
-        map.pairs().iter().any(|(source, destination)| same(source) || same(destination))
-    };
     for instance in &config.instances {
-        if !map.pairs().is_empty() && !named(instance) {
+        if !map.pairs().is_empty() && !map.names(&instance.host) {
             tracing::warn!(host = instance.host, "the instance does not stand in live_migration.migration_map");
         }
         let data = instance.roots.iter().filter(|(id, _)| id.directory_type == DirectoryType::Data);

@@ -45,6 +45,12 @@ impl MigrationMap {
         })
     }
 
+    /// Whether any name in it, on whatever port, is this instance's host.
+    pub fn names(&self, instance_host: &str) -> bool {
+        let Ok(HostName { host, .. }) = instance_host.parse::<HostName>() else { return false };
+        self.0.iter().flat_map(|(source, destination)| [source, destination]).any(|name| name.matches(&host, name.port))
+    }
+
     /// All pairs of source and destination.
     pub fn pairs(&self) -> &[(HostName, HostName)] {
         &self.0

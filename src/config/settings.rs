@@ -45,6 +45,8 @@ pub struct Reading {
     pub cache_max_age: Duration,
     /// How often the digests of new files are recorded ahead of time; `None`: never.
     pub warm_every: Option<Duration>,
+    /// How many bytes that reads in a second at most; `None`: as `limit` says.
+    pub warm_limit: Option<NonZeroU64>,
 }
 
 impl Default for Reading {
@@ -55,6 +57,7 @@ impl Default for Reading {
             cache: None,
             cache_max_age: Duration::from_secs(30 * 24 * 3600),
             warm_every: None,
+            warm_limit: None,
         }
     }
 }
@@ -70,6 +73,7 @@ impl Reading {
                 .read("digest_cache_max_age", mistakes, checks::positive_duration)
                 .unwrap_or(default.cache_max_age),
             warm_every: section.read("digest_cache_warm_every", mistakes, checks::positive_duration),
+            warm_limit: section.read("digest_cache_warm_limit", mistakes, checks::data_rate),
         };
         let needs = |key: &str, other: &'static str, missing: bool, mistakes: &mut Mistakes| {
             if let Some(node) = section.get(key).filter(|_| missing) {
@@ -85,6 +89,8 @@ impl Reading {
         let off = section.get("digest_cache").is_none();
         needs("digest_cache_warm_every", "twintree.digest_cache", off, mistakes);
         needs("digest_cache_max_age", "twintree.digest_cache", off, mistakes);
+        let never = section.get("digest_cache_warm_every").is_none();
+        needs("digest_cache_warm_limit", "twintree.digest_cache_warm_every", never, mistakes);
         reading
     }
 }
@@ -118,6 +124,7 @@ impl Settings {
         "digest_cache",
         "digest_cache_max_age",
         "digest_cache_warm_every",
+        "digest_cache_warm_limit",
     ];
 
     pub(super) fn read(file: &Section<'_>, home: Option<&Path>, mistakes: &mut Mistakes) -> Self {

@@ -35,6 +35,12 @@ pub enum HashError {
         /// The file.
         path: RelPath,
     },
+    /// Recorded digests were trusted here, and meanwhile one of them proved wrong elsewhere.
+    #[error(
+        "recorded digests were trusted, and one of them proved wrong in another verification at the same time; all were \
+         dropped; verify again to have every file read"
+    )]
+    RecordsDropped,
 }
 
 /// Told of each directory whose content hash is known: number of the root, directory, hash.
@@ -56,11 +62,18 @@ pub(super) fn hash_contents(
     finished: &Finished<'_>,
 ) -> Result<(), HashError> {
     let hashing = Hashing { manifest, links, context, finished };
+    let discredits = || context.cache().map(DigestCache::discredits);
+    let before = discredits();
     let done = hashing.all();
     if let Some(cache) = context.cache() {
         cache.flush();
     }
-    done
+    done?;
+    // Found by somebody else while this was under way.
+    match discredits() != before && context.progress.provenance().trusted_files > 0 {
+        true => Err(HashError::RecordsDropped),
+        false => Ok(()),
+    }
 }
 
 impl Hashing<'_> {

@@ -4,9 +4,10 @@ use std::os::fd::BorrowedFd;
 
 use super::cache::{CacheView, now_nanos};
 use super::context::Context;
+use super::digests::FileDigests;
 use super::identity::FileIdentity;
 use super::steady::{Expected, ReadError, hash_identified, look_at};
-use crate::model::{Blake3Digest, Name};
+use crate::model::{Blake3Digest, DigestAlgorithm, Name};
 
 /// A file's digest, and the state of the file it belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,6 +77,26 @@ pub fn file_content(
     Ok(FileContent { digest, identity, trusted: false })
 }
 
+/// Reads a file whatever is recorded of it, with another digest besides: the evidence for a difference. A record that proves
+/// wrong takes all others with it.
+pub fn file_evidence(
+    directory: BorrowedFd<'_>,
+    name: &Name,
+    expected: Expected,
+    also: DigestAlgorithm,
+    recorded: Option<&CacheView<'_>>,
+    context: &Context,
+) -> Result<FileDigests, ReadError> {
+    let (digests, identity) = hash_identified(directory, name, expected, &[also], context)?;
+    if let Some(view) = recorded
+        && view.digest(&identity).is_some_and(|recorded| recorded != digests.blake3)
+    {
+        tracing::error!(file = %name, "a recorded digest is wrong; all are dropped");
+        view.cache().forget_all();
+    }
+    Ok(digests)
+}
+
 /// The content of a further name of a file whose content is known; `None` where it is no longer that file in that state,
 /// and so has to be read.
 pub fn linked_content(
@@ -143,6 +164,19 @@ mod tests {
         assert_eq!(content(&dir, &cache, &identity), Err(ContentError::Discredited));
         assert_eq!(cache.view().unwrap().digest(&identity), None, "nothing is believed any more");
         assert!(content(&dir, &cache, &identity).is_ok());
+    }
+
+    #[test]
+    fn evidence_is_read_and_finds_a_wrong_record() {
+        let (dir, cache, identity) = wrongly_recorded(CacheMode::Trust);
+        let open = std::fs::File::open(dir.path()).unwrap();
+        let expected = Expected { size: identity.size(), modified_ms: identity.modified_ms(), look: None };
+        let (name, view) = (Name::new(b"f").unwrap(), cache.view());
+        let context = Context::default();
+        let evidence = file_evidence(open.as_fd(), &name, expected, DigestAlgorithm::Md5, view.as_ref(), &context);
+        assert_eq!(evidence.unwrap().blake3, blake3::hash(b"bytes").into());
+        assert_eq!(cache.view().unwrap().digest(&identity), None);
+        assert_eq!(view.unwrap().digest(&identity), None, "nor is it in what was seen before");
     }
 
     /// The walk saw another file than there is now: its record is not asked.

@@ -19,7 +19,7 @@ pub enum ReadMode {
 /// The scanning engine of a service or a command.
 #[derive(Debug, Default)]
 pub struct Engine {
-    meter: Meter,
+    meter: Arc<Meter>,
     mode: ReadMode,
     limit: Option<ReadLimit>,
     cache: Option<Arc<DigestCache>>,
@@ -28,7 +28,12 @@ pub struct Engine {
 impl Engine {
     /// An engine that reads in this mode, at most as fast as the limit says, and remembers digests in the cache.
     pub fn new(mode: ReadMode, limit: Option<ReadLimit>, cache: Option<Arc<DigestCache>>) -> Self {
-        Self { meter: Meter::default(), mode, limit, cache }
+        Self { meter: Arc::default(), mode, limit, cache }
+    }
+
+    /// The same engine with another limit.
+    pub fn limited(&self, limit: Option<ReadLimit>) -> Self {
+        Self { meter: Arc::clone(&self.meter), mode: self.mode, limit, cache: self.cache.clone() }
     }
 
     /// The work of all its scans together.

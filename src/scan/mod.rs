@@ -24,7 +24,7 @@ mod warm;
 
 pub use beneath::RootHandle;
 pub use cache::{CacheError, CacheView, DigestCache};
-pub use content::{ContentError, FileContent, file_content, linked_content};
+pub use content::{ContentError, FileContent, file_content, file_evidence, linked_content};
 pub use context::{Cancel, CancelOnDrop, Cancelled, Context};
 pub use digests::FileDigests;
 pub use engine::{Engine, ReadMode};

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::app::App;
-use crate::config::Instance;
+use crate::config::{Instance, Reading};
+use crate::protocol::MigrationState;
+use crate::scan::{Engine, ReadLimit};
 use crate::verify::warm;
 
 /// How often a round looks whether a verification began, which it gives way to.
@@ -14,11 +16,19 @@ impl App {
     /// Records the digests of new files of every instance, again and again, where the configuration asks for it. Ends with
     /// the service.
     pub(super) async fn keep_warm(self) {
-        let Some(every) = self.config().twintree.reading.warm_every else { return };
+        let Reading { warm_every, warm_limit, limit, .. } = self.config().twintree.reading;
+        let Some(every) = warm_every else { return };
+        // Of its own, so that a verification need not be as slow as what runs beside the database.
+        let engine = match warm_limit.or(limit) {
+            Some(limit) => Arc::new(self.engine().limited(Some(ReadLimit::new(limit)))),
+            None => Arc::clone(self.engine()),
+        };
         let rounds = async {
             loop {
                 for instance in &self.config().instances {
-                    self.warm_instance(instance).await;
+                    if self.is_migrating(instance).await {
+                        self.warm_instance(instance, &engine).await;
+                    }
                 }
                 tokio::time::sleep(every).await;
             }
@@ -31,13 +41,13 @@ impl App {
 
     /// One round over one instance; it begins anew where a verification came between, and passes over what is recorded by
     /// then.
-    async fn warm_instance(&self, instance: &Instance) {
+    async fn warm_instance(&self, instance: &Instance, engine: &Arc<Engine>) {
         loop {
             while self.is_verifying() {
                 tokio::time::sleep(LOOK_INTERVAL).await;
             }
             let begun = Instant::now();
-            let round = warm(self.roots(instance).to_vec(), Arc::clone(self.engine()));
+            let round = warm(self.roots(instance).to_vec(), Arc::clone(engine));
             tokio::select! {
                 read = round => {
                     let read_bytes = read.map(|read| read.read_bytes());
@@ -48,6 +58,14 @@ impl App {
                 () = self.verification() => {}
             }
         }
+    }
+
+    /// Whether the instance stands in the migration map and its migration is not complete; a record that cannot be read does not
+    /// say that it is.
+    async fn is_migrating(&self, instance: &Instance) -> bool {
+        let map = &self.config().live_migration.migration_map;
+        let status = self.completion(instance).status().await;
+        map.names(&instance.host) && status.is_ok_and(|status| status.state == MigrationState::NotCompleted)
     }
 
     async fn verification(&self) {

@@ -81,7 +81,7 @@ pub(super) fn render(app: &App) -> Result<String, std::fmt::Error> {
     registry.register("requests", "Requests answered, by route and code", metrics.requests.clone());
     register_tasks(&mut registry, &app.tasks().counts());
     let (files, bytes) = (app.engine().meter().files(), app.engine().meter().bytes());
-    registry.register("hashed_files", "Files read and hashed, or given up on", counter(files));
+    registry.register("hashed_files", "Files read and hashed, known without, or given up on", counter(files));
     registry.register("hashed_bytes", "Bytes read and hashed", counter(bytes));
     let rate: Gauge<f64, std::sync::atomic::AtomicU64> = Gauge::default();
     rate.set(metrics.rate(bytes));

@@ -46,7 +46,7 @@ impl From<HashError> for BuildFailure {
     fn from(error: HashError) -> Self {
         match error {
             HashError::Cancelled(_) => Self::Cancelled,
-            error @ HashError::Discredited { .. } => Self::Failed(error.to_string()),
+            error @ (HashError::Discredited { .. } | HashError::RecordsDropped) => Self::Failed(error.to_string()),
         }
     }
 }

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use crate::manifest::{DirectoryIndex, Manifest};
 use crate::model::{DigestAlgorithm, FileEntry, Listed, Name, Problem, Reason, RootId};
-use crate::scan::{Cancelled, Context, Expected, FileDigests, ReadError, hash_file, problem_of};
+use crate::scan::{Cancelled, Context, DigestCache, Expected, FileDigests, ReadError, file_evidence, problem_of};
 
 /// A file to be read anew.
 #[derive(Debug, Clone)]
@@ -68,5 +68,7 @@ fn read_one(
     };
     let directory = handle.open_directory(&tree.table().path(target.directory));
     let directory = directory.map_err(|error| ReadError::Problem(problem_of(&error)))?;
-    hash_file(directory.as_fd(), &target.name, target.expected, &[algorithm], context)
+    let cache = context.cache().filter(|_| target.root.directory_type.is_written_once());
+    let recorded = cache.and_then(DigestCache::view);
+    file_evidence(directory.as_fd(), &target.name, target.expected, algorithm, recorded.as_ref(), context)
 }

@@ -3,7 +3,7 @@
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -55,6 +55,8 @@ pub struct DigestCache {
     pruned: AtomicI64,
     /// A write failed: nothing more is recorded.
     failed: AtomicBool,
+    /// How often a record proved wrong and all were forgotten.
+    discredits: AtomicU64,
     draws: RandomState,
 }
 
@@ -86,6 +88,7 @@ impl DigestCache {
             batch: Mutex::default(),
             pruned: AtomicI64::new(seconds(now_nanos())),
             failed: AtomicBool::new(false),
+            discredits: AtomicU64::new(0),
             draws: RandomState::new(),
         };
         cache.transact(|transaction| transaction.open_table(DIGESTS).map(drop).map_err(Into::into))?;
@@ -95,8 +98,9 @@ impl DigestCache {
     /// What is recorded by now. `None` where it cannot be read; then nothing is known.
     pub fn view(&self) -> Option<CacheView<'_>> {
         let read = || Ok::<_, redb::Error>(self.database.begin_read()?.open_table(DIGESTS)?);
+        let discredits = self.discredits();
         match read() {
-            Ok(table) => Some(CacheView { cache: self, table, now: seconds(now_nanos()) }),
+            Ok(table) => Some(CacheView { cache: self, table, now: seconds(now_nanos()), discredits }),
             Err(error) => {
                 self.give_up(&error);
                 None
@@ -139,6 +143,7 @@ impl DigestCache {
 
     /// Forgets everything: one record was wrong, so none can be believed.
     pub(in crate::scan) fn forget_all(&self) {
+        self.discredits.fetch_add(1, SeqCst);
         self.batch().clear();
         let forgotten = self.transact(|transaction| {
             transaction.delete_table(DIGESTS)?;
@@ -146,6 +151,11 @@ impl DigestCache {
             Ok(())
         });
         self.log(forgotten);
+    }
+
+    /// How often a record proved wrong. What was trusted before the last time is worth nothing.
+    pub fn discredits(&self) -> u64 {
+        self.discredits.load(SeqCst)
     }
 
     fn is_young(&self, read: i64, now: i64) -> bool {
@@ -199,6 +209,8 @@ pub struct CacheView<'a> {
     cache: &'a DigestCache,
     table: ReadOnlyTable<Key, Record>,
     now: i64,
+    /// How often records had proved wrong before it was made.
+    discredits: u64,
 }
 
 impl CacheView<'_> {
@@ -213,7 +225,8 @@ impl CacheView<'_> {
         let same = size == identity.size
             && (modified, modified_nanos) == identity.modified
             && (changed, changed_nanos) == identity.changed;
-        (same && self.cache.is_young(read, self.now)).then_some(Blake3Digest(digest))
+        let believed = self.cache.discredits() == self.discredits && self.cache.is_young(read, self.now);
+        (same && believed).then_some(Blake3Digest(digest))
     }
 
     /// Whether recorded digests are looked at at all.

@@ -25,7 +25,8 @@ pub(super) fn settle(outcome: &mut Outcome, at: usize, source: &TwoReads, destin
         && s.blake3 == d.blake3
     {
         let changed = |reads: &TwoReads, now: &FileDigests| {
-            let detail = "its bytes changed between two reads of one verification";
+            let detail = "its bytes are not those of the digest that was compared: they changed since, or the digest was a \
+                          recorded one and wrong";
             (reads.first != now.blake3).then(|| Problem::new(Reason::ChangedWhileReading, detail))
         };
         let unverified = Unverified { source: changed(source, s), destination: changed(destination, d) };
