@@ -101,6 +101,10 @@ pub fn make(home: &Path, shape: Shape) -> io::Result<usize> {
                 for component in COMPONENTS {
                     let mut left = numbers.next(shape.bytes(component));
                     let mut file = File::create(directory.join(format!("nb-{sstable}-big-{component}")))?;
+                    if sparse() {
+                        file.set_len(left)?;
+                        continue;
+                    }
                     while left > 0 {
                         let piece = usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()));
                         bytes.fill(&mut buffer[..piece]);
@@ -113,6 +117,12 @@ pub fn make(home: &Path, shape: Shape) -> io::Result<usize> {
     }
     File::create(complete)?;
     Ok(files)
+}
+
+/// Whether files are made of holes (`TWINTREE_BENCH_SPARSE`): on a file system in memory they take none, so that millions of
+/// them can be had. Reading and hashing them costs the same.
+fn sparse() -> bool {
+    std::env::var_os("TWINTREE_BENCH_SPARSE").is_some()
 }
 
 /// A copy with modification times, unless it is there already.
