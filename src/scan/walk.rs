@@ -208,7 +208,8 @@ fn with_files(directory: WalkedDirectory, files: Vec<WalkedFile>) -> WalkedDirec
     WalkedDirectory { files, looks, linked, ..directory }
 }
 
-/// All names first, then the looks: the directory is read in few calls, and its stream is closed early.
+/// All names first, then the looks: the directory is read in few calls, and its stream is closed early. Sorted already here,
+/// where an entry is no more than its name.
 fn names(fd: &OwnedFd) -> Result<Vec<(Name, FileType)>, Problem> {
     let failed = |errno: Errno| problem_of(&errno.into());
     let mut names = Vec::new();
@@ -219,6 +220,7 @@ fn names(fd: &OwnedFd) -> Result<Vec<(Name, FileType)>, Problem> {
             names.push((Name::new(name).map_err(unrepresentable)?, entry.file_type()));
         }
     }
+    names.sort_unstable_by(|a, b| a.0.cmp(&b.0));
     Ok(names)
 }
 

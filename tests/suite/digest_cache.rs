@@ -70,6 +70,13 @@ async fn what_was_recorded_is_not_read_again_and_the_report_says_so() {
     assert_eq!(said.len(), 2, "{trusting:#}");
     assert!(said[0].starts_with("6 files (6000 bytes) were not read at the source: "), "{said:?}");
 
+    // So does the page a person looks at.
+    let id = trusting["id"].as_str().unwrap();
+    let url = pair.url(&format!("/files-verification-tasks/{id}/report?format=html"));
+    let page = reqwest::get(url).await.unwrap().text().await.unwrap();
+    assert!(page.contains("equal, trusting digests of earlier reads; 7 files"), "{page}");
+    assert!(page.contains("6 files (6000 bytes) trusted from earlier reads"), "{page}");
+
     // One byte changes; size and modification time are set back, which the change time tells.
     flip_byte(&planted(&trees.path().join("destination"))[4], 500);
     let changed = pair.verify(&md5_request()).await;

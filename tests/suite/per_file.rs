@@ -355,3 +355,21 @@ fn read_request(stream: &mut std::net::TcpStream) -> String {
     stream.read_exact(&mut vec![0; length]).unwrap();
     head
 }
+
+/// A source that is told to looks like a stock one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_serves_no_manifests_is_verified_file_by_file() {
+    let trees = tempfile::tempdir().unwrap();
+    let (s, d) = (trees.path().join("source"), trees.path().join("destination"));
+    plant(&s, 2, 3, 100);
+    copy_tree(&s, &d);
+    let (mut left, mut right) = (s.display().to_string(), d.display().to_string());
+    let source_extra = "twintree: {serve_manifests: false}";
+    let pair = Pair::start(Setup { source_extra, ..storage_dirs(&mut left, &mut right) }).await;
+    let report = pair.verify(&md5_request()).await;
+    assert_eq!((&report["state"], &report["protocol"]), (&json!("COMPLETED"), &json!("per-file")), "{report:#}");
+    assert_eq!(report["filesMatched"], 6);
+    assert!(report["read"]["destination"]["from"].is_object(), "{report:#}");
+    assert!(report["read"]["source"]["from"].is_null(), "{report:#}");
+    pair.stop().await;
+}

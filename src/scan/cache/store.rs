@@ -70,7 +70,7 @@ impl DigestCache {
         let create = || Builder::new().set_cache_size(MEMORY).create(&path);
         let database = match create() {
             Ok(database) => database,
-            Err(DatabaseError::DatabaseAlreadyOpen) => {
+            Err(DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch) => {
                 return Err(failed("another twintree is using this state directory".to_owned()));
             }
             Err(error) => {
