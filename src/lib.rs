@@ -1,7 +1,8 @@
 //! Proves that a directory tree on one host equals the tree on another, by exchanging one Merkle manifest.
 //!
 //! The guarantees, in order of weight, stand in `docs/guarantees.md`. The first: *equal* means that every entry was read
-//! on both sides and is the same; what could not be read is unverified, which is neither equal nor different.
+//! on both sides and is the same; what could not be read is unverified, which is neither equal nor different. Where digests of
+//! earlier reads were to be trusted instead, the result says so.
 //!
 //! Folders are layers, from the bottom up: [`model`] values, [`exclude`] rules, [`config`] files, [`scan`] the disk,
 //! [`manifest`] trees and their comparison, [`protocol`] what crosses the network, [`peer`] the source seen from the

@@ -122,6 +122,25 @@ fn wrong_usage_exits_2_and_says_what_is_wrong() {
     said(&["inspect", "/nowhere"], "/nowhere: No such file");
 }
 
+/// However the bytes are read, the manifest holds the same.
+#[test]
+fn reading_around_the_cache_or_slowly_gives_the_same_manifest() {
+    let tmp = two_trees();
+    let (tree, file) = (tmp.path().join("source"), tmp.path().join("m"));
+    let line = |more: &[&str]| {
+        let (code, out, err) = twintree(&[&["manifest", text(&tree), "-o", text(&file)], more].concat());
+        assert_eq!((code, err.as_str()), (0, ""), "{more:?}");
+        out
+    };
+    let plain = line(&[]);
+    for more in [&["--direct"][..], &["--read-limit", "1GiB/s"], &["--threads", "1"], &["--direct", "--threads", "7"]] {
+        assert_eq!(line(more), plain, "{more:?}");
+    }
+    let (code, _, err) = twintree(&["manifest", text(&tree), "-o", text(&file), "--read-limit", "fast"]);
+    assert_eq!(code, 2);
+    assert!(err.contains("such as 100MiB/s"), "{err}");
+}
+
 #[test]
 fn a_file_that_is_no_manifest_is_refused_by_name() {
     let tmp = two_trees();
