@@ -2,8 +2,8 @@
 //! installed, against `rsync -c` through its daemon and `b3sum` over both trees.
 //!
 //! `cargo bench --bench versus_per_file [-- A] [-- B] [-- round-trip]`; without a name all three. Tree A has 40,000 small
-//! files, tree B 360 large ones, the last part A with a round trip of 10 ms. B takes 13 GB of disk and, so that all is in
-//! the page cache, as much memory. See `docs/performance.md`.
+//! files, tree B 360 large ones, the last part A with a round trip of 10 ms. B takes 19 GB of disk and, so that all that
+//! is compared lies in the page cache, 13 GB of memory. See `docs/performance.md`.
 
 #![allow(clippy::print_stdout, missing_docs, unreachable_pub, dead_code, reason = "a benchmark, not a library")]
 

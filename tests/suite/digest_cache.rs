@@ -90,16 +90,21 @@ fn notes(report: &Value) -> Vec<&str> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_recorded_is_not_read_again_and_the_report_says_so() {
+    let begun = std::time::Instant::now();
     let (pair, trees) = remembering("digest_cache: trust").await;
     let young = pair.verify(&md5_request()).await;
+    // On a machine so busy that this took longer, the files had settled by then.
+    let were_young = begun.elapsed() < Duration::from_millis(1900);
     assert_eq!(young["state"], "COMPLETED", "{young:#}");
     assert_eq!((trusted(&young), read_bytes(&young)), ([0, 0], [FILES * BYTES + 3; 2]), "{young:#}");
 
     // What was just written was read and not recorded; now it lies long enough.
     tokio::time::sleep(SETTLED).await;
     let recording = pair.verify(&md5_request()).await;
-    assert_eq!((trusted(&recording), read_bytes(&recording)), ([0, 0], [FILES * BYTES + 3; 2]), "{recording:#}");
-    assert_eq!(notes(&recording), notes(&young));
+    if were_young {
+        assert_eq!((trusted(&recording), read_bytes(&recording)), ([0, 0], [FILES * BYTES + 3; 2]), "{recording:#}");
+        assert_eq!(notes(&recording), notes(&young));
+    }
 
     // The commit log is written through memory maps, and read each time.
     let trusting = pair.verify(&md5_request()).await;
