@@ -34,10 +34,10 @@ pub use open_file::OpenFailure;
 pub use progress::{Meter, Progress, ProgressSnapshot};
 pub use read::SEGMENT_BYTES;
 pub use served::{ServedFile, digest_served};
-pub use steady::{Expected, ReadError, digest_file, hash_file, problem_of};
+pub use steady::{Expected, ReadError, digest_file, problem_of};
 pub use stream_digest::StreamDigest;
 pub use walk::{WalkedDirectory, WalkedRoot, walk_root};
-pub use warm::warm_root;
+pub use warm::warm_roots;
 
 /// The machine's own name, as the kernel has it.
 pub fn host_name() -> String {

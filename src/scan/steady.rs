@@ -52,17 +52,7 @@ impl From<Cancelled> for ReadError {
 ///
 /// The digest is that of the file the walk described: a file whose size or time is no longer `expected` is
 /// [`Reason::ChangedWhileReading`], whatever its bytes are now.
-pub fn hash_file(
-    directory: BorrowedFd<'_>,
-    name: &Name,
-    expected: Expected,
-    also: &[DigestAlgorithm],
-    context: &Context,
-) -> Result<FileDigests, ReadError> {
-    hash_identified(directory, name, expected, also, context).map(|(digests, _)| digests)
-}
-
-/// The same, with the identity that the file had before and after the read.
+/// With it comes the identity that the file had before and after the read.
 pub(super) fn hash_identified(
     directory: BorrowedFd<'_>,
     name: &Name,

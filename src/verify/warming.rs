@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::blocking::{Threads, in_pool};
 use crate::manifest::RootSpec;
 use crate::model::Provenance;
-use crate::scan::{Context, Engine, warm_root};
+use crate::scan::{Context, Engine, warm_roots};
 
 /// Records the digests that are missing below these roots, on one thread; only files that are written once are read. Tells
 /// how much was read; `None` where nothing is remembered or the work died. Dropping the future stops the work.
@@ -16,8 +16,8 @@ pub async fn warm(roots: Vec<RootSpec>, engine: Arc<Engine>) -> Option<Provenanc
     let cache = Arc::clone(engine.cache()?);
     let work = context.clone();
     let warmed = in_pool(Threads::ONE, move || {
-        let mut written_once = roots.iter().filter(|root| root.id.directory_type.is_written_once());
-        written_once.try_for_each(|root| warm_root(&root.home, &root.rules, &cache, &work))
+        let written_once = roots.iter().filter(|root| root.id.directory_type.is_written_once());
+        warm_roots(written_once.map(|root| (root.home.as_path(), &root.rules)), &cache, &work)
     });
     match warmed.await {
         Ok(Ok(())) => Some(context.progress.provenance()),

@@ -24,6 +24,5 @@ pub(super) fn settled(identity: &FileIdentity, read_began: i128) -> bool {
 
 /// Nanoseconds since the epoch.
 pub(super) fn now_nanos() -> i128 {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    now.map_or(0, |since| i128::try_from(since.as_nanos()).unwrap_or(i128::MAX))
+    jiff::Timestamp::now().as_nanosecond()
 }

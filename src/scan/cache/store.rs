@@ -57,6 +57,8 @@ pub struct DigestCache {
     failed: AtomicBool,
     /// How often a record proved wrong and all were forgotten.
     discredits: AtomicU64,
+    /// Records that were to be forgotten may still stand there: nothing is looked up any more.
+    unusable: AtomicBool,
     draws: RandomState,
 }
 
@@ -89,6 +91,7 @@ impl DigestCache {
             pruned: AtomicI64::new(seconds(now_nanos())),
             failed: AtomicBool::new(false),
             discredits: AtomicU64::new(0),
+            unusable: AtomicBool::new(false),
             draws: RandomState::new(),
         };
         cache.transact(|transaction| transaction.open_table(DIGESTS).map(drop).map_err(Into::into))?;
@@ -97,6 +100,9 @@ impl DigestCache {
 
     /// What is recorded by now. `None` where it cannot be read; then nothing is known.
     pub fn view(&self) -> Option<CacheView<'_>> {
+        if self.unusable.load(SeqCst) {
+            return None;
+        }
         let read = || Ok::<_, redb::Error>(self.database.begin_read()?.open_table(DIGESTS)?);
         let discredits = self.discredits();
         match read() {
@@ -123,12 +129,17 @@ impl DigestCache {
         }
     }
 
-    /// Writes what is recorded and not written yet, and drops what is too old.
+    /// Writes what is recorded and not written yet.
     pub fn flush(&self) {
         let records = std::mem::take(&mut *self.batch());
         if !records.is_empty() {
             self.write(records);
         }
+    }
+
+    /// Drops what is too old to be believed, once a day. Goes through all records, so it is nothing for the time in which
+    /// somebody waits for a verification.
+    pub fn prune(&self) {
         let now = seconds(now_nanos());
         if now - self.pruned.load(Relaxed) >= PRUNE_EVERY_SECONDS {
             self.pruned.store(now, Relaxed);
@@ -145,12 +156,21 @@ impl DigestCache {
     pub(in crate::scan) fn forget_all(&self) {
         self.discredits.fetch_add(1, SeqCst);
         self.batch().clear();
-        let forgotten = self.transact(|transaction| {
+        self.forget_by(|transaction| {
             transaction.delete_table(DIGESTS)?;
             transaction.open_table(DIGESTS)?;
             Ok(())
         });
-        self.log(forgotten);
+    }
+
+    fn forget_by(&self, empty: impl FnOnce(&WriteTransaction) -> Result<(), redb::Error>) {
+        let forgotten = self.transact(empty);
+        if let Err(error) = forgotten {
+            // A full disk, say: what cannot be emptied is believed by nobody any more, here or after the next start.
+            self.unusable.store(true, SeqCst);
+            let removed = std::fs::remove_file(&self.path);
+            tracing::error!(%error, removed = removed.is_ok(), "wrong digests cannot be dropped; none is used any more");
+        }
     }
 
     /// How often a record proved wrong. What was trusted before the last time is worth nothing.
@@ -317,7 +337,7 @@ mod tests {
         cache.flush();
         assert_eq!(cache.view().unwrap().digest(&identity(1)), None);
         cache.pruned.store(0, Relaxed);
-        cache.flush();
+        cache.prune();
         let view = cache.view().unwrap();
         assert!(view.table.get((7, 1)).unwrap().is_none() && view.digest(&identity(2)).is_some());
     }
@@ -333,6 +353,19 @@ mod tests {
         cache.flush();
         let view = cache.view().unwrap();
         assert!(view.digest(&identity(1)).is_none() && view.digest(&identity(2)).is_none());
+    }
+
+    /// As where the disk is full: the records stand there still, and must not come back.
+    #[test]
+    fn what_cannot_be_forgotten_is_not_believed_here_or_after_the_next_start() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = open(&dir, DAY);
+        cache.record(&identity(1), Blake3Digest([1; 32]), now_nanos());
+        cache.flush();
+        cache.forget_by(|_| Err(redb::Error::Io(std::io::Error::from_raw_os_error(28))));
+        assert!(cache.view().is_none());
+        drop(cache);
+        assert_eq!(open(&dir, DAY).view().unwrap().digest(&identity(1)), None);
     }
 
     #[test]
