@@ -1,7 +1,8 @@
 //! Files with several names (hard links): of all names in one manifest the first is read, the others are known by it.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard};
+
+use parking_lot::{Mutex, MutexGuard};
 
 use super::table::DirectoryIndex;
 use crate::scan::{FileContent, FileId};
@@ -85,7 +86,7 @@ impl HardLinks {
     }
 
     fn known(&self) -> MutexGuard<'_, HashMap<FileId, FileContent>> {
-        self.known.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.known.lock()
     }
 }
 

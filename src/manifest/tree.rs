@@ -5,8 +5,9 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering::AcqRel};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, OnceLock};
 
+use parking_lot::Mutex;
 use rayon::prelude::*;
 
 use super::block::{self, MAX_BLOCK_BYTES};
@@ -252,7 +253,7 @@ impl Tree {
     }
 
     fn slot(&self, index: DirectoryIndex) -> Files {
-        self.files[index.at()].lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
+        self.files[index.at()].lock().clone()
     }
 
     /// The files of a directory that is still a list; shared, not copied. Empty once it is packed.
@@ -265,7 +266,7 @@ impl Tree {
 
     /// The walk's looks at the files of a directory, once: a later read needs a look of its own.
     pub(super) fn take_looks(&self, index: DirectoryIndex) -> Vec<Option<Look>> {
-        std::mem::take(&mut self.looks[index.at()].lock().unwrap_or_else(|poisoned| poisoned.into_inner()))
+        std::mem::take(&mut self.looks[index.at()].lock())
     }
 
     /// Fills in what became known of a directory's files, by their positions. With `finished` nothing more will: the files
@@ -277,7 +278,7 @@ impl Tree {
         finished: Option<&dyn Fn(DirectoryIndex, SubtreeHash)>,
     ) {
         let files = {
-            let mut slot = self.files[index.at()].lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+            let mut slot = self.files[index.at()].lock();
             let Files::Listed(files) = &mut *slot else { return };
             // Copied only where a branch of it is being sent at this moment.
             for (file, content) in Arc::make_mut(files).iter_mut().zip(contents) {
@@ -290,7 +291,7 @@ impl Tree {
         let Some(finished) = finished else { return };
         let hash = self.is_last_part(index).then(|| self.hash_directory(index, &files));
         if let Some(packed) = pack(&files, MAX_BLOCK_BYTES) {
-            *self.files[index.at()].lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = packed;
+            *self.files[index.at()].lock() = packed;
         }
         if let Some(hash) = hash {
             self.finish_upwards(index, hash, finished);

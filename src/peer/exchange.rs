@@ -1,7 +1,8 @@
 //! The manifest exchange as the destination drives it: one request, attached again where the connection breaks.
 
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -99,7 +100,7 @@ impl Exchange {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.state.lock()
     }
 
     async fn attempt(&self, retries: &mut Retries) -> Result<(), PeerError> {

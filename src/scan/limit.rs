@@ -1,8 +1,9 @@
 //! A limit on the bytes read per second, over all threads and scans that share it.
 
 use std::num::NonZeroU64;
-use std::sync::Mutex;
 use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
 
 use super::context::{Cancel, Cancelled};
 
@@ -27,7 +28,7 @@ impl ReadLimit {
     /// Waits until `bytes` may be read.
     pub(super) fn admit(&self, bytes: u64, cancel: &Cancel) -> Result<(), Cancelled> {
         let due = {
-            let mut paid = self.paid.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+            let mut paid = self.paid.lock();
             let due = (*paid).max(Instant::now());
             *paid = due + price(bytes, self.bytes_per_second);
             due
@@ -68,13 +69,13 @@ mod tests {
     #[test]
     fn threads_share_one_account() {
         let limit = ReadLimit::new(rate(1_000_000_000));
-        let before = *limit.paid.lock().unwrap();
+        let before = *limit.paid.lock();
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| (0..5).for_each(|_| limit.admit(1_000_000, &Cancel::default()).unwrap()));
             }
         });
-        assert!(*limit.paid.lock().unwrap() - before >= Duration::from_millis(20));
+        assert!(*limit.paid.lock() - before >= Duration::from_millis(20));
     }
 
     #[test]

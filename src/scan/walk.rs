@@ -3,8 +3,8 @@
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::Path;
-use std::sync::Mutex;
 
+use parking_lot::Mutex;
 use rustix::fs::{AtFlags, Dir, FileType, fstat, statat};
 use rustix::io::Errno;
 
@@ -76,7 +76,7 @@ pub fn walk_root(home: &Path, rules: &RootRules, context: &Context) -> Result<Wa
     let walk = Walk { root: &handle, rules, context, found: Mutex::new(Vec::new()) };
     rayon::scope(|scope| walk.directory(scope, RelPath::root()));
     context.cancel.check()?;
-    let mut directories = walk.found.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let mut directories = walk.found.into_inner();
     directories.sort_unstable_by(|a, b| a.path.cmp(&b.path));
     Ok(WalkedRoot::Present { handle: Some(handle), directories })
 }
@@ -124,7 +124,7 @@ impl<'a> Walk<'a> {
             }
             Err(problem) => found.push(unlisted(path, problem)),
         }
-        self.found.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).append(&mut found);
+        self.found.lock().append(&mut found);
     }
 
     fn list(&self, path: &RelPath) -> Result<Listing, Problem> {

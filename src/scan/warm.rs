@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 use std::os::fd::AsFd as _;
 use std::path::Path;
-use std::sync::Mutex;
 
+use parking_lot::Mutex;
 use rayon::prelude::*;
 
 use super::cache::{CacheView, DigestCache, now_nanos, settled};
@@ -59,7 +59,7 @@ impl Round<'_> {
 
     /// The positions of names of files that were come across under another one.
     fn further_names(&self, directory: &WalkedDirectory) -> HashSet<usize> {
-        let mut linked = self.linked.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut linked = self.linked.lock();
         let names = directory.linked.iter().filter(|(_, id)| !linked.insert(*id));
         names.map(|(position, _)| *position as usize).collect()
     }

@@ -1,8 +1,8 @@
 //! What a monitoring system sees of the service, in the OpenMetrics text format that Prometheus reads.
 
-use std::sync::Mutex;
 use std::time::Instant;
 
+use parking_lot::Mutex;
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -60,7 +60,7 @@ impl Metrics {
 
     /// Bytes per second since the last look that was long enough ago.
     fn rate(&self, bytes: u64) -> f64 {
-        let mut rate = self.rate.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut rate = self.rate.lock();
         let now = Instant::now();
         let next = match *rate {
             None => Rate { at: now, bytes, bytes_per_second: 0.0 },

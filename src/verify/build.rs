@@ -1,7 +1,8 @@
 //! A manifest being built in the background, and what others see of it while it is.
 
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, OnceLock};
 
+use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use super::blocking::{PoolError, Threads, in_pool};
@@ -161,7 +162,7 @@ impl Build {
 
     /// The content hashes that became known after the first `position` ones.
     pub(super) fn finished_after(&self, position: usize) -> Vec<Finished> {
-        let finished = self.shared.finished.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let finished = self.shared.finished.lock();
         finished.get(position..).unwrap_or_default().to_vec()
     }
 
@@ -197,7 +198,7 @@ impl Shared {
         let finished = |root: usize, directory: DirectoryIndex, hash: SubtreeHash| {
             // A manifest has at most as many roots as a configuration names.
             let entry = (root as u32, directory, hash);
-            self.finished.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(entry);
+            self.finished.lock().push(entry);
         };
         Ok(manifest.hash_contents(context, &finished)?)
     }

@@ -1,8 +1,9 @@
 //! One task as others see it: its status moves while it runs, and stays once it is done.
 
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 use std::time::Instant;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio_util::sync::CancellationToken;
 
 use super::compared::Compared;
@@ -251,10 +252,10 @@ impl Task {
     }
 
     fn found(&self) -> MutexGuard<'_, Found> {
-        self.found.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.found.lock()
     }
 
     fn lock(&self) -> MutexGuard<'_, TaskStatus> {
-        self.status.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.status.lock()
     }
 }

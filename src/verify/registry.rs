@@ -1,8 +1,9 @@
 //! All tasks of a service: at most one under way on each instance, the latest at hand, older ones in the history.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 
+use parking_lot::{Mutex, MutexGuard};
 use uuid::Uuid;
 
 use super::blocking::blocking;
@@ -12,7 +13,7 @@ use super::live::{CANCELLED, Task};
 use super::now_ms;
 use super::run::RunInput;
 use super::state::{Event, next};
-use super::supervise::{lock, log_failure, supervise};
+use super::supervise::{log_failure, supervise};
 use super::unfinished::{Unfinished, becomes};
 use crate::protocol::{DifferenceBody, ReportSummary, TaskRequest, TaskStatus};
 
@@ -167,15 +168,15 @@ impl Tasks {
         let task = Arc::new(task);
         self.live().admit(&task)?;
         let counts = Arc::clone(&self.inner.counts);
-        lock(&counts).started += 1;
-        lock(&counts).under_way += 1;
+        counts.lock().started += 1;
+        counts.lock().under_way += 1;
         tokio::spawn(supervise(Arc::clone(&task), input, self.inner.history.clone(), counts));
         Ok(task)
     }
 
     /// What all tasks came to since the service started.
     pub fn counts(&self) -> TaskCounts {
-        lock(&self.inner.counts).clone()
+        self.inner.counts.lock().clone()
     }
 
     /// The status of the latest task of an instance.
@@ -267,7 +268,7 @@ impl Tasks {
     }
 
     fn live(&self) -> MutexGuard<'_, Live> {
-        self.inner.live.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.inner.live.lock()
     }
 }
 

@@ -1,6 +1,8 @@
 //! Driving one task to its end, and into the history, whatever becomes of it on the way.
 
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use super::blocking::{PoolError, blocking};
 use super::counts::TaskCounts;
@@ -19,13 +21,9 @@ pub(super) async fn supervise(
         task.fail(format!("internal error: {died}"), task.status().progress);
         task.settle(false);
     }
-    let mut counts = lock(&counts);
+    let mut counts = counts.lock();
     counts.under_way -= 1;
     counts.add(&task);
-}
-
-pub(super) fn lock(counts: &Mutex<TaskCounts>) -> MutexGuard<'_, TaskCounts> {
-    counts.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
 /// The task's log lines carry its id. A history that cannot be written is said in the log: the verdict itself is not

@@ -2,7 +2,9 @@
 //! differs, and come to an outcome. Decisions are the pure functions of `manifest/` and `evidence.rs`.
 
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use super::open::{Assembled, assemble};
 use super::proven::Proven;
@@ -70,7 +72,7 @@ impl<'a> ManifestRun<'a> {
         if self.exchange.manifest_id().is_some() {
             self.task.uses(Protocol::Manifest, MANIFESTS_SERVED);
         }
-        let mut proven = self.proven.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut proven = self.proven.lock();
         proven.update(&self.build, &self.exchange);
         (self.progress(), proven.counters)
     }

@@ -1,7 +1,9 @@
 //! The destination's own second reads of files whose leaves differ, running beside the source's.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use super::sides::Sides;
 use crate::manifest::{DirectoryPair, PairSide, differing_leaves};
@@ -68,7 +70,7 @@ impl SecondReads {
         files: &Arc<Vec<Vec<FileEntry>>>,
         algorithm: DigestAlgorithm,
     ) {
-        let mut job = self.job.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut job = self.job.lock();
         if job.is_some() {
             return;
         }
@@ -80,9 +82,9 @@ impl SecondReads {
                 let (keys, targets) = wanted(&sides, &pairs, &request, &files);
                 let reads = Mutex::new(Reads::new());
                 read_anew(&sides.local, &targets, algorithm, &work, &|at, outcome| {
-                    reads.lock().unwrap_or_else(|p| p.into_inner()).insert(keys[at].clone(), outcome);
+                    reads.lock().insert(keys[at].clone(), outcome);
                 })
-                .map(|()| reads.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()))
+                .map(|()| reads.into_inner())
             });
             reads.await?.map_err(|_| BuildFailure::Cancelled)
         });
@@ -90,7 +92,7 @@ impl SecondReads {
     }
 
     pub(super) async fn finish(self) -> Result<Reads, BuildFailure> {
-        let job = self.job.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let job = self.job.into_inner();
         let Some(mut job) = job else { return Ok(Reads::new()) };
         (&mut job.result).await.map_err(|error| BuildFailure::Failed(error.to_string()))?
     }

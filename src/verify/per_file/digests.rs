@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 use std::os::fd::AsFd as _;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex};
 
 use futures_util::StreamExt as _;
+use parking_lot::Mutex;
 use rayon::prelude::*;
 
 use super::run::Shown;
@@ -58,7 +59,7 @@ impl<'a> Digests<'a> {
         context: &'a Context,
         shown: &'a Shown,
     ) -> Self {
-        let metadata = *shown.counters.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let metadata = *shown.counters.lock();
         Self { files: Arc::new(files), task, input, context, shown, metadata, pairs: Arc::default() }
     }
 
@@ -66,7 +67,7 @@ impl<'a> Digests<'a> {
     /// files is part of the outcome.
     pub(super) async fn compare(&self, local: &Arc<Manifest>) -> Result<Outcome, RunError> {
         tokio::try_join!(self.source_digests(), self.own_digests(local))?;
-        let settled = std::mem::take(&mut *self.pairs.settled.lock().unwrap_or_else(|poisoned| poisoned.into_inner()));
+        let settled = std::mem::take(&mut *self.pairs.settled.lock());
         // Whatever goes wrong above: a file that nobody settled must not be missing from the counts.
         let Counters { files_matched, digest_mismatches, digest_verification_failures, .. } = settled.counters;
         let files: usize = self.files.iter().map(|directory| directory.files.len()).sum();
@@ -129,8 +130,8 @@ impl<'a> Digests<'a> {
     /// What is settled comes on top of what metadata decided.
     fn show(&self) {
         let mut counters = self.metadata;
-        counters.add(&self.pairs.settled.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).counters);
-        *self.shown.counters.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = counters;
+        counters.add(&self.pairs.settled.lock().counters);
+        *self.shown.counters.lock() = counters;
     }
 }
 
@@ -197,7 +198,7 @@ impl Pairs {
 
     /// This answer and the other one, where that one is there already.
     fn pair(&self, position: Position, answer: Answer) -> Option<(Answer, Answer)> {
-        let mut first = self.first.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut first = self.first.lock();
         match first.remove(&position) {
             Some(other) => Some((answer, other)),
             None => {
@@ -210,7 +211,7 @@ impl Pairs {
     fn settle(&self, files: &[MatchingDirectory], (at, number): Position, source: Option<Answer>, destination: Answer) {
         let (directory, file) = (&files[at], &files[at].files[number]);
         let found = verdict(directory, file, source, destination);
-        self.settled.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).absorb(found);
+        self.settled.lock().absorb(found);
     }
 }
 

@@ -1,10 +1,11 @@
 //! One verification by the Sidecar's per-file protocol, against a source that serves no manifests: list both sides at once,
 //! compare metadata, then ask the source for the digest of every file while hashing our own.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
 
 use futures_util::StreamExt as _;
+use parking_lot::{Mutex, MutexGuard};
 use tokio_util::io::{StreamReader, SyncIoBridge};
 use tokio_util::sync::CancellationToken;
 
@@ -142,8 +143,8 @@ impl<'a> PerFileRun<'a> {
         (self.progress(), *self.counters())
     }
 
-    fn counters(&self) -> std::sync::MutexGuard<'_, Counters> {
-        self.shown.counters.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    fn counters(&self) -> MutexGuard<'_, Counters> {
+        self.shown.counters.lock()
     }
 
     pub(in crate::verify) fn progress(&self) -> Progress {

@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use parking_lot::{Mutex, MutexGuard};
 use uuid::Uuid;
 
 use crate::verify::build::{Build, BuildJob, Phase};
@@ -50,12 +51,12 @@ impl Offer {
     }
 
     fn touch(&self) {
-        *self.last_used.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Instant::now();
+        *self.last_used.lock() = Instant::now();
     }
 
     fn idle(&self) -> Duration {
         match self.listeners() {
-            0 => self.last_used.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).elapsed(),
+            0 => self.last_used.lock().elapsed(),
             _ => Duration::ZERO,
         }
     }
@@ -146,7 +147,7 @@ impl Offers {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Uuid, Arc<Offer>>> {
-        self.offers.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.offers.lock()
     }
 }
 
@@ -172,7 +173,7 @@ async fn sweep(offers: Weak<Mutex<HashMap<Uuid, Arc<Offer>>>>, retention: Durati
     loop {
         tokio::time::sleep(SWEEP_INTERVAL).await;
         let Some(offers) = offers.upgrade() else { return };
-        offers.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).retain(|id, offer| {
+        offers.lock().retain(|id, offer| {
             let limit = if offer.is_running() { ORPHAN_GRACE } else { retention };
             let keep = offer.idle() <= limit;
             if !keep {
