@@ -5,17 +5,23 @@
 //! earlier reads were to be trusted instead, the result says so.
 //!
 //! Folders are layers, from the bottom up: [`model`] values, [`exclude`] rules, [`config`] files, [`scan`] the disk,
-//! [`manifest`] trees and their comparison, [`protocol`] what crosses the network, [`peer`] the source seen from the
-//! destination, [`verify`] tasks, [`report`] results, [`server`] HTTP, [`cli`] commands. Each uses those before it.
+//! [`manifest`] trees and their comparison, [`protocol`] what crosses the network, [`net`] how others are called, [`work`] the
+//! bridge to threads, [`peer`] the source seen from the destination, [`source`] what a source does for others, [`task`] the
+//! life of a task, [`verify`] the run of a verification, [`report`] results, [`server`] HTTP, [`cli`] commands. Each uses those
+//! before it.
 
 pub mod cli;
 pub mod config;
 pub mod exclude;
 pub mod manifest;
 pub mod model;
+pub mod net;
 pub mod peer;
 pub mod protocol;
 pub mod report;
 pub mod scan;
 pub mod server;
+pub mod source;
+pub mod task;
 pub mod verify;
+pub mod work;

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the bottom up, with what a layer must not name besides the layers that come after it.
-const LAYERS: [(&str, &[&str]); 12] = [
+const LAYERS: [(&str, &[&str]); 15] = [
     ("model", IO),
     // `std::path` is a value; nothing of it is asked of the disk here.
     ("exclude", IO),
@@ -13,9 +13,12 @@ const LAYERS: [(&str, &[&str]); 12] = [
     ("scan", &["tokio::", "axum::", "reqwest::"]),
     ("manifest", &["tokio::", "axum::", "reqwest::"]),
     ("protocol", IO),
+    ("net", &["axum::"]),
+    ("work", &["axum::", "reqwest::"]),
     ("peer", &["axum::"]),
-    ("verify", &["axum::"]),
-    ("bulk", &["axum::"]),
+    ("source", &["axum::", "reqwest::"]),
+    ("task", &["axum::", "reqwest::"]),
+    ("verify", &["axum::", "reqwest::"]),
     ("report", &["tokio::", "axum::", "std::fs", "std::net"]),
     ("server", &[]),
     ("cli", &[]),
@@ -96,9 +99,15 @@ fn only_the_bridges_cross_from_async_to_threads_and_pools() {
         let crosses = |path: &PathBuf| names.iter().any(|name| code(path).contains(name));
         sources(&src().join(below)).into_iter().filter(crosses).collect()
     };
-    assert_eq!(naming(&["spawn_blocking", "block_in_place"], ""), [src().join("peer/aside.rs")]);
-    for layer in ["peer", "verify", "server"] {
-        let bridge = (layer == "verify").then(|| src().join("verify/blocking.rs"));
-        assert_eq!(naming(&["ThreadPoolBuilder"], layer), Vec::from_iter(bridge));
+    assert_eq!(naming(&["spawn_blocking", "block_in_place"], ""), [src().join("work/pool.rs")]);
+    for layer in ["net", "peer", "source", "task", "verify", "server"] {
+        assert_eq!(naming(&["ThreadPoolBuilder"], layer), Vec::<PathBuf>::new());
     }
+}
+
+#[test]
+fn only_the_connector_builds_http_clients() {
+    let builds = |path: &PathBuf| code(path).contains("Client::builder") || code(path).contains("Client::new()");
+    let building: Vec<PathBuf> = sources(&src()).into_iter().filter(builds).collect();
+    assert_eq!(building, [src().join("net/connector.rs")]);
 }

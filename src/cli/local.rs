@@ -12,7 +12,7 @@ use crate::exclude::{Rules, Selection};
 use crate::manifest::{BuildError, HashError, Identity, Manifest, RootSpec};
 use crate::model::RootId;
 use crate::scan::{Cancel, Context, Engine, ReadLimit, ReadMode, host_name};
-use crate::verify::now_ms;
+use crate::work::now_ms;
 
 /// How often progress is shown.
 const SHOW_INTERVAL: Duration = Duration::from_millis(200);

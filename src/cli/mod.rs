@@ -1,8 +1,8 @@
 //! The command line: one file for each command.
 
 mod args;
-mod client;
 mod demo;
+mod destination;
 mod diff;
 mod exit_code;
 mod inspect;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::args::ServeArgs;
-use super::client::runtime;
+use super::destination::runtime;
 use super::exit_code::{CommandError, ExitCode};
 use crate::config::Config;
 use crate::model::DirectoryType;

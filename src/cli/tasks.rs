@@ -1,7 +1,7 @@
 //! `twintree tasks`: the tasks of a destination.
 
 use super::args::{TaskAction, TasksArgs};
-use super::client::{Destination, runtime};
+use super::destination::{destination, runtime};
 use super::exit_code::{CommandError, ExitCode};
 use super::output;
 use super::verify::print;
@@ -9,7 +9,7 @@ use crate::report;
 
 pub(super) fn run(args: &TasksArgs) -> Result<ExitCode, CommandError> {
     let url = args.destination.as_ref().ok_or_else(|| CommandError::Usage("--destination URL is needed".to_owned()))?;
-    let destination = Destination::new(url)?;
+    let destination = destination(url)?;
     runtime()?.block_on(async {
         match args.action.as_ref().unwrap_or(&TaskAction::List { history: false }) {
             TaskAction::List { history } => {

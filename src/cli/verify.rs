@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::args::{Common, VerifyArgs};
-use super::client::{CallError, Destination, runtime};
+use super::destination::{destination, runtime};
 use super::exit_code::{CommandError, ExitCode};
 use super::output;
 use super::progress::{Bars, SideProgress};
 use crate::model::DigestAlgorithm;
+use crate::net::{CallError, TaskClient};
 use crate::protocol::{Protocol, ReportBody, TaskRequest, TaskStatus};
 use crate::report::{self, ResultBody};
 
@@ -23,7 +24,7 @@ const CREATE_GRACE: Duration = Duration::from_secs(2);
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(super) fn run(args: &VerifyArgs, common: &Common) -> Result<ExitCode, CommandError> {
-    let destination = Destination::new(&args.destination)?;
+    let destination = destination(&args.destination)?;
     let algorithm: DigestAlgorithm = args
         .algorithm
         .parse()
@@ -61,7 +62,7 @@ pub(super) fn run(args: &VerifyArgs, common: &Common) -> Result<ExitCode, Comman
 }
 
 /// Looks at the task until it has ended. A service that restarts or a network that hiccups is borne for a while.
-pub(super) async fn follow(destination: &Destination, id: &str, quiet: bool) -> Result<TaskStatus, CommandError> {
+pub(super) async fn follow(destination: &TaskClient, id: &str, quiet: bool) -> Result<TaskStatus, CommandError> {
     let bars = Bars::new(&["source", "destination"], quiet);
     let mut wait = POLL.0;
     let mut answered = Instant::now();

@@ -6,15 +6,15 @@ use std::sync::Arc;
 use bytes::Bytes;
 use uuid::Uuid;
 
-use super::aside::aside;
 use super::assembly::{Contents, RemoteManifest};
 use super::client::{Frames, Peer};
 use super::error::PeerError;
-use super::retry::Retries;
 use crate::manifest::{DirectoryIndex, DirectoryTable, codec};
 use crate::model::{Blake3Digest, ContentDigest, DigestAlgorithm, FileEntry, Name, Problem, Reason};
+use crate::net::Retries;
 use crate::protocol::{BRANCHES_MEDIA_TYPE, BranchDirectory, BranchFrame, BranchRequest, ReadOutcome, routes};
 use crate::scan::FileDigests;
+use crate::work::blocking;
 
 /// A file the source read anew.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -135,7 +135,7 @@ impl Fetch<'_> {
     async fn check(&self, files: Vec<Vec<FileEntry>>) -> Result<Arc<Vec<Vec<FileEntry>>>, PeerError> {
         let (manifest, contents) = (Arc::clone(&self.manifest), self.contents.clone());
         let request = Arc::clone(&self.request);
-        let checked = aside(move || {
+        let checked = blocking(move || {
             for (asked, files) in request.directories.iter().zip(&files) {
                 let table = table(&manifest, asked).ok_or("no such root")?;
                 let contents = contents.as_ref().and_then(|contents| contents.get(asked.root as usize));
@@ -150,7 +150,7 @@ impl Fetch<'_> {
         match checked.await {
             Ok(Ok(files)) => Ok(Arc::new(files)),
             Ok(Err(cause)) => Err(self.broken(&cause)),
-            Err(died) => Err(self.broken(&format!("internal error: the check of its answer died: {died}"))),
+            Err(died) => Err(self.broken(&format!("the check of its answer died: {died}"))),
         }
     }
 

@@ -5,16 +5,12 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
+use reqwest::header::CONTENT_TYPE;
 use uuid::Uuid;
 
-use super::address::PeerAddress;
 use super::error::PeerError;
-use super::retry::RetryPolicy;
-use crate::protocol::{ErrorBody, FrameDecoder, routes};
-
-/// The longest error body that is read for its message, in bytes.
-pub(super) const MAX_ERROR_BODY_BYTES: usize = 64 << 10;
+use crate::net::{CallError, Endpoint, RetryPolicy, Timeouts, connect, refusal};
+use crate::protocol::{FrameDecoder, routes};
 
 /// How a peer is called.
 #[derive(Debug, Clone, Copy)]
@@ -30,13 +26,10 @@ pub struct PeerSettings {
     pub max_idle_connections: usize,
 }
 
-/// The longest wait a peer's `Retry-After` can ask for, in seconds; beyond every budget, and safe to add to a time.
-const MAX_RETRY_AFTER_SECONDS: u64 = 86_400;
-
 /// One peer. Clones share connections and the count of requests.
 #[derive(Debug, Clone)]
 pub struct Peer {
-    address: PeerAddress,
+    address: Endpoint,
     pub(super) http: reqwest::Client,
     /// Waits without end for an answer to begin and to go on.
     pub(super) patient: reqwest::Client,
@@ -49,18 +42,13 @@ pub struct Peer {
 
 impl Peer {
     /// A peer nobody has called yet.
-    pub fn new(address: PeerAddress, settings: PeerSettings) -> Result<Self, PeerError> {
-        let client = || {
-            reqwest::Client::builder()
-                .no_proxy()
-                .redirect(reqwest::redirect::Policy::none())
-                .connect_timeout(settings.connect_timeout)
-                .pool_max_idle_per_host(settings.max_idle_connections)
-                .tcp_nodelay(true)
+    pub fn new(address: Endpoint, settings: PeerSettings) -> Result<Self, PeerError> {
+        let client = |idle| {
+            let timeouts = Timeouts { connect: Some(settings.connect_timeout), idle, total: None };
+            connect(timeouts, settings.max_idle_connections).map_err(|error| CallError::unreachable(&address, &error))
         };
-        let failed = |error| unreachable_peer(&address, &error);
-        let http = client().read_timeout(settings.idle_timeout).build().map_err(failed)?;
-        let patient = client().build().map_err(failed)?;
+        let http = client(Some(settings.idle_timeout))?;
+        let patient = client(None)?;
         Ok(Self {
             address,
             http,
@@ -74,7 +62,7 @@ impl Peer {
     }
 
     /// Where it listens.
-    pub fn address(&self) -> &PeerAddress {
+    pub fn address(&self) -> &Endpoint {
         &self.address
     }
 
@@ -110,7 +98,7 @@ impl Peer {
         let request = self.http.delete(self.address.url(&routes::manifest(manifest)));
         self.count_request();
         if let Err(error) = request.timeout(Duration::from_secs(2)).send().await {
-            tracing::debug!(peer = %self.address, error = %causes(&error), "the source was not told to stop");
+            tracing::debug!(peer = %self.address, error = %CallError::unreachable(&self.address, &error), "the source was not asked to stop");
         }
     }
 
@@ -124,13 +112,13 @@ impl Peer {
     ) -> Result<Frames, PeerError> {
         self.count_request();
         let request = self.http.post(self.address.url(path)).header(CONTENT_TYPE, content_type).body(body);
-        let response = request.send().await.map_err(|error| unreachable_peer(&self.address, &error))?;
+        let response = request.send().await.map_err(|error| CallError::unreachable(&self.address, &error))?;
         if response.status() != reqwest::StatusCode::OK {
-            return Err(match self.status_error(response).await {
-                PeerError::Status { peer, status: 404, message, .. } if message.is_empty() => {
-                    PeerError::NotTwintree { peer }
+            return Err(match refusal(&self.address, response).await {
+                CallError::Status { endpoint, status: 404, message, .. } if message.is_empty() => {
+                    PeerError::NotTwintree { peer: endpoint }
                 }
-                error => error,
+                error => error.into(),
             });
         }
         let found = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("none");
@@ -139,30 +127,11 @@ impl Peer {
         }
         Ok(Frames { peer: self.address.clone(), response, decoder: FrameDecoder::default() })
     }
-
-    pub(super) async fn status_error(&self, mut response: reqwest::Response) -> PeerError {
-        let status = response.status().as_u16();
-        let seconds = response.headers().get(RETRY_AFTER).and_then(|v| v.to_str().ok()).and_then(|v| v.parse().ok());
-        let mut body = Vec::new();
-        while let Ok(Some(chunk)) = response.chunk().await {
-            body.extend_from_slice(&chunk);
-            if body.len() > MAX_ERROR_BODY_BYTES {
-                break;
-            }
-        }
-        let message = serde_json::from_slice(&body).ok().and_then(|body: ErrorBody| body.message).unwrap_or_default();
-        PeerError::Status {
-            peer: self.address.clone(),
-            status,
-            message,
-            retry_after: seconds.map(|seconds: u64| Duration::from_secs(seconds.min(MAX_RETRY_AFTER_SECONDS))),
-        }
-    }
 }
 
 /// The frames of one answer.
 pub(super) struct Frames {
-    peer: PeerAddress,
+    peer: Endpoint,
     response: reqwest::Response,
     decoder: FrameDecoder,
 }
@@ -175,31 +144,14 @@ impl Frames {
             if let Some(frame) = decoded.map_err(|cause| PeerError::Frame { peer: self.peer.clone(), cause })? {
                 return Ok(frame);
             }
-            let interrupted = |cause| PeerError::Interrupted { peer: self.peer.clone(), cause };
             match self.response.chunk().await {
                 Ok(Some(bytes)) => self.decoder.push(&bytes),
-                Ok(None) => return Err(interrupted("the stream stopped before its end".to_owned())),
+                Ok(None) => return Err(CallError::interrupted(&self.peer, "the stream stopped before its end").into()),
                 Err(error) if error.is_timeout() => {
-                    return Err(interrupted("nothing came within the idle time-out".to_owned()));
+                    return Err(CallError::interrupted(&self.peer, "nothing came within the idle time-out").into());
                 }
-                Err(error) => return Err(interrupted(causes(&error))),
+                Err(error) => return Err(CallError::broken_off(&self.peer, &error).into()),
             }
         }
-    }
-}
-
-pub(super) fn unreachable_peer(peer: &PeerAddress, error: &reqwest::Error) -> PeerError {
-    PeerError::Unreachable { peer: peer.clone(), cause: causes(error) }
-}
-
-/// The innermost cause: the outer ones repeat the URL and say "error sending request".
-pub(super) fn causes(error: &reqwest::Error) -> String {
-    let mut innermost: &dyn std::error::Error = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    match error.is_timeout() {
-        true => "it did not answer in time".to_owned(),
-        false => innermost.to_string(),
     }
 }

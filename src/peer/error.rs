@@ -1,53 +1,34 @@
 //! What can go wrong with a peer. Every message names the peer and the cause.
 
-use std::time::Duration;
-
-use super::address::PeerAddress;
 use super::assembly::AssemblyError;
+use crate::net::{CallError, Endpoint, Failure};
 use crate::protocol::{FrameError, PROTOCOL_VERSION};
 
 /// A failed conversation with a peer.
 #[derive(Debug, thiserror::Error)]
 pub enum PeerError {
-    /// No connection, or it broke before an answer came.
-    #[error("{peer} cannot be reached: {cause}")]
-    Unreachable {
-        /// The peer.
-        peer: PeerAddress,
-        /// What the system said.
-        cause: String,
-    },
+    /// It was not reached, broke off, or refused.
+    #[error(transparent)]
+    Call(#[from] CallError),
     /// It does not know the manifest route.
     #[error(
         "{peer} does not serve manifests (404): it is not a twintree, or its migration map does not make it the source"
     )]
     NotTwintree {
         /// The peer.
-        peer: PeerAddress,
+        peer: Endpoint,
     },
     /// It serves neither manifests nor a listing.
     #[error("{peer} answers 404 to manifests and to the listing of its files: its migration map has no such host")]
     NoListing {
         /// The peer.
-        peer: PeerAddress,
-    },
-    /// Another answer than the protocol has.
-    #[error("{peer} answered {status}{}{message}", if message.is_empty() { "" } else { ": " })]
-    Status {
-        /// The peer.
-        peer: PeerAddress,
-        /// The status code.
-        status: u16,
-        /// The message of the error body, where it has one.
-        message: String,
-        /// How long the peer asks to wait.
-        retry_after: Option<Duration>,
+        peer: Endpoint,
     },
     /// Status 200 with something else than a manifest stream.
     #[error("{peer} answered with the media type \"{media_type}\": it is not a twintree")]
     MediaType {
         /// The peer.
-        peer: PeerAddress,
+        peer: Endpoint,
         /// What it sent.
         media_type: String,
     },
@@ -55,23 +36,15 @@ pub enum PeerError {
     #[error("{peer} speaks protocol version {theirs}, this twintree speaks version {PROTOCOL_VERSION}")]
     Version {
         /// The peer.
-        peer: PeerAddress,
+        peer: Endpoint,
         /// The version it speaks.
         theirs: u32,
-    },
-    /// The stream stopped before its end.
-    #[error("{peer}: the exchange was interrupted: {cause}")]
-    Interrupted {
-        /// The peer.
-        peer: PeerAddress,
-        /// What the system said.
-        cause: String,
     },
     /// Bytes that are no frame.
     #[error("{peer} broke the protocol: {cause}")]
     Frame {
         /// The peer.
-        peer: PeerAddress,
+        peer: Endpoint,
         /// What is wrong with them.
         cause: FrameError,
     },
@@ -79,7 +52,7 @@ pub enum PeerError {
     #[error("{peer} broke the protocol: {cause}")]
     Assembly {
         /// The peer.
-        peer: PeerAddress,
+        peer: Endpoint,
         /// What is wrong with them.
         cause: AssemblyError,
     },
@@ -87,7 +60,7 @@ pub enum PeerError {
     #[error("{peer} broke the protocol: {cause}")]
     Broken {
         /// The peer.
-        peer: PeerAddress,
+        peer: Endpoint,
         /// What is wrong with them.
         cause: String,
     },
@@ -95,47 +68,37 @@ pub enum PeerError {
     #[error("{peer} failed: {message} ({code})")]
     Source {
         /// The peer.
-        peer: PeerAddress,
+        peer: Endpoint,
         /// Its code.
         code: String,
         /// Its message.
         message: String,
     },
     /// After an interruption the source has another tree than before.
-    #[error("{peer}: the source's tree changed while it was verified (the exchange was interrupted and began anew)")]
+    #[error("{peer}: the source's tree changed while it was verified (the exchange was interrupted and begun again)")]
     TreeChanged {
         /// The peer.
-        peer: PeerAddress,
-    },
-    /// Retrying did not help.
-    #[error("{last} (gave up after {requests} requests)")]
-    GaveUp {
-        /// The last failure.
-        last: Box<PeerError>,
-        /// How many requests were tried.
-        requests: u32,
+        peer: Endpoint,
     },
 }
 
-impl PeerError {
-    /// Whether it says something about the peer rather than about what was asked for. 500 is an answer: a file that
-    /// cannot be read gets it.
-    pub fn is_outage(&self) -> bool {
+impl Failure for PeerError {
+    fn into_call(self) -> Result<CallError, Self> {
         match self {
-            Self::GaveUp { last, .. } => last.is_outage(),
-            Self::Status { status: 500, .. } => false,
-            // By role or by completion: it would refuse every other file as well.
-            Self::Status { status: 400 | 404, message, .. } => message.is_empty(),
-            error => error.is_transient(),
+            Self::Call(call) => Ok(call),
+            other => Err(other),
         }
+    }
+}
+
+impl PeerError {
+    /// Whether it says something about the peer rather than about what was asked for.
+    pub fn is_outage(&self) -> bool {
+        matches!(self, Self::Call(call) if call.is_outage())
     }
 
     /// Whether the same request may succeed a moment later.
     pub fn is_transient(&self) -> bool {
-        match self {
-            Self::Unreachable { .. } | Self::Interrupted { .. } => true,
-            Self::Status { status, .. } => matches!(status, 408 | 429 | 500 | 502 | 503 | 504),
-            _ => false,
-        }
+        matches!(self, Self::Call(call) if call.is_transient())
     }
 }

@@ -6,14 +6,14 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use super::aside::aside;
 use super::assembly::{Assembly, AssemblyError, Contents, RemoteManifest, Step};
 use super::client::Peer;
 use super::error::PeerError;
-use super::retry::Retries;
 use crate::manifest::{DirectoryIndex, DirectoryTable, SubtreeHash};
 use crate::model::Provenance;
+use crate::net::{CallError, Retries};
 use crate::protocol::{MANIFEST_MEDIA_TYPE, ManifestFrame, ManifestRequest, ProgressFrame, routes};
+use crate::work::blocking;
 
 /// One exchange: driven by [`Exchange::run`], watched by everybody else.
 #[derive(Debug)]
@@ -187,7 +187,7 @@ async fn accept(assembly: &mut Assembly, frame: ManifestFrame) -> Result<Step, A
         return assembly.accept(frame);
     }
     let mut own = std::mem::take(assembly);
-    let accepted = aside(move || {
+    let accepted = blocking(move || {
         let step = own.accept(frame);
         (own, step)
     });
@@ -199,7 +199,7 @@ async fn accept(assembly: &mut Assembly, frame: ManifestFrame) -> Result<Step, A
 /// A source never answers 404 to this request, so whoever does lacks the route or the role, whatever its message.
 fn without_the_route(error: PeerError) -> PeerError {
     match error {
-        PeerError::Status { peer, status: 404, .. } => PeerError::NotTwintree { peer },
+        PeerError::Call(CallError::Status { endpoint, status: 404, .. }) => PeerError::NotTwintree { peer: endpoint },
         error => error,
     }
 }

@@ -4,10 +4,10 @@
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_RANGE, RANGE};
 
-use super::client::{Peer, causes};
+use super::client::Peer;
 use super::error::PeerError;
-use super::retry::Retries;
 use crate::model::{ContentDigest, DigestAlgorithm};
+use crate::net::{CallError, Retries};
 use crate::scan::StreamDigest;
 
 /// How much of a file has come.
@@ -70,7 +70,7 @@ impl Peer {
                 }
                 Ok(Ok(None)) if fetched.bytes == size => return Ok(()),
                 Ok(Ok(None)) => return Err(self.interrupted("the file stopped before its end")),
-                Ok(Err(error)) => return Err(self.interrupted(&causes(&error))),
+                Ok(Err(error)) => return Err(CallError::broken_off(self.address(), &error).into()),
                 Err(_) => return Err(self.interrupted("nothing came within the idle time-out")),
             }
         }

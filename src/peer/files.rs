@@ -9,11 +9,11 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::StatusCode;
 use reqwest::header::HeaderName;
 
-use super::client::{MAX_ERROR_BODY_BYTES, Peer, causes, unreachable_peer};
+use super::client::Peer;
 use super::error::PeerError;
 use super::listing::ListingError;
-use super::retry::Retries;
 use crate::model::{ContentDigest, DigestAlgorithm, FileUrl};
+use crate::net::{CallError, MAX_ERROR_BODY_BYTES, Retries, cause_of, refusal};
 use crate::protocol::{DigestBody, routes};
 
 /// Everything but the unreserved characters of RFC 3986, and the slash between names.
@@ -36,7 +36,9 @@ impl Peer {
                     Err(ListingError::Interrupted(cause)) => self.interrupted(&cause),
                     Err(error @ ListingError::Malformed(_)) => self.broken(&error.to_string()),
                 },
-                Err(PeerError::Status { peer, status: 404, .. }) => PeerError::NoListing { peer },
+                Err(PeerError::Call(CallError::Status { endpoint, status: 404, .. })) => {
+                    PeerError::NoListing { peer: endpoint }
+                }
                 Err(error) => error,
             };
             tokio::time::sleep(retries.after(error)?).await;
@@ -49,7 +51,7 @@ impl Peer {
         let bytes = async_stream::stream! {
             loop {
                 match tokio::time::timeout(idle, chunks.next()).await {
-                    Ok(Some(chunk)) => yield chunk.map_err(|error| io::Error::other(causes(&error))),
+                    Ok(Some(chunk)) => yield chunk.map_err(|error| io::Error::other(cause_of(&error))),
                     Ok(None) => return,
                     Err(_) => {
                         yield Err(io::Error::new(io::ErrorKind::TimedOut, "nothing came within the idle time-out"));
@@ -120,7 +122,7 @@ impl Peer {
     }
 
     pub(super) fn interrupted(&self, cause: &str) -> PeerError {
-        PeerError::Interrupted { peer: self.address().clone(), cause: cause.to_owned() }
+        CallError::interrupted(self.address(), cause).into()
     }
 
     pub(super) fn broken(&self, cause: &str) -> PeerError {
@@ -146,8 +148,8 @@ impl Peer {
             StatusCode::PARTIAL_CONTENT if in_part => Ok(response),
             _ => {
                 // The body of a refusal is short, and nobody waits for it without end.
-                let refusal = tokio::time::timeout(self.idle_timeout, self.status_error(response)).await;
-                Err(refusal.unwrap_or_else(|_| self.interrupted("a refusal stopped before its end")))
+                let refused = tokio::time::timeout(self.idle_timeout, refusal(self.address(), response)).await;
+                Err(refused.map_or_else(|_| self.interrupted("a refusal stopped before its end"), PeerError::from))
             }
         }
     }
@@ -158,7 +160,7 @@ impl Peer {
         let mut answer = std::pin::pin!(answer);
         loop {
             tokio::select! {
-                answer = &mut answer => return answer.map_err(|error| unreachable_peer(self.address(), &error)),
+                answer = &mut answer => return answer.map_err(|error| CallError::unreachable(self.address(), &error).into()),
                 alive = self.health_after_silence() => alive?,
             }
         }
@@ -173,7 +175,7 @@ impl Peer {
         self.count_request();
         let health = self.http.get(self.address().url(routes::HEALTH)).timeout(self.idle_timeout).send().await;
         // Whatever it says: it lives.
-        health.map(drop).map_err(|error| unreachable_peer(self.address(), &error))
+        health.map(drop).map_err(|error| CallError::unreachable(self.address(), &error).into())
     }
 }
 

@@ -1,8 +1,5 @@
-//! A source as the destination sees it: the manifest exchange, its branches, the per-file protocol, and the only retry
-//! loop.
+//! A source as the destination sees it: the manifest exchange, its branches, and the per-file protocol.
 
-mod address;
-mod aside;
 mod assembly;
 mod branches;
 mod client;
@@ -11,11 +8,8 @@ mod exchange;
 mod fetch;
 mod files;
 mod listing;
-mod retry;
 mod short_strings;
 
-pub use address::PeerAddress;
-pub use aside::{Died, aside};
 pub use assembly::{AssemblyError, Contents, RemoteManifest};
 pub use branches::{OpenedBranches, RemoteRead, fetch_branches};
 pub use client::{Peer, PeerSettings};
@@ -23,4 +17,3 @@ pub use error::PeerError;
 pub use exchange::Exchange;
 pub use files::{DigestFailure, ListingBytes};
 pub use listing::{ListedRoots, ListingError, read_listing};
-pub use retry::RetryPolicy;

@@ -163,6 +163,26 @@ pub struct TaskStatus {
     pub message: Option<String>,
 }
 
+impl TaskStatus {
+    /// The status of a task that was accepted at this moment, in milliseconds since the epoch.
+    pub fn accepted(id: String, request: &TaskRequest, (source, port): (String, u16), at_ms: i64) -> Self {
+        Self {
+            id,
+            digest_algorithm: request.digest_algorithm.clone(),
+            state: TaskState::NotStarted,
+            source,
+            port,
+            counters: Counters::default(),
+            protocol: Protocol::Manifest,
+            protocol_reason: None,
+            progress: Progress::default(),
+            started_at: at_ms,
+            ended_at: None,
+            message: None,
+        }
+    }
+}
+
 /// Progress of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]

@@ -13,13 +13,14 @@ use crate::config::{Config, ConfigError, HostName, Instance, Reading, Settings};
 use crate::exclude::{PatternError, Rules, Selection};
 use crate::manifest::{Identity, RootSpec};
 use crate::model::RootId;
-use crate::peer::{Peer, PeerAddress, PeerError, PeerSettings, RetryPolicy};
+use crate::net::{Endpoint, RetryPolicy};
+use crate::peer::{Peer, PeerError, PeerSettings};
 use crate::protocol::{MigrationState, TaskRequest};
 use crate::scan::{CacheError, DigestCache, Engine, ReadLimit, ReadMode};
-use crate::verify::{
-    BuildJob, Busy, Completion, History, HistoryError, HistoryLimits, Offers, RunInput, Tasks, Threads, Unfinished,
-    now_ms,
-};
+use crate::source::{Busy, Completion, Offers};
+use crate::task::{History, HistoryError, HistoryLimits, Slots, Tasks, Unfinished};
+use crate::verify::{RunInput, Verification};
+use crate::work::{BuildJob, Threads, now_ms};
 
 /// Why a service cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -62,7 +63,7 @@ struct Inner {
     /// By instance: what to scan.
     roots: HashMap<u64, Vec<RootSpec>>,
     host_name: String,
-    tasks: Tasks,
+    tasks: Tasks<Verification>,
     offers: Offers,
     /// As many as file requests may be answered at once.
     file_permits: Arc<Semaphore>,
@@ -91,7 +92,7 @@ impl App {
             rules,
             roots,
             host_name: crate::scan::host_name(),
-            tasks: Tasks::new(history.transpose()?, unfinished)?,
+            tasks: Tasks::new(history.transpose()?, unfinished, Slots::default())?,
             offers: Offers::new(settings.manifest_retention),
             file_permits: Arc::new(Semaphore::new(config.live_migration.max_concurrent_file_requests as usize)),
             listing_permits: Arc::new(Semaphore::new(MAX_LISTINGS)),
@@ -110,7 +111,7 @@ impl App {
     }
 
     /// The tasks of this service's destinations.
-    pub fn tasks(&self) -> &Tasks {
+    pub fn tasks(&self) -> &Tasks<Verification> {
         &self.inner.tasks
     }
 
@@ -206,7 +207,7 @@ impl App {
             max_idle_connections: client.connection_pool_max_size,
         };
         let port = source.port.unwrap_or(self.config().sidecar.port);
-        Peer::new(PeerAddress { host: source.host.clone(), port }, settings)
+        Peer::new(Endpoint::http(source.host.clone(), port), settings)
     }
 
     /// What to build of an instance: all its roots or those wanted, and of them all or what is selected.

@@ -9,7 +9,8 @@ use super::file_target::BadTarget;
 use crate::model::UnknownAlgorithm;
 use crate::protocol::{BadRequest, ErrorBody, PROTOCOL_VERSION};
 use crate::scan::OpenFailure;
-use crate::verify::{BranchError, Busy, CompletionError, HistoryError, ServeError, StartError};
+use crate::source::{BranchError, Busy, CompletionError, ServeError};
+use crate::task::{HistoryError, StartError};
 
 /// After how many seconds a busy source is worth asking again.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("5");
@@ -80,9 +81,12 @@ pub(super) enum ApiError {
     /// Another version of the extension routes.
     #[error("protocol version {0} is not spoken here; this twintree speaks version {PROTOCOL_VERSION}")]
     Version(u32),
-    /// A task is under way, or the service stops.
-    #[error(transparent)]
-    Start(#[from] StartError),
+    /// A task is under way on the instance. The text is the Sidecar's.
+    #[error("Another files digest verification is in progress for instance={0}")]
+    TaskUnderWay(u64),
+    /// The service stops.
+    #[error("the service is stopping, please try again later")]
+    Stopping,
     /// No such task to look at.
     #[error("No task found with given id {0}")]
     NoTask(String),
@@ -124,14 +128,23 @@ impl ApiError {
             Self::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
             Self::NoMethod => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Branch(BranchError::NotReady) | Self::Start(StartError::Busy(_)) => StatusCode::CONFLICT,
-            Self::Busy(_) | Self::Start(StartError::Stopping) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Branch(BranchError::NotReady) | Self::TaskUnderWay(_) => StatusCode::CONFLICT,
+            Self::Busy(_) | Self::Stopping => StatusCode::SERVICE_UNAVAILABLE,
             Self::History(_)
             | Self::Internal(_)
             | Self::Completion(_)
             | Self::Unreadable(_)
             | Self::Branch(BranchError::Died(_)) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Task(_) | Self::Body(_) | Self::Version(_) | Self::Branch(_) => StatusCode::BAD_REQUEST,
+        }
+    }
+}
+
+impl From<StartError> for ApiError {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Busy(instance) => Self::TaskUnderWay(instance),
+            StartError::Stopping => Self::Stopping,
         }
     }
 }

@@ -7,7 +7,7 @@ use super::app::App;
 use crate::config::{Instance, Reading};
 use crate::protocol::MigrationState;
 use crate::scan::{Engine, ReadLimit};
-use crate::verify::warm;
+use crate::work::warm;
 
 /// How often a round looks whether a verification began, which it gives way to.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);

@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 
 use super::app::{App, SetupError};
 use super::routes::router;
-use crate::peer::PeerAddress;
+use crate::net::Endpoint;
 
 /// An address that is bound and not served yet.
 #[derive(Debug)]
@@ -20,7 +20,7 @@ pub struct Listener {
 impl Listener {
     /// Binds host and port of the configuration.
     pub async fn bind(host: &str, port: u16) -> Result<Self, SetupError> {
-        let address = PeerAddress { host: host.to_owned(), port }.to_string();
+        let address = Endpoint::http(host, port).to_string();
         let failed = |cause| SetupError::Listen { address: address.clone(), cause };
         let socket = TcpListener::bind(&address).await.map_err(failed)?;
         let address = socket.local_addr().map_err(failed)?;

@@ -10,7 +10,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use super::app::App;
-use crate::verify::TaskCounts;
+use crate::task::TaskCounts;
+use crate::verify::VerificationTotals;
 
 /// The media type of the format.
 pub(super) const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -94,7 +95,7 @@ pub(super) fn render(app: &App) -> Result<String, std::fmt::Error> {
     Ok(out)
 }
 
-fn register_tasks(registry: &mut Registry, counts: &TaskCounts) {
+fn register_tasks(registry: &mut Registry, counts: &TaskCounts<VerificationTotals>) {
     let under_way: Gauge = Gauge::default();
     under_way.set(i64::try_from(counts.under_way).unwrap_or(i64::MAX));
     registry.register("tasks_under_way", "Verification tasks that have not ended", under_way);
@@ -105,14 +106,14 @@ fn register_tasks(registry: &mut Registry, counts: &TaskCounts) {
     }
     registry.register("tasks_ended", "Verification tasks that ended, by state", ended);
     let differences: Family<KindLabel, Counter> = Family::default();
-    for (kind, count) in &counts.differences {
+    for (kind, count) in &counts.totals.differences {
         differences.get_or_create(&KindLabel { kind: kind.name() }).inc_by(*count);
     }
     registry.register("differences", "Differences found by tasks that ended, by kind", differences);
     registry.register(
         "source_requests",
         "Requests sent to sources by tasks that ended",
-        counter(counts.source_requests),
+        counter(counts.totals.source_requests),
     );
 }
 

@@ -3,7 +3,8 @@
 use super::app::App;
 use crate::config::HostName;
 use crate::protocol::MigrationState;
-use crate::verify::{RunInput, StoredTask};
+use crate::task::StoredTask;
+use crate::verify::{RunInput, Verification};
 
 impl App {
     /// Takes up again what was under way when the last service stopped.
@@ -15,7 +16,7 @@ impl App {
     }
 
     /// The migration map may be another one by now, and the migration complete.
-    async fn input_again(&self, task: &StoredTask) -> Result<RunInput, String> {
+    async fn input_again(&self, task: &StoredTask<Verification>) -> Result<RunInput, String> {
         let unknown = || format!("the configuration has no instance with id {}", task.instance);
         let instance = self.config().instance_by_id(task.instance).ok_or_else(unknown)?;
         let status = &task.status;

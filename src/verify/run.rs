@@ -3,17 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::blocking::Threads;
-use super::build::BuildJob;
 use super::by_manifest::ManifestRun;
 use super::compared::Compared;
 use super::error::RunError;
-use super::live::Task;
+use super::kind::Verification;
 use super::per_file::PerFileRun;
 use crate::exclude::Selection;
 use crate::model::{Counters, DigestAlgorithm};
 use crate::peer::Peer;
 use crate::protocol::{Progress, Protocol};
+use crate::task::{Event, Task};
+use crate::work::{BuildJob, Threads};
 
 /// How often the status is brought up to date.
 const SHOW_INTERVAL: Duration = Duration::from_millis(200);
@@ -35,19 +35,27 @@ pub struct RunInput {
     pub selection: Option<Selection>,
 }
 
-/// Runs a task to its end and leaves the result in it.
-pub(super) async fn run(task: Arc<Task>, input: RunInput) {
+/// Runs a task to its end and leaves the result in it. Counters of matches that were shown on the way stay where it broke
+/// off: each of them was proven.
+pub(super) async fn run(task: Arc<Task<Verification>>, input: RunInput) {
     task.begin();
     let (result, progress) = verify(&task, &input).await;
+    let Progress { source_requests, files_hashed, bytes_hashed, .. } = progress;
+    tracing::info!(source = %input.peer.address(), source_requests, files_hashed, bytes_hashed, "the work is over");
     match result {
         Ok(compared) => task.finish(compared, progress),
-        Err(RunError::Cancelled) => task.cancelled(progress),
-        Err(RunError::ServiceStopped) => task.stopped(progress),
-        Err(error) => task.fail(error.to_string(), progress),
+        Err(error) => {
+            task.progressed(progress);
+            match error {
+                RunError::Cancelled => task.end_cancelled(),
+                RunError::ServiceStopped => task.end_with_service(),
+                error => task.end(Event::Failed, Some(error.to_string())),
+            }
+        }
     }
 }
 
-async fn verify(task: &Task, input: &RunInput) -> (Result<Compared, RunError>, Progress) {
+async fn verify(task: &Task<Verification>, input: &RunInput) -> (Result<Compared, RunError>, Progress) {
     let by_manifests = ManifestRun::start(task, input);
     let result = while_wanted(task, by_manifests.compare(), || by_manifests.look()).await;
     by_manifests.look();
@@ -67,7 +75,7 @@ async fn verify(task: &Task, input: &RunInput) -> (Result<Compared, RunError>, P
 
 /// Does the work until it is done or nobody wants it any more, and shows how far it is.
 async fn while_wanted(
-    task: &Task,
+    task: &Task<Verification>,
     work: impl Future<Output = Result<Compared, RunError>>,
     look: impl Fn() -> (Progress, Counters),
 ) -> Result<Compared, RunError> {
@@ -80,7 +88,7 @@ async fn while_wanted(
             () = task.stop.cancelled() => return Err(RunError::ServiceStopped),
             _ = ticks.tick() => {
                 let (progress, counters) = look();
-                task.show(progress, counters);
+                task.counted(progress, counters);
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Cancelling: the task ends at once, and so does the work on both sides.
 
 use serde_json::json;
-use twintree::verify::BuildFailure;
+use twintree::work::BuildFailure;
 
 use crate::faults::Faced;
 use crate::support::scripted_source::{Answer, Ending, bytes_of};

@@ -79,7 +79,7 @@ async fn a_task_goes_on_after_an_orderly_stop_or_ends_where_the_configuration_as
         assert_eq!((&cancelled["state"], &cancelled["startedAt"]), (&json!("CANCELLED"), &begun["startedAt"]));
         let (_, report) = pair.get(&format!("/files-verification-tasks/{id}/report")).await;
         let note = report["notes"][0].as_str().unwrap();
-        assert!(note.starts_with("the service stopped while the task was under way; it began anew at 20"), "{note}");
+        assert!(note.starts_with("the service stopped while the task was under way; it began again at 20"), "{note}");
     }
 }
 
@@ -195,7 +195,7 @@ async fn a_task_is_taken_up_after_each_death_and_given_up_after_too_many() {
     let id = killed.submit().await;
     // Held until the end: a connection that is closed is an answer, and the task would end by it.
     let mut held = Vec::new();
-    for _ in 0..=twintree::verify::MAX_RESTARTS {
+    for _ in 0..=twintree::task::MAX_RESTARTS {
         killed.wait(&id, "IN_PROGRESS").await;
         held.push(killed.silent.accept().unwrap());
         service.signal(Signal::KILL);

@@ -58,7 +58,7 @@ async fn other_metadata_fails_fast_and_the_source_stops_hashing() {
     let offers = pair.source.app().offers().all();
     assert_eq!(offers.len(), 1);
     let stopped = offers[0].build.done().await.unwrap_err();
-    assert_eq!(stopped, twintree::verify::BuildFailure::Cancelled);
+    assert_eq!(stopped, twintree::work::BuildFailure::Cancelled);
 }
 
 /// Each answer is dropped before anything of it is read, as where a connection breaks too early to learn the manifest's

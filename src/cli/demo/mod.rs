@@ -9,12 +9,13 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::args::{Common, DemoArgs};
-use super::client::{Destination, runtime};
+use super::destination::{destination, runtime};
 use super::exit_code::{CommandError, ExitCode};
 use super::output::{print, print_json};
 use super::verify::follow;
 use crate::config::Config;
 use crate::model::DigestAlgorithm;
+use crate::net::TaskClient;
 use crate::protocol::{DifferenceBody, ReportBody, TaskRequest, TaskState};
 use crate::report::{self, ResultBody};
 use faults::Fault;
@@ -99,7 +100,7 @@ impl Demo<'_> {
              and goes on where metadata differs (keepGoing):\n\n",
             services.source_address, services.destination_address
         ))?;
-        let destination = Destination::new(&format!("http://{}", services.destination_address))?;
+        let destination = destination(&format!("http://{}", services.destination_address))?;
         let found = self.verify(&destination, true).await?;
         let as_planted = self.judge(&faults, &found)?;
         print("\nWhat that means:\n")?;
@@ -137,7 +138,7 @@ impl Demo<'_> {
         Ok(ExitCode::Different)
     }
 
-    async fn verify(&self, destination: &Destination, keep_going: bool) -> Result<ReportBody, CommandError> {
+    async fn verify(&self, destination: &TaskClient, keep_going: bool) -> Result<ReportBody, CommandError> {
         let begun = Instant::now();
         let digest_algorithm = DigestAlgorithm::Md5.name().to_owned();
         let request = TaskRequest { max_concurrency: 10, digest_algorithm, keep_going, keyspaces: None };

@@ -24,7 +24,7 @@ use crate::server::caller::{Participant, Source};
 use crate::server::error::ApiError;
 use crate::server::file_plan::{FilePlan, Validators, plan};
 use crate::server::file_target::{FileTarget, parse};
-use crate::verify::{digest_of, listing, open_served};
+use crate::source::{digest_of, listing, open_served};
 
 /// Bytes of a file read at a time.
 const READ_BYTES: usize = 256 << 10;

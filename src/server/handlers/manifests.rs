@@ -19,7 +19,7 @@ use crate::protocol::{
 use crate::server::app::App;
 use crate::server::caller::Source;
 use crate::server::error::ApiError;
-use crate::verify::{answer_branches, manifest_stream};
+use crate::source::{answer_branches, manifest_stream};
 
 /// The largest manifest request, in bytes: room for the keyspaces of the largest task request, and more.
 pub(in crate::server) const MAX_REQUEST_BYTES: usize = 256 << 10;

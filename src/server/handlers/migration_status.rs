@@ -5,7 +5,7 @@ use axum::Json;
 use crate::protocol::{ErrorBody, MigrationStatus, routes};
 use crate::server::caller::{Hosted, Participant};
 use crate::server::error::ApiError;
-use crate::verify::now_ms;
+use crate::work::now_ms;
 
 /// The status.
 #[utoipa::path(

@@ -18,7 +18,7 @@ use crate::report;
 use crate::server::app::App;
 use crate::server::caller::Destination;
 use crate::server::error::ApiError;
-use crate::verify::TaskReport;
+use crate::task::TaskReport;
 
 /// The differences on one page of a report, where the request does not say; and the most it can ask for.
 const PAGE: u64 = 10_000;
@@ -79,7 +79,8 @@ pub(in crate::server) async fn get_report(
         query.map_err(|rejection| ApiError::Body(rejection.body_text()))?;
     let limit = limit.unwrap_or(PAGE).min(PAGE);
     let report = app.tasks().report(instance.id, &id, (offset, limit)).await.map_err(ApiError::History)?;
-    let TaskReport { status, summary, differences_total, differences } = report.ok_or(ApiError::NoTask(id))?;
+    let TaskReport { status, summary, findings_total: differences_total, findings: differences } =
+        report.ok_or(ApiError::NoTask(id))?;
     let body = ReportBody { status, summary, differences_total, offset, differences };
     Ok(match format {
         Format::Json => Json(body).into_response(),

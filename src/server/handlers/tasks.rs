@@ -13,6 +13,7 @@ use super::{body, id};
 use crate::protocol::{ErrorBody, TaskCreated, TaskRequest, TaskStatus, parse_task_request, routes};
 use crate::server::caller::Destination;
 use crate::server::error::ApiError;
+use crate::work::now_ms;
 
 /// The largest task request, in bytes.
 const MAX_TASK_BYTES: usize = 64 << 10;
@@ -46,8 +47,10 @@ pub(in crate::server) async fn create_task(
     let bytes = body(bytes, MAX_TASK_BYTES)?;
     let request = parse_task_request(&bytes, app.config().live_migration.max_concurrent_file_requests)?;
     let input = app.run_input(&instance, &source, &request).map_err(ApiError::Internal)?;
+    let accepted = request.clone();
     let named = (source.host, input.peer.address().port);
-    let task = app.tasks().start(instance.id, request, named, input)?;
+    let status = |id| TaskStatus::accepted(id, &accepted, named, now_ms());
+    let task = app.tasks().start(instance.id, request, status, input)?;
     // Whoever holds the id may ask for it after a crash.
     task.recorded().await;
     let id = task.status().id;

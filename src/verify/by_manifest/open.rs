@@ -9,9 +9,8 @@ use crate::manifest::{Depth, DirectoryPair, FileRecords, PairSide, PlannedRoot, 
 use crate::model::{Difference, DigestAlgorithm, Name, Outcome, RootId};
 use crate::peer::{OpenedBranches, fetch_branches};
 use crate::protocol::{BRANCH_BATCH, BranchDirectory, BranchRequest};
-use crate::verify::blocking::blocking;
-use crate::verify::build::BuildFailure;
 use crate::verify::error::RunError;
+use crate::work::blocking;
 
 /// The most that the leaves of one request may weigh, in bytes; directories beyond it are sent without leaves, and the
 /// evidence for a difference in them is BLAKE3 alone. Keeps the number of requests a function of directories.
@@ -24,7 +23,7 @@ const LEAF_BYTES: usize = 32 + 1 + 9 + 9;
 /// that may take their time.
 pub(super) async fn assemble(sides: &Sides, algorithm: DigestAlgorithm) -> Result<Assembled, RunError> {
     let planning = sides.clone();
-    let Planned { mut outcome, pairs, fails_fast } = aside(move || planning.planned()).await?;
+    let Planned { mut outcome, pairs, fails_fast } = blocking(move || planning.planned()).await?;
     let mut released = false;
     let mut batches = pairs.chunks(BRANCH_BATCH).peekable();
     while let Some(batch) = batches.next() {
@@ -33,18 +32,14 @@ pub(super) async fn assemble(sides: &Sides, algorithm: DigestAlgorithm) -> Resul
         let release = fails_fast && batches.peek().is_none();
         let batch = sides.batch(batch.into(), anew, release).await?;
         let comparing = sides.clone();
-        outcome.absorb(aside(move || batch.compare(&comparing)).await?);
+        outcome.absorb(blocking(move || batch.compare(&comparing)).await?);
         released |= release;
     }
-    let outcome = aside(move || {
+    let outcome = blocking(move || {
         outcome.differences.sort_by(|a, b| a.url.cmp(&b.url));
         outcome
     });
     Ok(Assembled { outcome: outcome.await?, released })
-}
-
-async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, BuildFailure> {
-    Ok(blocking(work).await?)
 }
 
 /// What a comparison came to.
@@ -93,7 +88,7 @@ impl Sides {
 
     async fn batch(&self, pairs: Arc<[Pair]>, anew: Option<DigestAlgorithm>, last: bool) -> Result<Batch, RunError> {
         let (asking, asked) = (self.clone(), Arc::clone(&pairs));
-        let request = Arc::new(aside(move || asking.request(&asked, anew, last)).await?);
+        let request = Arc::new(blocking(move || asking.request(&asked, anew, last)).await?);
         let reading = SecondReads::default();
         let (remote, contents) = (Arc::clone(&self.remote), self.contents.clone());
         let fetched = fetch_branches(&self.peer, remote, contents, Arc::clone(&request), |files| {

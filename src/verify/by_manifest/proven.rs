@@ -3,7 +3,7 @@
 use crate::manifest::{DirectoryIndex, DirectoryTable};
 use crate::model::Counters;
 use crate::peer::Exchange;
-use crate::verify::build::{Build, Finished};
+use crate::work::{Build, Finished};
 
 /// Counters that can be shown before the end: what content hashes of both sides have proven so far.
 ///

@@ -14,11 +14,12 @@ use crate::manifest::{Comparand as _, Depth, Described, Identity, Manifest, note
 use crate::model::{Counters, MetadataSummary, Outcome};
 use crate::peer::{Contents, Exchange, PeerError, RemoteManifest};
 use crate::protocol::{ManifestRequest, PROTOCOL_VERSION, Progress, Protocol};
-use crate::verify::build::Build;
+use crate::task::Task;
 use crate::verify::compared::Compared;
 use crate::verify::error::RunError;
-use crate::verify::live::{Passed, Task};
+use crate::verify::kind::{Passed, Verification};
 use crate::verify::run::RunInput;
+use crate::work::Build;
 
 /// How the manifest stream ended; `None` as long as it goes on.
 type Streamed = Option<Result<(), PeerError>>;
@@ -28,7 +29,7 @@ const MANIFESTS_SERVED: &str = "the source serves manifests";
 
 /// A run by the exchange of manifests. Dropping it stops the work here.
 pub(in crate::verify) struct ManifestRun<'a> {
-    task: &'a Task,
+    task: &'a Task<Verification>,
     input: &'a RunInput,
     build: Build,
     exchange: Exchange,
@@ -37,7 +38,7 @@ pub(in crate::verify) struct ManifestRun<'a> {
 
 impl<'a> ManifestRun<'a> {
     /// Starts walking here; the source is asked once the comparison is polled.
-    pub(in crate::verify) fn start(task: &'a Task, input: &'a RunInput) -> Self {
+    pub(in crate::verify) fn start(task: &'a Task<Verification>, input: &'a RunInput) -> Self {
         let build = Build::start(input.job.clone());
         let request = ManifestRequest {
             protocol_version: PROTOCOL_VERSION,

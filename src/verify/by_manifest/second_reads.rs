@@ -6,13 +6,12 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::sides::Sides;
-use crate::manifest::{DirectoryPair, PairSide, differing_leaves};
+use crate::manifest::{DirectoryPair, PairSide, SecondRead, differing_leaves, read_again};
 use crate::model::{DigestAlgorithm, FileEntry, Name, Problem, RootId};
 use crate::protocol::BranchRequest;
 use crate::scan::{Context, FileDigests};
-use crate::verify::blocking::in_pool;
-use crate::verify::build::BuildFailure;
-use crate::verify::read_anew::{Target, read_anew};
+use crate::work::BuildFailure;
+use crate::work::in_pool;
 
 /// The destination's own second reads, running beside the source's.
 #[derive(Default)]
@@ -32,7 +31,7 @@ fn wanted(
     pairs: &[(RootId, DirectoryPair)],
     request: &BranchRequest,
     files: &[Vec<FileEntry>],
-) -> (Vec<Key>, Vec<Target>) {
+) -> (Vec<Key>, Vec<SecondRead>) {
     let (mut keys, mut targets) = (Vec::new(), Vec::new());
     for (position, ((id, pair), files)) in pairs.iter().zip(files).enumerate() {
         // Without leaves the source reads nothing anew, and one fresh digest alone is no evidence.
@@ -42,7 +41,7 @@ fn wanted(
         let PairSide::Directory(index) = pair.destination else { continue };
         let local = sides.local_files(*id, pair.destination);
         for (_, d) in differing_leaves(files, &local) {
-            targets.extend(Target::new(*id, index, &local[d]));
+            targets.extend(SecondRead::new(*id, index, &local[d]));
             keys.push((position, local[d].name.clone()));
         }
     }
@@ -81,7 +80,7 @@ impl SecondReads {
             let reads = in_pool(threads, move || {
                 let (keys, targets) = wanted(&sides, &pairs, &request, &files);
                 let reads = Mutex::new(Reads::new());
-                read_anew(&sides.local, &targets, algorithm, &work, &|at, outcome| {
+                read_again(&sides.local, &targets, algorithm, &work, &|at, outcome| {
                     reads.lock().insert(keys[at].clone(), outcome);
                 })
                 .map(|()| reads.into_inner())

@@ -9,7 +9,7 @@ use crate::manifest::{
 use crate::model::{FileEntry, Outcome, RootId};
 use crate::peer::{Contents, Peer, RemoteManifest};
 use crate::scan::Engine;
-use crate::verify::blocking::Threads;
+use crate::work::Threads;
 
 /// Both sides of a comparison to some depth. Clones are cheap and share everything.
 #[derive(Clone)]

@@ -17,11 +17,12 @@ use crate::model::{
 };
 use crate::peer::DigestFailure;
 use crate::scan::{Cancelled, Context, Expected, ReadError, digest_file, problem_of};
-use crate::verify::blocking::in_pool;
-use crate::verify::build::BuildFailure;
+use crate::task::Task;
 use crate::verify::error::RunError;
-use crate::verify::live::{Passed, Task};
+use crate::verify::kind::{Passed, Verification};
 use crate::verify::run::RunInput;
+use crate::work::BuildFailure;
+use crate::work::in_pool;
 
 /// How many small files of one directory one job reads.
 const FILES_PER_JOB: usize = 32;
@@ -32,7 +33,7 @@ type Answer = Result<ContentDigest, Problem>;
 /// The comparison of all digests.
 pub(super) struct Digests<'a> {
     files: Arc<Vec<MatchingDirectory>>,
-    task: &'a Task,
+    task: &'a Task<Verification>,
     input: &'a RunInput,
     context: &'a Context,
     shown: &'a Shown,
@@ -54,7 +55,7 @@ struct Pairs {
 impl<'a> Digests<'a> {
     pub(super) fn new(
         files: Vec<MatchingDirectory>,
-        task: &'a Task,
+        task: &'a Task<Verification>,
         input: &'a RunInput,
         context: &'a Context,
         shown: &'a Shown,

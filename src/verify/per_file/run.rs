@@ -16,12 +16,13 @@ use crate::model::{Counters, MetadataSummary, Outcome};
 use crate::peer::{ListedRoots, ListingError, read_listing};
 use crate::protocol::Progress;
 use crate::scan::{Context, WalkedDirectory};
-use crate::verify::blocking::{blocking, in_pool};
-use crate::verify::build::BuildFailure;
+use crate::task::Task;
 use crate::verify::compared::Compared;
 use crate::verify::error::RunError;
-use crate::verify::live::{Passed, Task};
+use crate::verify::kind::{Passed, Verification};
 use crate::verify::run::RunInput;
+use crate::work::BuildFailure;
+use crate::work::{blocking, in_pool};
 
 /// Said in every report: what a source leaves out cannot be compared with what we do.
 const RULES_UNKNOWN: &str =
@@ -29,7 +30,7 @@ const RULES_UNKNOWN: &str =
 
 /// A run by the per-file protocol.
 pub(in crate::verify) struct PerFileRun<'a> {
-    task: &'a Task,
+    task: &'a Task<Verification>,
     input: &'a RunInput,
     context: Context,
     shown: Shown,
@@ -46,7 +47,7 @@ pub(super) struct Shown {
 }
 
 impl<'a> PerFileRun<'a> {
-    pub(in crate::verify) fn new(task: &'a Task, input: &'a RunInput) -> Self {
+    pub(in crate::verify) fn new(task: &'a Task<Verification>, input: &'a RunInput) -> Self {
         Self { task, input, context: Context::of(&input.job.engine), shown: Shown::default() }
     }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Mutex, MutexGuard};
 use uuid::Uuid;
 
-use crate::verify::build::{Build, BuildJob, Phase};
+use crate::work::{Build, BuildJob, Phase};
 
 /// How many unfinished builds a service works on at a time; a further destination is told to come back.
 const MAX_RUNNING: usize = 4;

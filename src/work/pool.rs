@@ -1,8 +1,6 @@
-//! The one bridge from async code to the rayon pools: a pool on a thread that may block.
+//! Work on threads that may take their time: in a rayon pool, or a single piece that blocks.
 
 use std::num::NonZeroUsize;
-
-use crate::peer::aside;
 
 /// How many threads a piece of work may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,29 +21,30 @@ impl Threads {
 /// The work died: no thread could be had, or it panicked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("internal error: {0}")]
-pub struct PoolError(pub String);
+pub struct Died(String);
 
 /// Runs work in a pool of its own and waits for it without blocking the runtime.
 ///
 /// A caller that stops waiting does not stop the work; whoever may be dropped hands the work a cancel flag.
-pub(super) async fn in_pool<T: Send + 'static>(
+pub async fn in_pool<T: Send + 'static>(
     threads: Threads,
     work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, PoolError> {
+) -> Result<T, Died> {
     let job = move || {
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(threads.0.get())
             .thread_name(|number| format!("scan-{number}"))
             .build()
-            .map_err(|error| PoolError(error.to_string()))?;
+            .map_err(|error| Died(error.to_string()))?;
         Ok(pool.install(work))
     };
     blocking(job).await?
 }
 
-/// Runs a short piece of blocking work, such as a database transaction.
-pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, PoolError> {
-    aside(work).await.map_err(|died| PoolError(died.to_string()))
+/// Runs work that blocks or computes for long, and waits for it without holding up the runtime. Dropping the future does
+/// not stop the work.
+pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Died> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| Died(error.to_string()))
 }
 
 #[cfg(test)]

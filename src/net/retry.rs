@@ -1,15 +1,15 @@
-//! The retry loop: which failures, how often, how long. Every request to a peer goes through it.
+//! The retry loop: which failures, how often, how long. Every request that is tried again goes through it.
 
 use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 
-use super::error::PeerError;
+use super::call_error::{CallError, Failure};
 
 /// How a destination bears a source's failures.
 #[derive(Debug, Clone, Copy)]
 pub struct RetryPolicy {
-    /// Retries after the first failure; the count begins anew once the peer delivered something new.
+    /// Retries after the first failure; the count begins again once the peer delivered something new.
     pub max_retries: usize,
     /// The first delay; it doubles each time.
     pub delay: Duration,
@@ -33,7 +33,8 @@ impl Default for RetryPolicy {
 }
 
 /// The state of one retried conversation.
-pub(super) struct Retries {
+#[derive(Debug)]
+pub struct Retries {
     policy: RetryPolicy,
     delays: backon::ExponentialBackoff,
     failures: u32,
@@ -44,14 +45,15 @@ pub(super) struct Retries {
 }
 
 impl Retries {
-    pub(super) fn new(policy: RetryPolicy) -> Self {
+    /// A conversation in which nothing has failed yet.
+    pub fn new(policy: RetryPolicy) -> Self {
         Self { policy, delays: delays(policy), failures: 0, since: Instant::now(), furthest: 0 }
     }
 
     /// An answer has delivered so much since it began. Where that is more than any answer before it, earlier failures
     /// count no more. A repetition is nothing new: a peer whose answers all break off at the same place would
     /// otherwise be asked for ever.
-    pub(super) fn delivered(&mut self, so_far: u64) {
+    pub fn delivered(&mut self, so_far: u64) {
         if so_far <= self.furthest {
             return;
         }
@@ -62,26 +64,25 @@ impl Retries {
         }
     }
 
-    /// How long to wait before the next attempt; the error itself where there is none.
-    pub(super) fn after(&mut self, error: PeerError) -> Result<Duration, PeerError> {
+    /// How long to wait before the next attempt; the error itself where there is none. Only a failed call is ever tried
+    /// again: what an answer says stays said.
+    pub fn after<E: Failure>(&mut self, error: E) -> Result<Duration, E> {
         if self.failures == 0 {
             self.since = Instant::now();
         }
         self.failures += 1;
-        if !error.is_transient() {
-            return Err(error);
+        let call = error.into_call()?;
+        if !call.is_transient() {
+            return Err(call.into());
         }
-        let delay = match (self.delays.next(), &error) {
-            (Some(_), PeerError::Status { retry_after: Some(asked), .. }) => Some(*asked),
-            (delay, _) => delay,
-        };
+        let delay = self.delays.next().map(|delay| call.retry_after().unwrap_or(delay));
         match delay {
             Some(delay) if self.since.elapsed().saturating_add(delay) <= self.policy.budget => {
-                tracing::warn!(error = %error, delay_ms = delay.as_millis() as u64, "a request is tried again");
+                tracing::warn!(error = %call, delay_ms = delay.as_millis() as u64, "a request is tried again");
                 Ok(delay)
             }
-            _ if self.failures == 1 => Err(error),
-            _ => Err(PeerError::GaveUp { last: Box::new(error), requests: self.failures }),
+            _ if self.failures == 1 => Err(call.into()),
+            _ => Err(CallError::GaveUp { last: Box::new(call), requests: self.failures }.into()),
         }
     }
 }
@@ -98,11 +99,10 @@ fn delays(policy: RetryPolicy) -> backon::ExponentialBackoff {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::peer::PeerAddress;
+    use crate::net::Endpoint;
 
-    fn status(status: u16, retry_after: Option<Duration>) -> PeerError {
-        let peer = PeerAddress { host: "h".to_owned(), port: 1 };
-        PeerError::Status { peer, status, message: String::new(), retry_after }
+    fn status(status: u16, retry_after: Option<Duration>) -> CallError {
+        CallError::Status { endpoint: Endpoint::http("h", 1), status, message: String::new(), retry_after }
     }
 
     fn policy() -> RetryPolicy {
@@ -120,11 +120,11 @@ mod tests {
             );
         }
         let error = retries.after(status(503, None)).unwrap_err();
-        assert!(matches!(error, PeerError::GaveUp { requests: 4, .. }));
+        assert!(matches!(error, CallError::GaveUp { requests: 4, .. }));
     }
 
     #[test]
-    fn what_the_peer_asks_for_comes_first_and_progress_starts_anew() {
+    fn what_the_peer_asks_for_comes_first_and_progress_starts_over() {
         let mut retries = Retries::new(policy());
         let asked = Duration::from_secs(7);
         assert_eq!(retries.after(status(503, Some(asked))).unwrap(), asked);
@@ -142,12 +142,12 @@ mod tests {
             retries.after(status(500, None)).unwrap();
             retries.delivered(so_far);
         }
-        assert!(matches!(retries.after(status(500, None)), Err(PeerError::GaveUp { requests: 4, .. })));
+        assert!(matches!(retries.after(status(500, None)), Err(CallError::GaveUp { requests: 4, .. })));
     }
 
     #[test]
     fn a_refusal_is_final_and_so_is_a_wait_beyond_the_budget() {
-        assert!(matches!(Retries::new(policy()).after(status(400, None)), Err(PeerError::Status { .. })));
+        assert!(matches!(Retries::new(policy()).after(status(400, None)), Err(CallError::Status { .. })));
         for long in [Duration::from_secs(3600), Duration::MAX] {
             assert!(Retries::new(policy()).after(status(503, Some(long))).is_err());
         }

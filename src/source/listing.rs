@@ -5,12 +5,12 @@
 
 use bytes::Bytes;
 
+use super::error::ServeError;
 use crate::manifest::RootSpec;
 use crate::model::{EntryKind, FileUrl, Listed, Problem, RootId};
 use crate::protocol::{ListingEntry, UnlistedEntry};
 use crate::scan::{Context, WalkedDirectory, WalkedRoot, walk_root};
-use crate::verify::blocking::{Threads, in_pool};
-use crate::verify::error::ServeError;
+use crate::work::{Threads, in_pool};
 
 /// About how many bytes of JSON are made at a time.
 const CHUNK_BYTES: usize = 64 << 10;

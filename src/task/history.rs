@@ -1,22 +1,23 @@
 //! Tasks on disk, so that an old id still answers after a restart and an unfinished task can be taken up again.
 
 use std::collections::HashSet;
+use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use redb::{Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, TableDefinition};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::now_ms;
-use crate::model::Difference;
-use crate::protocol::{DifferenceBody, ReportSummary, TaskRequest, TaskStatus};
+use super::kind::{Kind, Status as _};
+use super::stored::StoredTask;
+use crate::protocol::TaskState;
+use crate::work::now_ms;
 
-/// From task id to a [`StoredTask`] as JSON.
-const TASKS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("tasks");
-/// From task id to a [`StoredSummary`] as JSON.
-const SUMMARIES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("summaries");
-/// From task id and position to a [`DifferenceBody`] as JSON: a page of a report reads no more than the page.
-const DIFFERENCES: TableDefinition<'_, (&str, u64), &[u8]> = TableDefinition::new("differences");
+/// From task id to a [`StoredTask`], or to a [`StoredSummary`], as JSON.
+type ById<'a> = TableDefinition<'a, &'static str, &'static [u8]>;
+/// From task id and position to a finding as JSON: a page of a report reads no more than the page.
+type ByPosition<'a> = TableDefinition<'a, (&'static str, u64), &'static [u8]>;
 
 /// The history cannot be kept. Names the file.
 #[derive(Debug, thiserror::Error)]
@@ -37,43 +38,42 @@ pub struct HistoryLimits {
     pub max_age: Duration,
 }
 
-/// A task as the history keeps it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StoredTask {
-    /// The instance it verifies.
-    pub instance: u64,
-    /// Where it stood when it was last written.
-    pub status: TaskStatus,
-    /// What was asked for.
-    pub request: TaskRequest,
-    /// How often it was taken up again after its service had died.
-    pub restarts: u32,
+/// What a task found, but for the findings themselves.
+#[derive(Serialize, Deserialize)]
+#[serde(bound = "")]
+pub(super) struct StoredSummary<K: Kind> {
+    pub summary: K::Summary,
+    #[serde(rename = "differences")]
+    pub findings: u64,
 }
 
-/// What a task found, but for the differences.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub(super) struct StoredSummary {
-    pub summary: ReportSummary,
-    pub differences: u64,
+impl<K: Kind> Default for StoredSummary<K> {
+    fn default() -> Self {
+        Self { summary: K::Summary::default(), findings: 0 }
+    }
 }
 
 /// What an ended task found.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Findings<'a> {
-    pub summary: &'a ReportSummary,
-    /// Ordered by root and path.
-    pub differences: &'a [Difference],
+pub(super) struct Findings<'a, K: Kind> {
+    pub summary: &'a K::Summary,
+    /// In the order in which a report has them.
+    pub findings: &'a [K::Finding],
 }
 
-/// The embedded store of tasks. All calls block.
+/// The embedded store of the tasks of one kind. All calls block.
 #[derive(Debug)]
-pub struct History {
+pub struct History<K: Kind> {
     path: PathBuf,
     database: Database,
     limits: HistoryLimits,
+    kind: PhantomData<fn() -> K>,
 }
 
-impl History {
+impl<K: Kind> History<K> {
+    const TASKS: ById<'static> = TableDefinition::new(K::TABLES.tasks);
+    const SUMMARIES: ById<'static> = TableDefinition::new(K::TABLES.summaries);
+    const FINDINGS: ByPosition<'static> = TableDefinition::new(K::TABLES.findings);
+
     /// Opens or makes the store in `state_dir`, and drops what is beyond the limits.
     pub fn open(state_dir: &Path, limits: HistoryLimits) -> Result<Self, HistoryError> {
         let path = state_dir.join("tasks.redb");
@@ -83,11 +83,11 @@ impl History {
             DatabaseError::DatabaseAlreadyOpen => failed("another twintree is using this state directory".to_owned()),
             error => failed(error.to_string()),
         })?;
-        let history = Self { path: path.clone(), database, limits };
+        let history = Self { path: path.clone(), database, limits, kind: PhantomData };
         history.transact(|transaction| {
-            transaction.open_table(TASKS)?;
-            transaction.open_table(SUMMARIES)?;
-            transaction.open_table(DIFFERENCES)?;
+            transaction.open_table(Self::TASKS)?;
+            transaction.open_table(Self::SUMMARIES)?;
+            transaction.open_table(Self::FINDINGS)?;
             Ok(())
         })?;
         history.prune()?;
@@ -100,19 +100,19 @@ impl History {
     }
 
     /// A task.
-    pub(super) fn task(&self, id: &str) -> Result<Option<StoredTask>, HistoryError> {
-        self.get(TASKS, id)
+    pub(super) fn task(&self, id: &str) -> Result<Option<StoredTask<K>>, HistoryError> {
+        self.get(Self::TASKS, id)
     }
 
     /// What a task found.
-    pub(super) fn summary(&self, id: &str) -> Result<Option<StoredSummary>, HistoryError> {
-        self.get(SUMMARIES, id)
+    pub(super) fn summary(&self, id: &str) -> Result<Option<StoredSummary<K>>, HistoryError> {
+        self.get(Self::SUMMARIES, id)
     }
 
-    /// Some of the differences a task found, from the position `offset` on.
-    pub(super) fn differences(&self, id: &str, offset: u64, limit: u64) -> Result<Vec<DifferenceBody>, HistoryError> {
+    /// Some of the findings of a task, from the position `offset` on.
+    pub(super) fn findings(&self, id: &str, offset: u64, limit: u64) -> Result<Vec<K::Finding>, HistoryError> {
         let read = || -> Result<Vec<Vec<u8>>, redb::Error> {
-            let table = self.database.begin_read()?.open_table(DIFFERENCES)?;
+            let table = self.database.begin_read()?.open_table(Self::FINDINGS)?;
             let page = table.range((id, offset)..(id, offset.saturating_add(limit)))?;
             page.map(|entry| Ok(entry?.1.value().to_vec())).collect()
         };
@@ -121,19 +121,19 @@ impl History {
     }
 
     /// Keeps a task, and what it found once it has ended; what is beyond the limits is dropped.
-    pub(super) fn keep(&self, task: &StoredTask, findings: Option<Findings<'_>>) -> Result<(), HistoryError> {
-        let id = task.status.id.as_str();
+    pub(super) fn keep(&self, task: &StoredTask<K>, found: Option<Findings<'_, K>>) -> Result<(), HistoryError> {
+        let id = task.status.id();
         self.transact(|transaction| {
             // Our own values always serialise.
             let bytes = serde_json::to_vec(task).unwrap_or_default();
-            transaction.open_table(TASKS)?.insert(id, bytes.as_slice())?;
-            let Some(Findings { summary, differences }) = findings else { return Ok(()) };
-            let stored = StoredSummary { summary: summary.clone(), differences: differences.len() as u64 };
+            transaction.open_table(Self::TASKS)?.insert(id, bytes.as_slice())?;
+            let Some(Findings { summary, findings }) = found else { return Ok(()) };
+            let stored = StoredSummary::<K> { summary: summary.clone(), findings: findings.len() as u64 };
             let bytes = serde_json::to_vec(&stored).unwrap_or_default();
-            transaction.open_table(SUMMARIES)?.insert(id, bytes.as_slice())?;
-            let mut table = transaction.open_table(DIFFERENCES)?;
-            for (position, difference) in (0..).zip(differences) {
-                let bytes = serde_json::to_vec(&DifferenceBody::from(difference)).unwrap_or_default();
+            transaction.open_table(Self::SUMMARIES)?.insert(id, bytes.as_slice())?;
+            let mut table = transaction.open_table(Self::FINDINGS)?;
+            for (position, finding) in (0..).zip(findings) {
+                let bytes = serde_json::to_vec(finding).unwrap_or_default();
                 table.insert((id, position), bytes.as_slice())?;
             }
             Ok(())
@@ -142,9 +142,9 @@ impl History {
     }
 
     /// Every task, in no order.
-    pub(super) fn all(&self) -> Result<Vec<StoredTask>, HistoryError> {
-        let read = || -> Result<Vec<StoredTask>, redb::Error> {
-            let table = self.database.begin_read()?.open_table(TASKS)?;
+    pub(super) fn all(&self) -> Result<Vec<StoredTask<K>>, HistoryError> {
+        let read = || -> Result<Vec<StoredTask<K>>, redb::Error> {
+            let table = self.database.begin_read()?.open_table(Self::TASKS)?;
             let mut tasks = Vec::new();
             for entry in table.iter()? {
                 let (id, bytes) = entry?;
@@ -159,28 +159,25 @@ impl History {
     }
 
     fn prune(&self) -> Result<(), HistoryError> {
-        let doomed = beyond(&self.all()?, self.limits, now_ms());
+        let lives: Vec<Life> = self.all()?.iter().map(Life::of).collect();
+        let doomed = beyond(&lives, self.limits, now_ms());
         if doomed.is_empty() {
             return Ok(());
         }
         self.transact(|transaction| {
-            let mut tasks = transaction.open_table(TASKS)?;
-            let mut summaries = transaction.open_table(SUMMARIES)?;
-            let mut differences = transaction.open_table(DIFFERENCES)?;
+            let mut tasks = transaction.open_table(Self::TASKS)?;
+            let mut summaries = transaction.open_table(Self::SUMMARIES)?;
+            let mut findings = transaction.open_table(Self::FINDINGS)?;
             for id in doomed.iter().map(String::as_str) {
                 tasks.remove(id)?;
                 summaries.remove(id)?;
-                differences.retain_in((id, 0)..=(id, u64::MAX), |_, _| false)?;
+                findings.retain_in((id, 0)..=(id, u64::MAX), |_, _| false)?;
             }
             Ok(())
         })
     }
 
-    fn get<T: serde::de::DeserializeOwned>(
-        &self,
-        table: TableDefinition<'_, &str, &[u8]>,
-        id: &str,
-    ) -> Result<Option<T>, HistoryError> {
+    fn get<T: DeserializeOwned>(&self, table: ById<'_>, id: &str) -> Result<Option<T>, HistoryError> {
         let read = || -> Result<Option<Vec<u8>>, redb::Error> {
             let table = self.database.begin_read()?.open_table(table)?;
             Ok(table.get(id)?.map(|bytes| bytes.value().to_vec()))
@@ -211,43 +208,42 @@ impl History {
     }
 }
 
+/// What decides how long a task is remembered.
+#[derive(Debug, Clone)]
+struct Life {
+    id: String,
+    state: TaskState,
+    started_at: i64,
+    ended_at: Option<i64>,
+}
+
+impl Life {
+    fn of<K: Kind>(task: &StoredTask<K>) -> Self {
+        let status = &task.status;
+        let (state, started_at, ended_at) = (status.state(), status.started_at(), status.ended_at());
+        Self { id: status.id().to_owned(), state, started_at, ended_at }
+    }
+}
+
 /// The ids of the tasks that the limits do not allow any more. Pure.
-fn beyond(tasks: &[StoredTask], limits: HistoryLimits, now_ms: i64) -> HashSet<String> {
-    let mut ended: Vec<&StoredTask> = tasks.iter().filter(|task| task.status.state.is_final()).collect();
-    ended.sort_by_key(|task| std::cmp::Reverse(task.status.started_at));
+fn beyond(tasks: &[Life], limits: HistoryLimits, now_ms: i64) -> HashSet<String> {
+    let mut ended: Vec<&Life> = tasks.iter().filter(|task| task.state.is_final()).collect();
+    ended.sort_by_key(|task| std::cmp::Reverse(task.started_at));
     let unfinished = tasks.len() - ended.len();
     let room = limits.max_tasks.max(1).saturating_sub(unfinished);
     let oldest = now_ms.saturating_sub(i64::try_from(limits.max_age.as_millis()).unwrap_or(i64::MAX));
-    let is_old = |task: &StoredTask| task.status.ended_at.is_some_and(|ended| ended < oldest);
+    let is_old = |task: &Life| task.ended_at.is_some_and(|ended| ended < oldest);
     let doomed = ended.iter().enumerate().filter(|(position, task)| *position >= room || is_old(task));
-    doomed.map(|(_, task)| task.status.id.clone()).collect()
+    doomed.map(|(_, task)| task.id.clone()).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Counters;
-    use crate::protocol::{Progress, Protocol, TaskState};
 
-    fn task(id: &str, started_at: i64, ended_at: Option<i64>) -> StoredTask {
+    fn task(id: &str, started_at: i64, ended_at: Option<i64>) -> Life {
         let state = if ended_at.is_some() { TaskState::Failed } else { TaskState::InProgress };
-        let status = TaskStatus {
-            id: id.to_owned(),
-            digest_algorithm: "MD5".to_owned(),
-            state,
-            source: "s".to_owned(),
-            port: 1,
-            counters: Counters::default(),
-            protocol: Protocol::Manifest,
-            protocol_reason: None,
-            progress: Progress::default(),
-            started_at,
-            ended_at,
-            message: None,
-        };
-        let digest_algorithm = "MD5".to_owned();
-        let request = TaskRequest { max_concurrency: 1, digest_algorithm, keep_going: false, keyspaces: None };
-        StoredTask { instance: 1, status, request, restarts: 0 }
+        Life { id: id.to_owned(), state, started_at, ended_at }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::manifest::{DirectoryRecord, DirectoryTable, HashKind, Manifest};
 use crate::protocol::{
     End, Hello, ManifestFrame, PROTOCOL_VERSION, ProgressFrame, RootFrame, SourceFailure, encode_frame,
 };
-use crate::verify::build::{BuildFailure, Finished, Phase};
+use crate::work::{BuildFailure, Finished, Phase};
 
 /// How many directories one frame carries at most: names of 1 KiB and problems of 512 bytes stay below the limit.
 const DIRECTORIES_PER_FRAME: usize = 4096;

@@ -4,7 +4,7 @@ use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use crate::protocol::{MigrationState, MigrationStatus};
-use crate::verify::blocking::blocking;
+use crate::work::blocking;
 
 /// The Sidecar's name of the record.
 const FILE: &str = "live_migration_status.json";

@@ -3,6 +3,7 @@
 
 mod branch_answer;
 mod completion;
+mod error;
 mod listing;
 mod offers;
 mod served_digest;
@@ -10,6 +11,7 @@ mod stream;
 
 pub use branch_answer::{BranchError, answer_branches};
 pub use completion::{Completion, CompletionError};
+pub use error::ServeError;
 pub use listing::{Listing, listing};
 pub use offers::{Busy, Offer, Offers};
 pub use served_digest::{digest_of, open_served};

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use super::blocking::{PoolError, Threads, in_pool};
+use super::pool::{Died, Threads, in_pool};
 use crate::manifest::{BuildError, DirectoryIndex, HashError, Identity, Manifest, RootSpec, SubtreeHash};
 use crate::model::Provenance;
 use crate::scan::{Context, Engine, ProgressSnapshot};
@@ -52,23 +52,27 @@ impl From<HashError> for BuildFailure {
     }
 }
 
-impl From<PoolError> for BuildFailure {
-    fn from(error: PoolError) -> Self {
+impl From<Died> for BuildFailure {
+    fn from(error: Died) -> Self {
         Self::Failed(error.to_string())
     }
 }
 
 /// How far a build is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Phase {
+pub enum Phase {
+    /// The roots are being listed.
     Walking,
+    /// Metadata is known; files are being read.
     Hashing,
+    /// Everything that could be read was read.
     Done,
+    /// It ended without a manifest.
     Failed(BuildFailure),
 }
 
 /// A content hash that became known: root number, directory, hash.
-pub(super) type Finished = (u32, DirectoryIndex, SubtreeHash);
+pub type Finished = (u32, DirectoryIndex, SubtreeHash);
 
 /// A running or finished build. Dropping it stops the work.
 #[derive(Debug)]
@@ -120,7 +124,7 @@ impl Build {
     }
 
     /// What reads.
-    pub(super) fn engine(&self) -> &Arc<Engine> {
+    pub fn engine(&self) -> &Arc<Engine> {
         &self.engine
     }
 
@@ -135,7 +139,7 @@ impl Build {
     }
 
     /// Where what is known by now came from.
-    pub(super) fn provenance(&self) -> Provenance {
+    pub fn provenance(&self) -> Provenance {
         self.context.progress.provenance()
     }
 
@@ -156,18 +160,19 @@ impl Build {
         self.shared.manifest.get().cloned()
     }
 
-    pub(super) fn phase(&self) -> Phase {
+    /// How far the build is.
+    pub fn phase(&self) -> Phase {
         self.shared.phase.borrow().clone()
     }
 
     /// The content hashes that became known after the first `position` ones.
-    pub(super) fn finished_after(&self, position: usize) -> Vec<Finished> {
+    pub fn finished_after(&self, position: usize) -> Vec<Finished> {
         let finished = self.shared.finished.lock();
         finished.get(position..).unwrap_or_default().to_vec()
     }
 
     /// Completes when the phase has changed since it was created.
-    pub(super) fn turned(&self) -> tokio::sync::futures::Notified<'_> {
+    pub fn turned(&self) -> tokio::sync::futures::Notified<'_> {
         self.shared.turned.notified()
     }
 

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::blocking::{Threads, in_pool};
+use super::pool::{Threads, in_pool};
 use crate::manifest::RootSpec;
 use crate::model::Provenance;
 use crate::scan::{Context, Engine, warm_roots};

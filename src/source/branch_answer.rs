@@ -10,16 +10,17 @@ use serde_bytes::ByteBuf;
 use tokio::sync::mpsc;
 
 use super::offers::Offer;
-use crate::manifest::{CodecError, DirectoryIndex, FileRecords, Manifest, RecordError, codec, differing_leaves};
+use crate::manifest::{
+    CodecError, DirectoryIndex, FileRecords, Manifest, RecordError, SecondRead, codec, differing_leaves, read_again,
+};
 use crate::model::{ContentDigest, DigestAlgorithm, FileEntry, Problem, RootId, UnknownAlgorithm};
 use crate::protocol::{
     BRANCH_BATCH, BranchFrame, BranchRequest, FileRead, MAX_BRANCH_REQUEST_BYTES, ReadOutcome, SourceFailure,
     encode_frame,
 };
 use crate::scan::{Context, FileDigests};
-use crate::verify::blocking::{Threads, blocking, in_pool};
-use crate::verify::build::Phase;
-use crate::verify::read_anew::{Target, read_anew};
+use crate::work::Phase;
+use crate::work::{Threads, blocking, in_pool};
 
 /// How many files one frame carries at most: the longest names and problems stay below the limit.
 const FILES_PER_FRAME: usize = 4096;
@@ -99,12 +100,12 @@ pub async fn answer_branches(
     Ok(stream(offer, manifest, asked, algorithm.map(|algorithm| (algorithm, targets)), threads))
 }
 
-type Targets = Vec<(u32, Target)>;
+type SecondReads = Vec<(u32, SecondRead)>;
 
 fn find(
     manifest: &Manifest,
     directories: Vec<crate::protocol::BranchDirectory>,
-) -> Result<(Vec<Asked>, Targets), BranchError> {
+) -> Result<(Vec<Asked>, SecondReads), BranchError> {
     if directories.len() > BRANCH_BATCH {
         return Err(BranchError::TooMany(directories.len()));
     }
@@ -125,10 +126,9 @@ fn find(
         if let Some(leaves) = wanted.leaves {
             let leaves = leaves.check()?;
             let differing = differing_leaves(&files, &leaves).into_iter();
-            targets
-                .extend(differing.filter_map(|(at, _)| {
-                    Target::new(root.id, directory, &files[at]).map(|target| (position, target))
-                }));
+            targets.extend(differing.filter_map(|(at, _)| {
+                SecondRead::new(root.id, directory, &files[at]).map(|target| (position, target))
+            }));
         }
         asked.push(Asked { root: root.id, directory, files });
     }
@@ -139,7 +139,7 @@ fn stream(
     offer: Arc<Offer>,
     manifest: Arc<Manifest>,
     asked: Vec<Asked>,
-    anew: Option<(DigestAlgorithm, Targets)>,
+    anew: Option<(DigestAlgorithm, SecondReads)>,
     threads: Threads,
 ) -> impl Stream<Item = Bytes> + Send {
     async_stream::stream! {
@@ -159,8 +159,8 @@ fn stream(
             let (sender, mut results) = mpsc::unbounded_channel();
             let work = context.clone();
             let job = in_pool(threads, move || {
-                let (positions, targets): (Vec<u32>, Vec<Target>) = targets.into_iter().unzip();
-                read_anew(&manifest, &targets, algorithm, &work, &|at, outcome| {
+                let (positions, targets): (Vec<u32>, Vec<SecondRead>) = targets.into_iter().unzip();
+                read_again(&manifest, &targets, algorithm, &work, &|at, outcome| {
                     // Nobody listens any more once the destination has hung up.
                     let _ = sender.send(file_read(positions[at], &targets[at], outcome));
                 })
@@ -198,7 +198,7 @@ impl Drop for CancelOnDrop {
     }
 }
 
-fn file_read(directory: u32, target: &Target, outcome: Result<FileDigests, Problem>) -> FileRead {
+fn file_read(directory: u32, target: &SecondRead, outcome: Result<FileDigests, Problem>) -> FileRead {
     let outcome = match outcome {
         Ok(digests) => {
             let other = match digests.also.first() {

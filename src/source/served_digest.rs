@@ -4,10 +4,10 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::error::ServeError;
 use crate::model::{ContentDigest, DigestAlgorithm, Problem, RelPath};
 use crate::scan::{Context, Engine, OpenFailure, ReadError, RootHandle, ServedFile, digest_served};
-use crate::verify::blocking::blocking;
-use crate::verify::error::ServeError;
+use crate::work::blocking;
 
 /// Opens a file of the root at `home`, and says what it is now.
 pub async fn open_served(home: &Path, path: &RelPath) -> Result<(File, ServedFile), ServeError> {

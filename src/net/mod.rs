@@ -1,0 +1,14 @@
+//! How other services are called: endpoints, the one connector that builds every HTTP client, what a failed call is, the only
+//! retry loop, and the client of the task API.
+
+mod call_error;
+mod connector;
+mod endpoint;
+mod retry;
+mod task_client;
+
+pub use call_error::{CallError, Failure, MAX_ERROR_BODY_BYTES, cause_of, refusal};
+pub use connector::{Timeouts, connect};
+pub use endpoint::{Endpoint, EndpointError, Scheme};
+pub use retry::{Retries, RetryPolicy};
+pub use task_client::TaskClient;

@@ -1,0 +1,88 @@
+//! What makes one kind of task different from another.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::live::Task;
+use crate::protocol::TaskState;
+
+/// One kind of task, such as a verification: what is asked for, what its status shows, what it leaves behind, and how it is
+/// done. Everything else about a task is the same for all kinds.
+pub trait Kind: Debug + Send + Sync + Sized + 'static {
+    /// Its name in logs.
+    const NAME: &'static str;
+
+    /// Where the history keeps tasks of this kind; different for each kind.
+    const TABLES: TableNames;
+
+    /// What was asked for.
+    type Request: Debug + Clone + Serialize + DeserializeOwned + Send + Sync;
+
+    /// Where a task stands. Moves while it runs.
+    type Status: Status;
+
+    /// What a report says besides status and findings.
+    type Summary: Debug + Clone + Default + Serialize + DeserializeOwned + Send + Sync;
+
+    /// One of the things a task found; a report has them page by page.
+    type Finding: Debug + Clone + Serialize + DeserializeOwned + Send + Sync;
+
+    /// Sums over all tasks of this kind that have ended, for those who watch the service.
+    type Totals: Debug + Clone + Default + Send;
+
+    /// What a task needs to run.
+    type Input: Send + 'static;
+
+    /// Does the work, and leaves in the task how it ended.
+    fn run(task: Arc<Task<Self>>, input: Self::Input) -> impl Future<Output = ()> + Send;
+
+    /// Puts into the summary that the task began again after its service had stopped.
+    fn began_again(summary: &mut Self::Summary, note: String);
+
+    /// Puts into the summary how long the task took, in milliseconds.
+    fn took(summary: &mut Self::Summary, total_ms: u64);
+
+    /// Adds a task that has ended.
+    fn count(totals: &mut Self::Totals, task: &Task<Self>);
+}
+
+/// The names of the three tables of a kind in the history.
+#[derive(Debug, Clone, Copy)]
+pub struct TableNames {
+    /// From id to task.
+    pub tasks: &'static str,
+    /// From id to summary.
+    pub summaries: &'static str,
+    /// From id and position to finding.
+    pub findings: &'static str,
+}
+
+/// What the status of any task has.
+pub trait Status: Debug + Clone + PartialEq + Serialize + DeserializeOwned + Send + Sync + 'static {
+    /// The task's id.
+    fn id(&self) -> &str;
+
+    /// Where it stands.
+    fn state(&self) -> TaskState;
+
+    /// Why it ended, where it was not done as asked.
+    fn message(&self) -> Option<&str>;
+
+    /// When it was accepted, in milliseconds since the epoch.
+    fn started_at(&self) -> i64;
+
+    /// When it ended, in milliseconds since the epoch.
+    fn ended_at(&self) -> Option<i64>;
+
+    /// Puts it into another state.
+    fn enter(&mut self, state: TaskState);
+
+    /// Notes when it ended, and why where it was not done as asked.
+    fn end(&mut self, at_ms: i64, message: Option<String>);
+
+    /// Forgets what was done so far: the task begins again.
+    fn restart(&mut self);
+}

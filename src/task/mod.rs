@@ -1,0 +1,26 @@
+//! The life of a task of any kind: its state, its progress as others see it, one at a time on each instance, its history, and
+//! taking it up again after a restart. What a kind asks for, shows and does is handed in; see [`Kind`].
+
+mod counts;
+mod history;
+mod kind;
+mod live;
+mod registry;
+mod report;
+mod slots;
+mod state;
+mod stored;
+mod supervise;
+
+mod unfinished;
+
+pub use counts::TaskCounts;
+pub use history::{History, HistoryError, HistoryLimits};
+pub use kind::{Kind, Status, TableNames};
+pub use live::Task;
+pub use registry::{StartError, Tasks};
+pub use report::TaskReport;
+pub use slots::Slots;
+pub use state::Event;
+pub use stored::StoredTask;
+pub use unfinished::{MAX_RESTARTS, Unfinished};

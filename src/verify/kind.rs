@@ -1,0 +1,157 @@
+//! The verification as a kind of task.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::compared::Compared;
+use super::run::{RunInput, run};
+use crate::model::{Counters, DifferenceKind, Verdict};
+use crate::protocol::{
+    DifferenceBody, Progress, Protocol, ReportSummary, RollupBody, TaskRequest, TaskState, TaskStatus,
+};
+use crate::task::{Event, Kind, Status, TableNames, Task};
+
+/// A verification: the destination's tree compared with the source's.
+#[derive(Debug)]
+pub struct Verification;
+
+/// What all verifications of a service that have ended came to.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct VerificationTotals {
+    /// Differences they found, by kind.
+    pub differences: BTreeMap<DifferenceKind, u64>,
+    /// Requests they sent to sources.
+    pub source_requests: u64,
+}
+
+/// A phase of the work that is over.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Passed {
+    Walked,
+    SourceWalked,
+    Hashed,
+    SourceHashed,
+}
+
+impl Kind for Verification {
+    const NAME: &'static str = "verification";
+    const TABLES: TableNames = TableNames { tasks: "tasks", summaries: "summaries", findings: "differences" };
+
+    type Request = TaskRequest;
+    type Status = TaskStatus;
+    type Summary = ReportSummary;
+    type Finding = DifferenceBody;
+    type Totals = VerificationTotals;
+    type Input = RunInput;
+
+    async fn run(task: Arc<Task<Self>>, input: RunInput) {
+        run(task, input).await;
+    }
+
+    fn began_again(summary: &mut ReportSummary, note: String) {
+        summary.notes.push(note);
+    }
+
+    fn took(summary: &mut ReportSummary, total_ms: u64) {
+        summary.timings.total_ms.get_or_insert(total_ms);
+    }
+
+    fn count(totals: &mut VerificationTotals, task: &Task<Self>) {
+        totals.source_requests += task.status().progress.source_requests;
+        for difference in task.findings().iter() {
+            *totals.differences.entry(difference.kind).or_default() += 1;
+        }
+    }
+}
+
+impl Status for TaskStatus {
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn state(&self) -> TaskState {
+        self.state
+    }
+
+    fn message(&self) -> Option<&str> {
+        self.message.as_deref()
+    }
+
+    fn started_at(&self) -> i64 {
+        self.started_at
+    }
+
+    fn ended_at(&self) -> Option<i64> {
+        self.ended_at
+    }
+
+    fn enter(&mut self, state: TaskState) {
+        self.state = state;
+    }
+
+    fn end(&mut self, at_ms: i64, message: Option<String>) {
+        (self.ended_at, self.message) = (Some(at_ms), message);
+    }
+
+    fn restart(&mut self) {
+        self.state = TaskState::NotStarted;
+        self.counters = Counters::default();
+        self.protocol_reason = None;
+        self.progress = Progress::default();
+    }
+}
+
+impl Task<Verification> {
+    /// Says by which protocol the task is run, and why.
+    pub(super) fn uses(&self, protocol: Protocol, reason: &str) {
+        self.show(|status| {
+            if status.protocol_reason.as_deref() != Some(reason) {
+                (status.protocol, status.protocol_reason) = (protocol, Some(reason.to_owned()));
+            }
+        });
+    }
+
+    /// Notes that a phase is over; what was noted before stays.
+    pub(super) fn passed(&self, phase: Passed) {
+        let now = self.elapsed_ms();
+        self.summarise(|summary| {
+            let timings = &mut summary.timings;
+            let timing = match phase {
+                Passed::Walked => &mut timings.walked_ms,
+                Passed::SourceWalked => &mut timings.source_walked_ms,
+                Passed::Hashed => &mut timings.hashed_ms,
+                Passed::SourceHashed => &mut timings.source_hashed_ms,
+            };
+            timing.get_or_insert(now);
+        });
+    }
+
+    /// Shows how far the work is.
+    pub(super) fn progressed(&self, progress: Progress) {
+        self.show(|status| status.progress = progress);
+    }
+
+    /// Shows how far the work is, and what is counted by now.
+    pub(super) fn counted(&self, progress: Progress, counters: Counters) {
+        self.show(|status| (status.progress, status.counters) = (progress, counters));
+    }
+
+    /// The comparison is done.
+    pub(super) fn finish(&self, compared: Compared, progress: Progress) {
+        let Compared { outcome, rollups, read } = compared;
+        self.summarise(|summary| {
+            summary.notes.extend(outcome.notes.iter().cloned());
+            summary.rollups = rollups.into_iter().map(RollupBody::from).collect();
+            summary.read = read;
+        });
+        self.leave(outcome.differences.iter().map(DifferenceBody::from).collect());
+        self.counted(progress, outcome.counters);
+        let event = match outcome.verdict() {
+            // A tree without files is the same on both sides to the per-file protocol too; the notes say that nothing was
+            // compared.
+            Verdict::Equal | Verdict::NothingCompared => Event::Succeeded,
+            Verdict::Different | Verdict::Unverified => Event::Failed,
+        };
+        self.end(event, outcome.summary());
+    }
+}
