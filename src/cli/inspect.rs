@@ -6,7 +6,7 @@ use super::args::InspectArgs;
 use super::exit_code::{CommandError, ExitCode};
 use super::output;
 use crate::manifest::{DirectoryIndex, HashKind, ManifestFile};
-use crate::model::{Content, FileUrl, Listed, Problem};
+use crate::model::{Content, FileUrl, Listed, Problem, Selection};
 use crate::report;
 
 pub(super) fn run(args: &InspectArgs) -> Result<ExitCode, CommandError> {
@@ -87,6 +87,7 @@ fn body(manifest: &ManifestFile, problems: &[(FileUrl, Problem)]) -> serde_json:
         "rulesFingerprint": identity.rules_fingerprint().to_string(),
         "filesExcluded": identity.file_patterns,
         "directoriesExcluded": identity.directory_patterns,
+        "selection": identity.selection.as_ref().map(Selection::names),
         "files": totals.files,
         "directories": totals.directories,
         "bytes": totals.bytes,

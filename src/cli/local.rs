@@ -8,9 +8,9 @@ use super::args::ScanArgs;
 use super::exit_code::{CANCELLED, CommandError};
 use super::progress::{Bars, SideProgress};
 use crate::config::{Config, Instance};
-use crate::exclude::{Rules, Selection};
+use crate::exclude::Rules;
 use crate::manifest::{BuildError, HashError, Identity, Manifest, RootSpec};
-use crate::model::RootId;
+use crate::model::{RootId, Selection};
 use crate::scan::{Cancel, Context, Engine, ReadLimit, ReadMode, host_name};
 use crate::work::now_ms;
 

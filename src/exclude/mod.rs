@@ -16,12 +16,12 @@ mod java_glob;
 mod java_group;
 mod java_regex;
 mod notation;
+mod only;
 mod pattern;
 mod placeholder;
 mod rules;
-mod selection;
 
 pub use error::PatternError;
+pub use only::{only_texts, take_selection};
 pub use pattern::MAX_PATTERN_BYTES;
 pub use rules::{RootRules, Rules};
-pub use selection::{Selection, SelectionError, table_name};

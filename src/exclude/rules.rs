@@ -7,9 +7,9 @@ use std::sync::Arc;
 use regex::Regex;
 
 use super::error::PatternError;
+use super::only::only_texts;
 use super::pattern::Pattern;
-use super::selection::Selection;
-use crate::model::{Blake3Digest, RelPath, RootId};
+use crate::model::{Blake3Digest, RelPath, RootId, Selection};
 
 /// Separates this use of BLAKE3 from every other; a new meaning of the rules needs a new text.
 const FINGERPRINT_CONTEXT: &str = "twintree 2026 exclusion rules fingerprint v1";
@@ -26,9 +26,6 @@ struct Inner {
     directories: Vec<Pattern>,
     selection: Option<Selection>,
 }
-
-/// What a directory pattern begins with that stands for a name of a selection.
-const ONLY: &str = "only:";
 
 impl Rules {
     /// Rules that exclude nothing.
@@ -57,23 +54,21 @@ impl Rules {
         })))
     }
 
-    /// The same rules, with everything left out that is not selected. Each name stands among the directory patterns as
-    /// `only:NAME`.
+    /// The same rules, with everything left out that is not selected.
     pub fn restricted_to(&self, selection: &Selection) -> Self {
         let Inner { file_patterns, directory_patterns, files, directories, .. } = &*self.0;
-        let only = selection.names().into_iter().map(|name| format!("{ONLY}{name}"));
         Self(Arc::new(Inner {
             file_patterns: file_patterns.clone(),
-            directory_patterns: directory_patterns.iter().cloned().chain(only).collect(),
+            directory_patterns: directory_patterns.clone(),
             files: files.clone(),
             directories: directories.clone(),
             selection: Some(selection.clone()),
         }))
     }
 
-    /// The names of the selection among directory patterns, such as those a peer has told.
-    pub fn selected_in(directory_patterns: &[String]) -> Vec<&str> {
-        directory_patterns.iter().filter_map(|pattern| pattern.strip_prefix(ONLY)).collect()
+    /// What everything is restricted to; `None` for no restriction.
+    pub fn selection(&self) -> Option<&Selection> {
+        self.0.selection.as_ref()
     }
 
     /// Whether a root is left out altogether.
@@ -100,12 +95,13 @@ impl Rules {
         Ok(RootRules(Arc::new(Compiled { home: text, files, directories, selection })))
     }
 
-    /// The identity of the rules: equal where the same file patterns and the same directory patterns are in force,
-    /// in whatever order and however often each was given, and wherever the directories lie.
+    /// The identity of the rules: equal where the same file patterns, the same directory patterns and the same selection
+    /// are in force, in whatever order and however often each was given, and wherever the directories lie.
     pub fn fingerprint(&self) -> Blake3Digest {
         let mut hasher = blake3::Hasher::new_derive_key(FINGERPRINT_CONTEXT);
-        for patterns in [self.file_patterns(), self.directory_patterns()] {
-            let texts: BTreeSet<&String> = patterns.iter().collect();
+        let only: Vec<String> = self.selection().into_iter().flat_map(only_texts).collect();
+        for (patterns, more) in [(self.file_patterns(), &[][..]), (self.directory_patterns(), &only)] {
+            let texts: BTreeSet<&String> = patterns.iter().chain(more).collect();
             hasher.update(&(texts.len() as u64).to_le_bytes());
             for text in texts {
                 hasher.update(&(text.len() as u64).to_le_bytes());

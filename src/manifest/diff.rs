@@ -9,8 +9,7 @@ use super::identity::Identity;
 use super::plan::{Depth, PairSide, RootHashes, plan_instance};
 use super::table::{DirectoryIndex, DirectoryTable};
 use super::tree::Manifest;
-use crate::exclude::{Rules, table_name};
-use crate::model::{FileEntry, Outcome, RootId, Side};
+use crate::model::{FileEntry, Outcome, RootId, Selection, Side, table_name};
 
 /// A manifest that can be compared: in memory or in a file.
 pub trait Comparand {
@@ -152,11 +151,11 @@ pub struct Described<'a> {
 
 /// A name that a comparison is restricted to and that nobody has is more often misspelt than meant.
 fn not_found(source: Described<'_>, destination: Described<'_>) -> Option<String> {
-    let selected = Rules::selected_in(&destination.identity.directory_patterns);
+    let selected = destination.identity.selection.as_ref()?.names();
     let tables: Vec<&DirectoryTable> =
         source.tables.iter().chain(destination.tables).filter_map(|(_, table)| *table).collect();
-    let stands = |name: &&str| tables.iter().any(|table| has_keyspace(table, name));
-    let missing: Vec<&str> = selected.into_iter().filter(|name| !stands(name)).collect();
+    let stands = |name: &String| tables.iter().any(|table| has_keyspace(table, name));
+    let missing: Vec<String> = selected.into_iter().filter(|name| !stands(name)).collect();
     (!missing.is_empty()).then(|| format!("keyspaces or tables that stand on neither side: {}", missing.join(", ")))
 }
 
@@ -174,12 +173,14 @@ fn has_keyspace(table: &DirectoryTable, name: &str) -> bool {
 }
 
 fn rules(identity: &Identity) -> String {
-    let only = Rules::selected_in(&identity.directory_patterns);
-    let directories = &identity.directory_patterns[..identity.directory_patterns.len() - only.len()];
-    let patterns: Vec<&str> = identity.file_patterns.iter().chain(directories).map(String::as_str).collect();
+    let patterns = identity.file_patterns.iter().chain(&identity.directory_patterns);
+    let patterns: Vec<&str> = patterns.map(String::as_str).collect();
     let excludes =
         if patterns.is_empty() { "excludes nothing".to_owned() } else { format!("excludes {}", patterns.join(" ")) };
-    if only.is_empty() { excludes } else { format!("{excludes} and is restricted to {}", only.join(" ")) }
+    match identity.selection.as_ref().map(Selection::names) {
+        None => excludes,
+        Some(names) => format!("{excludes} and is restricted to {}", names.join(" ")),
+    }
 }
 
 /// The roots of one side; `None` for an absent one.

@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::table::{DirectoryIndex, DirectoryTable};
-use crate::exclude::{Selection, table_name};
-use crate::model::{Difference, DifferenceKind, DirectoryType, EntryKind, RootId};
+use crate::model::{Difference, DifferenceKind, DirectoryType, EntryKind, RootId, Selection, table_name};
 
 /// What a comparison says of one table, keyspace or root.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

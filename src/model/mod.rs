@@ -10,6 +10,8 @@ mod outcome;
 mod path;
 mod provenance;
 mod root;
+mod selection;
+mod table_name;
 
 pub use cache_mode::{CacheMode, UnknownCacheMode};
 pub use counters::{Counters, MetadataSummary};
@@ -21,3 +23,5 @@ pub use outcome::{Outcome, Verdict};
 pub use path::{MAX_NAME_BYTES, MAX_PATH_BYTES, Name, PathError, RelPath};
 pub use provenance::Provenance;
 pub use root::{DirectoryType, RootId, UnknownRoot};
+pub use selection::{Selection, SelectionError};
+pub use table_name::table_name;

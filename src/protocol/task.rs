@@ -4,8 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::exclude::{Selection, SelectionError};
-use crate::model::{Counters, DigestAlgorithm, UnknownAlgorithm};
+use crate::model::{Counters, DigestAlgorithm, Selection, SelectionError, UnknownAlgorithm};
 
 /// A task request that passed its checks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]

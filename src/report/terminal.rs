@@ -5,9 +5,8 @@ use std::fmt::Write as _;
 use super::result::ResultBody;
 use super::units::{printable, time_utc};
 use super::words::{counters, evidence_words, headline, name, provenance};
-use crate::exclude::Rules;
 use crate::manifest::{HashKind, ManifestFile};
-use crate::model::Provenance;
+use crate::model::{Provenance, Selection};
 use crate::protocol::{DifferenceBody, TaskStatus};
 
 /// How many differences are printed before the rest is only counted; `--json` has them all.
@@ -81,9 +80,10 @@ pub fn inspection(manifest: &ManifestFile, unverified: &[String]) -> String {
     let _ = writeln!(out, "made           {} by {}", time_utc(identity.created_ms), printable(&identity.program));
     let _ = writeln!(out, "rules          {}", identity.rules_fingerprint());
     for pattern in identity.file_patterns.iter().chain(&identity.directory_patterns) {
-        let only = Rules::selected_in(std::slice::from_ref(pattern)).pop();
-        let (what, text) = only.map_or(("leaves out", pattern.as_str()), |name| ("holds only", name));
-        let _ = writeln!(out, "  {what}   {}", printable(text));
+        let _ = writeln!(out, "  leaves out   {}", printable(pattern));
+    }
+    for name in identity.selection.iter().flat_map(Selection::names) {
+        let _ = writeln!(out, "  holds only   {name}");
     }
     let _ = writeln!(out, "files          {}", totals.files);
     let _ = writeln!(out, "directories    {}", totals.directories);

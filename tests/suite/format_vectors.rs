@@ -14,7 +14,7 @@ use twintree::manifest::{
     DirectoryIndex, DirectoryTable, HashKind, Identity, Manifest, ManifestFile, RootSpec, SubtreeHash, hash_of_roots,
     instance_hash, subtree_hash, write,
 };
-use twintree::model::{DirectoryType, MAX_NAME_BYTES, MAX_PATH_BYTES, Name, RootId};
+use twintree::model::{DirectoryType, MAX_NAME_BYTES, MAX_PATH_BYTES, Name, RootId, Selection};
 use twintree::scan::Context;
 
 use crate::support::manifests::manifest_of;
@@ -43,10 +43,10 @@ fn vectors() -> HashMap<String, String> {
     block("vectors").iter().map(pair).collect()
 }
 
-/// The bytes of the block labelled `manifest-file`; the offsets in it are checked.
-fn file_of_the_page() -> Vec<u8> {
+/// The bytes of the block with this label; the offsets in it are checked.
+fn file_of_the_page(label: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
-    for line in block("manifest-file") {
+    for line in block(label) {
         let (hex, note) = line.split_once(" ; ").unwrap_or((&line, ""));
         if let Some((offset, _)) = note.split_once(": ") {
             assert_eq!(offset, bytes.len().to_string(), "{line}");
@@ -85,6 +85,7 @@ fn tree() -> (tempfile::TempDir, Manifest) {
         rules: Rules::none().fingerprint().0,
         file_patterns: vec![],
         directory_patterns: vec![],
+        selection: None,
     };
     let root = RootSpec { id: RootId::DATA_0, home, rules: RootRules::none() };
     let manifest = Manifest::walk(identity, &[root], &Context::default()).unwrap();
@@ -169,12 +170,17 @@ fn the_limits_are_those_of_the_page() {
     assert_eq!(DirectoryTable::MAX_DIRECTORIES, 1 << 24);
 }
 
+fn selection() -> Selection {
+    Selection::parse(&["ks001", "shop.orders"].map(str::to_owned)).unwrap()
+}
+
 #[test]
 fn rules_fingerprints_are_those_of_the_page() {
     let vectors = vectors();
     let default = Rules::compile(&[], &["glob:${DATA_FILE_DIR}/*/*/snapshots".to_owned()]).unwrap();
     assert_eq!(Rules::none().fingerprint().to_string(), vectors["rules-none"]);
     assert_eq!(default.fingerprint().to_string(), vectors["rules-default"]);
+    assert_eq!(default.restricted_to(&selection()).fingerprint().to_string(), vectors["rules-restricted"]);
 }
 
 #[test]
@@ -182,14 +188,14 @@ fn a_manifest_file_is_byte_for_byte_that_of_the_page() {
     let (tmp, manifest) = tree();
     let path = tmp.path().join("m");
     write(&manifest, &path).unwrap();
-    assert_eq!(hex::encode(fs::read(&path).unwrap()), hex::encode(file_of_the_page()));
+    assert_eq!(hex::encode(fs::read(&path).unwrap()), hex::encode(file_of_the_page("manifest-file")));
 }
 
 /// The file is never edited: version 1 stays readable.
 #[test]
 fn a_manifest_of_version_1_is_readable_for_ever() {
     let path = in_checkout("tests/data/manifest-v1.twintree");
-    assert_eq!(fs::read(&path).unwrap(), file_of_the_page());
+    assert_eq!(fs::read(&path).unwrap(), file_of_the_page("manifest-file"));
     let manifest = ManifestFile::open(&path).unwrap();
     manifest.check_all().unwrap();
     let vectors = vectors();
@@ -200,4 +206,30 @@ fn a_manifest_of_version_1_is_readable_for_ever() {
     assert_eq!(manifest.identity().host, "host");
     let files = manifest.open_directory(RootId::DATA_0, DirectoryIndex(2)).unwrap();
     assert_eq!((files.len(), files[0].name.as_bytes()), (1, &b"\xff"[..]));
+}
+
+/// A reader of format 1 refuses this file by its version, so that it never takes a part for the whole.
+#[test]
+fn a_restricted_manifest_is_byte_for_byte_that_of_the_page() {
+    let tmp = tempfile::tempdir().unwrap();
+    let (home, path) = (tmp.path().join("tree"), tmp.path().join("m"));
+    fs::create_dir(&home).unwrap();
+    let rules = Rules::compile(&[], &["glob:${DATA_FILE_DIR}/*/*/snapshots".to_owned()]).unwrap();
+    let rules = rules.restricted_to(&selection());
+    let identity = Identity {
+        program: "twintree 0.1.0".to_owned(),
+        ..Identity::new("host".to_owned(), "/tree".to_owned(), i64::try_from(TIME_MS).unwrap(), &rules)
+    };
+    let root = RootSpec { id: RootId::DATA_0, rules: rules.for_root(RootId::DATA_0, &home).unwrap(), home };
+    let manifest = Manifest::walk(identity, &[root], &Context::default()).unwrap();
+    manifest.hash_contents(&Context::default(), &|_, _, _| ()).unwrap();
+    write(&manifest, &path).unwrap();
+    let expected = file_of_the_page("restricted-manifest-file");
+    assert_eq!(hex::encode(fs::read(&path).unwrap()), hex::encode(&expected));
+    let recorded = in_checkout("tests/data/manifest-v2.twintree");
+    assert_eq!(fs::read(&recorded).unwrap(), expected);
+    let file = ManifestFile::open(&recorded).unwrap();
+    file.check_all().unwrap();
+    assert_eq!(file.identity(), &manifest.identity);
+    assert_eq!(file.identity().selection, Some(selection()));
 }

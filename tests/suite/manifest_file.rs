@@ -193,8 +193,98 @@ fn another_format_version_is_refused_with_both_versions_named() {
     let (_tmp, path, mut bytes) = written();
     bytes[8..12].copy_from_slice(&513_u32.to_le_bytes());
     fs::write(&path, &bytes).unwrap();
-    let expected = format!("{}: format version 513, but this program reads version 1", path.display());
+    let expected = format!("{}: format version 513, but this program reads versions 1 and 2", path.display());
     assert_eq!(refused(&path).to_string(), expected);
+}
+
+/// A restricted manifest file of format 2 as parts: head, identity, selection, the rest.
+fn restricted() -> (tempfile::TempDir, PathBuf, Vec<u8>) {
+    let (tmp, path, _) = written();
+    let home = tmp.path().join("tree");
+    assert_eq!(twintree(&["manifest", text(&home), "-o", text(&path), "--keyspace", "ks", "--keyspace", "b.t"]).0, 0);
+    let bytes = fs::read(&path).unwrap();
+    (tmp, path, bytes)
+}
+
+/// The payload of the identity with these texts in place of no directory pattern.
+fn identity_with(bytes: &[u8], patterns: &[&str]) -> Vec<u8> {
+    let place = place(bytes, b"IDEN");
+    let payload = &bytes[place.start + HEAD_BYTES..place.end - CHECKSUM_BYTES];
+    let (none, rest) = payload.split_last().unwrap();
+    assert_eq!(*none, 0, "the scan had no patterns");
+    let texts = patterns.iter().flat_map(|text| [&[u8::try_from(text.len()).unwrap()], text.as_bytes()].concat());
+    rest.iter().copied().chain([u8::try_from(patterns.len()).unwrap()]).chain(texts).collect()
+}
+
+fn without(bytes: &[u8], tag: &[u8; 4]) -> Vec<u8> {
+    let place = place(bytes, tag);
+    [&bytes[..place.start], &bytes[place.end..]].concat()
+}
+
+fn as_version(version: u32, bytes: &[u8]) -> Vec<u8> {
+    [&bytes[..8], &version.to_le_bytes(), &bytes[12..]].concat()
+}
+
+#[test]
+fn a_restricted_manifest_has_its_selection_in_a_section_of_its_own() {
+    let (_tmp, path, bytes) = restricted();
+    assert_eq!(bytes[8..12], 2_u32.to_le_bytes());
+    let manifest = ManifestFile::open(&path).unwrap();
+    assert!(manifest.identity().directory_patterns.is_empty());
+    assert_eq!(manifest.identity().selection.as_ref().unwrap().names(), ["b.t", "ks"]);
+    let (code, out, _) = twintree(&["inspect", "--json", text(&path)]);
+    let facts: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(
+        (code, &facts["selection"], &facts["directoriesExcluded"]),
+        (0, &serde_json::json!(["b.t", "ks"]), &serde_json::json!([]))
+    );
+}
+
+/// So programs wrote restricted manifests before there was a format 2.
+#[test]
+fn names_among_the_patterns_of_format_1_are_a_selection() {
+    let (_tmp, path, bytes) = restricted();
+    let old = as_version(1, &without(&bytes, b"SLCT"));
+    let texts = ["glob:**/x", "only:b.t", "only:ks"];
+    fs::write(&path, with_section(&old, b"IDEN", &identity_with(&old, &texts))).unwrap();
+    let manifest = ManifestFile::open(&path).unwrap();
+    manifest.check_all().unwrap();
+    assert_eq!(manifest.identity().directory_patterns, ["glob:**/x"]);
+    assert_eq!(manifest.identity().selection.as_ref().unwrap().names(), ["b.t", "ks"]);
+    fs::write(&path, with_section(&old, b"IDEN", &identity_with(&old, &["only:a/b"]))).unwrap();
+    let error = refused(&path).to_string();
+    assert!(error.contains("section IDEN: \"a/b\" is no keyspace"), "{error}");
+}
+
+/// Where it were not plain whether a file is restricted, a part could pass for the whole.
+#[test]
+fn a_selection_in_the_wrong_place_is_refused() {
+    let (_tmp, path, bytes) = restricted();
+    let names = |names: &[&str]| {
+        let texts = names.iter().flat_map(|name| [&[u8::try_from(name.len()).unwrap()], name.as_bytes()].concat());
+        let payload: Vec<u8> = [u8::try_from(names.len()).unwrap()].into_iter().chain(texts).collect();
+        with_section(&bytes, b"SLCT", &payload)
+    };
+    let selection = place(&bytes, b"SLCT");
+    let twice = [&bytes[..selection.end], &bytes[selection.start..]].concat();
+    for (file, expected) in [
+        (as_version(1, &bytes), "section SLCT: a selection stands where a file of this format version has none"),
+        (without(&bytes, b"SLCT"), "section SLCT is missing or stands twice"),
+        (twice, "section SLCT is missing or stands twice"),
+        (
+            with_section(&bytes, b"IDEN", &identity_with(&bytes, &["only:ks"])),
+            "section IDEN: a selection stands where a file of this format version has none",
+        ),
+        (names(&[]), "section SLCT: the list of keyspaces is empty"),
+        (names(&["a/b"]), "section SLCT: \"a/b\" is no keyspace"),
+    ] {
+        fs::write(&path, file).unwrap();
+        let error = ManifestFile::open(&path).unwrap_err();
+        assert!(error.to_string().contains(expected), "{error}");
+        assert_says_where(&error, &path);
+    }
+    fs::write(&path, names(&["ks", "b.t"])).unwrap();
+    ManifestFile::open(&path).unwrap().check_all().unwrap();
 }
 
 /// The address space is limited, so believing a length would end the program with another exit code.

@@ -7,7 +7,7 @@ use serde_bytes::ByteBuf;
 use twintree::manifest::{
     Directory, DirectoryIndex, DirectoryRecord, DirectoryTable, FileRecords, Identity, SubtreeHash,
 };
-use twintree::model::{Blake3Digest, Content, FileEntry, Listed, Name, Problem, Provenance, Reason};
+use twintree::model::{Blake3Digest, Content, FileEntry, Listed, Name, Problem, Provenance, Reason, Selection};
 use twintree::protocol::{
     BranchDirectory, BranchFrame, BranchRequest, End, FileRead, FrameDecoder, Hello, MAX_FRAME_BYTES, ManifestFrame,
     ManifestRequest, ProgressFrame, ReadOutcome, RootFrame, SourceFailure, encode_frame,
@@ -50,10 +50,18 @@ fn manifest_frames() -> Vec<(ManifestFrame, String)> {
         rules: [0xbb; 32],
         file_patterns: vec!["f".to_owned()],
         directory_patterns: vec![],
+        selection: None,
     };
-    let hello = Hello { protocol_version: 2, manifest_id: [0xcc; 16], identity };
-    let expected = format!("00 02 {} 0168 0169 02 0170 {} 010166 00", "cc".repeat(16), "bb".repeat(32));
-    let mut frames = vec![(ManifestFrame::Hello(hello), expected)];
+    let selection = Selection::parse(&["k.t".to_owned()]).unwrap();
+    let restricted = Identity { selection: Some(selection), ..identity.clone() };
+    let hello = |identity| ManifestFrame::Hello(Hello { protocol_version: 2, manifest_id: [0xcc; 16], identity });
+    let expected =
+        |patterns| format!("00 02 {} 0168 0169 02 0170 {} 010166 {patterns}", "cc".repeat(16), "bb".repeat(32));
+    let mut frames = vec![
+        (hello(identity), expected("00")),
+        // "only:k.t"
+        (hello(restricted), expected("01 08 6f6e6c793a6b2e74")),
+    ];
     let mut frame = |frame, payload: &str| frames.push((frame, payload.to_owned()));
 
     let progress = ProgressFrame { files_total: 250, bytes_total: 251, files_hashed: 1 << 16, bytes_hashed: 1 << 32 };

@@ -2,6 +2,7 @@
 
 mod reader;
 mod section;
+mod sections;
 mod writer;
 
 pub use reader::ManifestFile;
@@ -17,10 +18,19 @@ use super::record::DirectoryRecord;
 const MAGIC: [u8; 8] = *b"TWINTREE";
 
 /// The version of the layout; a reader refuses any other.
-const FORMAT_VERSION: u32 = 1;
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum FormatVersion {
+    /// Everything but files restricted to a selection. Older programs wrote those, too, with the selection as texts among
+    /// the directory patterns.
+    Whole = 1,
+    /// A manifest restricted to a selection, which stands in a section of its own.
+    Restricted = 2,
+}
 
-/// An [`super::Identity`].
+/// A [`super::identity::IdentityRecord`].
 const IDENTITY: [u8; 4] = *b"IDEN";
+/// The names of a selection; in files of [`FormatVersion::Restricted`] only.
+const SELECTION: [u8; 4] = *b"SLCT";
 /// A list of [`RootRecord`].
 const DIRECTORIES: [u8; 4] = *b"DIRS";
 /// The blocks of all directories that hold files, one after the other in the order of the roots and tables.

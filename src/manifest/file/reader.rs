@@ -5,18 +5,14 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use serde::de::DeserializeOwned;
-
-use super::section::{
-    CHECKSUM_BYTES, Fault, FileError, HEAD_BYTES, MAX_SECTION_BYTES, MAX_SECTION_MEMORY, checksum_start, tag_text,
-};
-use super::{BLOCKS, DIRECTORIES, END, EndRecord, FORMAT_VERSION, IDENTITY, MAGIC, RootRecord, TreeRecord};
+use super::section::{Fault, FileError, HEAD_BYTES, tag_text};
+use super::sections::Sections;
+use super::{BLOCKS, DIRECTORIES, END, EndRecord, FormatVersion, IDENTITY, RootRecord, SELECTION, TreeRecord};
 use crate::manifest::block::{self, MAX_BLOCK_BYTES};
-use crate::manifest::codec;
 use crate::manifest::hash::{HashKind, SubtreeHash};
-use crate::manifest::identity::Identity;
+use crate::manifest::identity::{Identity, IdentityRecord};
 use crate::manifest::table::{Directory, DirectoryIndex, DirectoryTable, Totals, hash_of_roots};
-use crate::model::{Blake3Digest, DirectoryType, FileEntry, RootId};
+use crate::model::{Blake3Digest, DirectoryType, FileEntry, RootId, Selection};
 
 /// An open manifest file whose tables were checked. Blocks are checked when they are read.
 #[derive(Debug)]
@@ -25,8 +21,7 @@ pub struct ManifestFile {
     file: File,
     identity: Identity,
     roots: Vec<FileRoot>,
-    /// All sections of the file, those this reader has no use for included.
-    sections: Vec<Section>,
+    sections: Sections,
     blocks_read: AtomicU64,
 }
 
@@ -51,14 +46,6 @@ struct Block {
     hash: [u8; 32],
 }
 
-/// Where a section lies.
-#[derive(Debug, Clone, Copy)]
-struct Section {
-    tag: [u8; 4],
-    offset: u64,
-    bytes: u64,
-}
-
 impl ManifestFile {
     /// Opens a manifest: checks its frame and tables, and reads no block.
     pub fn open(path: &Path) -> Result<Self, FileError> {
@@ -68,11 +55,11 @@ impl ManifestFile {
     fn open_unnamed(path: &Path) -> Result<Self, Fault> {
         let file = File::open(path)?;
         let length = file.metadata()?.len();
-        let sections = sections(&file, length)?;
-        let identity = value::<Identity>(&file, find(&sections, IDENTITY)?)?;
-        let records = value::<Vec<RootRecord>>(&file, find(&sections, DIRECTORIES)?)?;
-        let blocks = find(&sections, BLOCKS)?;
-        let end = value::<EndRecord>(&file, find(&sections, END)?)?;
+        let sections = Sections::read(&file, length)?;
+        let identity = identity(&file, &sections)?;
+        let records = sections.value::<Vec<RootRecord>>(&file, DIRECTORIES)?;
+        let blocks = sections.one(BLOCKS)?;
+        let end = sections.value::<EndRecord>(&file, END)?;
         let mut next_block = blocks.offset + HEAD_BYTES;
         let roots =
             records.into_iter().map(|record| file_root(record, &mut next_block)).collect::<Result<Vec<_>, _>>()?;
@@ -135,7 +122,7 @@ impl ManifestFile {
     /// Reads and checks everything there is in the file: every section, known or not, and every directory.
     pub fn check_all(&self) -> Result<(), FileError> {
         let checked = || {
-            self.sections.iter().try_for_each(|section| check_section(&self.file, *section))?;
+            self.sections.check(&self.file)?;
             for tree in self.roots.iter().filter_map(|root| root.tree.as_ref()) {
                 tree.table.indices().try_for_each(|index| self.read_block(tree, index).map(drop))?;
             }
@@ -190,90 +177,22 @@ impl ManifestFile {
     }
 }
 
-/// The sections of a file, in order. Every length is checked against the file's before anything is read by it.
-fn sections(file: &File, length: u64) -> Result<Vec<Section>, Fault> {
-    let mut head = [0; 12];
-    if length < head.len() as u64 {
-        return Err(Fault::Magic);
-    }
-    file.read_exact_at(&mut head, 0)?;
-    if head[..8] != MAGIC {
-        return Err(Fault::Magic);
-    }
-    let found = u32::from_le_bytes([head[8], head[9], head[10], head[11]]);
-    if found != FORMAT_VERSION {
-        return Err(Fault::Version { found, known: FORMAT_VERSION });
-    }
-    let mut sections = Vec::new();
-    let mut offset = head.len() as u64;
-    while offset < length {
-        let left = length - offset;
-        if left < HEAD_BYTES {
-            return Err(Fault::NoEnd(offset));
-        }
-        let mut head = [0; HEAD_BYTES as usize];
-        file.read_exact_at(&mut head, offset)?;
-        let (tag, bytes) = head.split_at(4);
-        let tag = [tag[0], tag[1], tag[2], tag[3]];
-        let bytes = bytes.try_into().map_or(u64::MAX, u64::from_le_bytes);
-        let needed = bytes.saturating_add(HEAD_BYTES + CHECKSUM_BYTES);
-        if needed > left {
-            return Err(Fault::CutOff { tag: tag_text(tag), offset, needed, left });
-        }
-        sections.push(Section { tag, offset, bytes });
-        offset += needed;
-        if tag == END && offset != length {
-            return Err(Fault::NoEnd(offset));
+/// What the manifest is of. Where a selection stands tells how the file is to be read, so it stands in one place: in
+/// format 2 in its section, and in format 1, of older programs, among the directory patterns.
+fn identity(file: &File, sections: &Sections) -> Result<Identity, Fault> {
+    let unsound = |tag| move |source| Fault::Selection { tag: tag_text(tag), source };
+    let record = sections.value::<IdentityRecord>(file, IDENTITY)?;
+    let identity = Identity::try_from(record).map_err(unsound(IDENTITY))?;
+    match sections.version {
+        FormatVersion::Whole if sections.has(SELECTION) => Err(Fault::Misplaced(tag_text(SELECTION))),
+        FormatVersion::Whole => Ok(identity),
+        FormatVersion::Restricted if identity.selection.is_some() => Err(Fault::Misplaced(tag_text(IDENTITY))),
+        FormatVersion::Restricted => {
+            let names = sections.value::<Vec<String>>(file, SELECTION)?;
+            let selection = Selection::parse(&names).map_err(unsound(SELECTION))?;
+            Ok(Identity { selection: Some(selection), ..identity })
         }
     }
-    match sections.last() {
-        Some(last) if last.tag == END => Ok(sections),
-        _ => Err(Fault::NoEnd(length)),
-    }
-}
-
-fn find(sections: &[Section], tag: [u8; 4]) -> Result<Section, Fault> {
-    let mut found = sections.iter().filter(|section| section.tag == tag);
-    match (found.next(), found.next()) {
-        (Some(section), None) => Ok(*section),
-        _ => Err(Fault::Section(tag_text(tag))),
-    }
-}
-
-/// A section's payload as a value, once its checksum fits.
-fn value<T: DeserializeOwned>(file: &File, section: Section) -> Result<T, Fault> {
-    let tag = || tag_text(section.tag);
-    let bytes = usize::try_from(section.bytes).ok().filter(|bytes| *bytes <= MAX_SECTION_BYTES);
-    let bytes = bytes.ok_or_else(|| Fault::TooLarge(tag(), section.bytes))?;
-    let mut payload = vec![0; bytes];
-    file.read_exact_at(&mut payload, section.offset + HEAD_BYTES)?;
-    let mut checksum = checksum_start(section.tag, section.bytes);
-    checksum.update(&payload);
-    compare_checksum(file, section, &checksum)?;
-    codec::decode::<T, MAX_SECTION_MEMORY>(&payload).map_err(|source| Fault::Codec { tag: tag(), source })
-}
-
-/// Reads a section for its checksum alone, in pieces.
-fn check_section(file: &File, section: Section) -> Result<(), Fault> {
-    let mut checksum = checksum_start(section.tag, section.bytes);
-    let mut buffer = vec![0; 1 << 20];
-    let mut done = 0;
-    while done < section.bytes {
-        let piece = (section.bytes - done).min(buffer.len() as u64) as usize;
-        file.read_exact_at(&mut buffer[..piece], section.offset + HEAD_BYTES + done)?;
-        checksum.update(&buffer[..piece]);
-        done += piece as u64;
-    }
-    compare_checksum(file, section, &checksum)
-}
-
-fn compare_checksum(file: &File, section: Section, checksum: &blake3::Hasher) -> Result<(), Fault> {
-    let mut stored = [0; CHECKSUM_BYTES as usize];
-    file.read_exact_at(&mut stored, section.offset + HEAD_BYTES + section.bytes)?;
-    if checksum.finalize().as_bytes() == &stored {
-        return Ok(());
-    }
-    Err(Fault::Checksum { tag: tag_text(section.tag), offset: section.offset })
 }
 
 fn file_root(record: RootRecord, next_block: &mut u64) -> Result<FileRoot, Fault> {

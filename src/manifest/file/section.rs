@@ -7,7 +7,7 @@ use crate::manifest::block::BlockError;
 use crate::manifest::codec::{CodecError, MEMORY_PER_BYTE};
 use crate::manifest::record::RecordError;
 use crate::manifest::table_error::{FilesError, TableError};
-use crate::model::RelPath;
+use crate::model::{RelPath, SelectionError};
 
 /// Tag (4 bytes) and length (8 bytes) before a payload.
 pub(super) const HEAD_BYTES: u64 = 12;
@@ -44,13 +44,8 @@ pub enum Fault {
     #[error("not a manifest: it does not begin with \"TWINTREE\"")]
     Magic,
     /// A layout this program does not know.
-    #[error("format version {found}, but this program reads version {known}")]
-    Version {
-        /// In the file.
-        found: u32,
-        /// Of this program.
-        known: u32,
-    },
+    #[error("format version {0}, but this program reads versions 1 and 2")]
+    Version(u32),
     /// A section reaches beyond the end of the file.
     #[error(
         "section {tag} at byte {offset}: the file is cut off or damaged: {needed} bytes are needed from here on, {left} are left"
@@ -74,6 +69,17 @@ pub enum Fault {
     /// A section that must be there is not, or stands twice.
     #[error("section {0} is missing or stands twice")]
     Section(String),
+    /// A selection stands where a file of this format version has none.
+    #[error("section {0}: a selection stands where a file of this format version has none")]
+    Misplaced(String),
+    /// What should be the names of a selection is none.
+    #[error("section {tag}: {source}")]
+    Selection {
+        /// The section's tag.
+        tag: String,
+        /// What is wrong with the names.
+        source: SelectionError,
+    },
     /// The checksum does not fit.
     #[error("section {tag} at byte {offset}: damaged: its checksum does not fit")]
     Checksum {

@@ -8,7 +8,7 @@ use std::path::Path;
 use serde_bytes::ByteBuf;
 
 use super::section::{FileError, MAX_SECTION_BYTES, checksum_start, tag_text};
-use super::{BLOCKS, DIRECTORIES, END, EndRecord, FORMAT_VERSION, IDENTITY, MAGIC, RootRecord, TreeRecord};
+use super::{BLOCKS, DIRECTORIES, END, EndRecord, FormatVersion, IDENTITY, MAGIC, RootRecord, SELECTION, TreeRecord};
 use crate::manifest::block::MAX_BLOCK_BYTES;
 use crate::manifest::codec;
 use crate::manifest::hash::HashKind;
@@ -42,8 +42,18 @@ fn write_beside(manifest: &Manifest, path: &Path) -> io::Result<()> {
 
 fn write_to(manifest: &Manifest, out: &mut impl Write) -> io::Result<()> {
     out.write_all(&MAGIC)?;
-    out.write_all(&FORMAT_VERSION.to_le_bytes())?;
-    section(out, IDENTITY, &codec::encode(&manifest.identity))?;
+    let mut identity = manifest.identity.clone();
+    match identity.selection.take() {
+        None => {
+            out.write_all(&(FormatVersion::Whole as u32).to_le_bytes())?;
+            section(out, IDENTITY, &codec::encode(&identity))?;
+        }
+        Some(selection) => {
+            out.write_all(&(FormatVersion::Restricted as u32).to_le_bytes())?;
+            section(out, IDENTITY, &codec::encode(&identity))?;
+            section(out, SELECTION, &codec::encode(&selection.names()))?;
+        }
+    }
     section(out, DIRECTORIES, &codec::encode(&root_records(manifest)?))?;
     blocks(out, manifest)?;
     section(out, END, &codec::encode(&end_record(manifest)))

@@ -10,8 +10,7 @@ use futures_util::{Stream, StreamExt as _};
 use uuid::Uuid;
 
 use super::{body, id};
-use crate::exclude::Selection;
-use crate::model::RootId;
+use crate::model::{RootId, Selection};
 use crate::protocol::{
     BRANCHES_MEDIA_TYPE, ErrorBody, MANIFEST_MEDIA_TYPE, MAX_BRANCH_REQUEST_BYTES, ManifestRequest, PROTOCOL_VERSION,
     routes,

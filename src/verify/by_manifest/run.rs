@@ -9,9 +9,8 @@ use parking_lot::Mutex;
 use super::open::{Assembled, assemble};
 use super::proven::Proven;
 use super::sides::Sides;
-use crate::exclude::{Rules, Selection};
-use crate::manifest::{Comparand as _, Depth, Described, Identity, Manifest, notes};
-use crate::model::{Counters, MetadataSummary, Outcome};
+use crate::manifest::{Comparand as _, Depth, Described, Manifest, notes};
+use crate::model::{Counters, MetadataSummary, Outcome, Selection};
 use crate::peer::{Contents, Exchange, PeerError, RemoteManifest};
 use crate::protocol::{ManifestRequest, PROTOCOL_VERSION, Progress, Protocol};
 use crate::task::Task;
@@ -123,8 +122,7 @@ impl<'a> ManifestRun<'a> {
             }
         };
         // One that ignores what it was asked would have everything else look extra.
-        let selected = |manifest: &Identity| Rules::selected_in(&manifest.directory_patterns).join(" ");
-        if selected(&remote.identity) != selected(&local.identity) {
+        if remote.identity.selection != local.identity.selection {
             return Err(RunError::NotRestricted(self.input.peer.address().clone()));
         }
         Ok((remote, local))

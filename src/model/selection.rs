@@ -3,16 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::model::{DirectoryType, RelPath, RootId};
+use super::{DirectoryType, RelPath, RootId, table_name};
 
 /// The most names a selection may have.
 const MAX_NAMES: usize = 10_000;
 
 /// The longest name of a keyspace or table, in characters: what fits a file name beside a table's id.
 const MAX_NAME_CHARACTERS: usize = 222;
-
-/// The hex digits of the id in a table's directory name.
-const TABLE_ID_DIGITS: usize = 32;
 
 /// Why texts are no selection.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -30,11 +27,11 @@ pub enum SelectionError {
 
 /// Keyspaces and tables by name. A keyspace covers all its tables.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Selection(Arc<BTreeMap<String, Tables>>);
+pub struct Selection(Arc<BTreeMap<String, SelectedTables>>);
 
 /// What of a keyspace is selected.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Tables {
+enum SelectedTables {
     All,
     Named(BTreeSet<String>),
 }
@@ -47,7 +44,7 @@ impl Selection {
             1..=MAX_NAMES => {}
             _ => return Err(SelectionError::TooMany),
         }
-        let mut keyspaces: BTreeMap<String, Tables> = BTreeMap::new();
+        let mut keyspaces: BTreeMap<String, SelectedTables> = BTreeMap::new();
         for text in names {
             let (keyspace, table) = match text.split_once('.') {
                 Some((keyspace, table)) => (keyspace, Some(table)),
@@ -56,22 +53,36 @@ impl Selection {
             if !is_name(keyspace) || table.is_some_and(|table| !is_name(table)) {
                 return Err(SelectionError::Name(text.chars().take(MAX_NAME_CHARACTERS).collect()));
             }
-            let named = || Tables::Named(BTreeSet::new());
+            let named = || SelectedTables::Named(BTreeSet::new());
             let tables = keyspaces.entry(keyspace.to_owned()).or_insert_with(named);
             match (table, tables) {
-                (None, tables) => *tables = Tables::All,
-                (Some(table), Tables::Named(names)) => drop(names.insert(table.to_owned())),
-                (Some(_), Tables::All) => {}
+                (None, tables) => *tables = SelectedTables::All,
+                (Some(table), SelectedTables::Named(names)) => drop(names.insert(table.to_owned())),
+                (Some(_), SelectedTables::All) => {}
             }
         }
         Ok(Self(Arc::new(keyspaces)))
     }
 
+    /// What is part of both selections; `None` where nothing is.
+    pub fn intersection(&self, other: &Self) -> Option<Self> {
+        let both = |(keyspace, tables): (&String, &SelectedTables)| {
+            let tables = match (tables, other.0.get(keyspace)?) {
+                (SelectedTables::All, tables) | (tables, SelectedTables::All) => tables.clone(),
+                (SelectedTables::Named(a), SelectedTables::Named(b)) => SelectedTables::Named(a & b),
+            };
+            let nothing = matches!(&tables, SelectedTables::Named(names) if names.is_empty());
+            (!nothing).then(|| (keyspace.clone(), tables))
+        };
+        let keyspaces: BTreeMap<_, _> = self.0.iter().filter_map(both).collect();
+        (!keyspaces.is_empty()).then(|| Self(Arc::new(keyspaces)))
+    }
+
     /// The selected names in their shortest form, sorted.
     pub fn names(&self) -> Vec<String> {
-        let named = |(keyspace, tables): (&String, &Tables)| match tables {
-            Tables::All => vec![keyspace.clone()],
-            Tables::Named(names) => names.iter().map(|table| format!("{keyspace}.{table}")).collect(),
+        let named = |(keyspace, tables): (&String, &SelectedTables)| match tables {
+            SelectedTables::All => vec![keyspace.clone()],
+            SelectedTables::Named(names) => names.iter().map(|table| format!("{keyspace}.{table}")).collect(),
         };
         self.0.iter().flat_map(named).collect()
     }
@@ -92,21 +103,12 @@ impl Selection {
         match (selected, names.next()) {
             (None, _) => false,
             (Some(_), None) => is_directory,
-            (Some(Tables::All), Some(_)) => true,
-            (Some(Tables::Named(tables)), Some(name)) => {
+            (Some(SelectedTables::All), Some(_)) => true,
+            (Some(SelectedTables::Named(tables)), Some(name)) => {
                 let below = names.next().is_some();
                 (is_directory || below) && table_name(name).is_some_and(|table| tables.contains(table))
             }
         }
-    }
-}
-
-/// The table that a directory in a keyspace is of: its name without the id that follows it.
-pub fn table_name(directory: &[u8]) -> Option<&str> {
-    let name = std::str::from_utf8(directory).ok()?;
-    match name.rsplit_once('-') {
-        Some((table, id)) if id.len() == TABLE_ID_DIGITS && id.bytes().all(|b| b.is_ascii_hexdigit()) => Some(table),
-        _ => Some(name),
     }
 }
 
@@ -129,6 +131,18 @@ mod tests {
         for names in [["ks", "ks.t", "other.t"], ["other.t", "ks.t", "ks"]] {
             assert_eq!(selection(&names).unwrap().names(), ["ks", "other.t"]);
         }
+    }
+
+    #[test]
+    fn what_two_selections_have_in_common() {
+        let common = |a: &[&str], b: &[&str]| {
+            let (a, b) = (selection(a).unwrap(), selection(b).unwrap());
+            assert_eq!(a.intersection(&b), b.intersection(&a));
+            a.intersection(&b).map(|both| both.names())
+        };
+        assert_eq!(common(&["a", "b", "c.t", "c.u"], &["b.t", "c", "d"]).unwrap(), ["b.t", "c.t", "c.u"]);
+        assert_eq!(common(&["a.t", "a.u"], &["a.u", "a.v"]).unwrap(), ["a.u"]);
+        assert_eq!(common(&["a.t", "b"], &["a.u", "c"]), None);
     }
 
     #[test]
@@ -160,12 +174,5 @@ mod tests {
         }
         assert_eq!(selection(&[]), Err(SelectionError::Empty));
         assert_eq!(selection(&["k"; MAX_NAMES + 1]), Err(SelectionError::TooMany));
-    }
-
-    #[test]
-    fn a_tables_directory_may_carry_an_id() {
-        assert_eq!(table_name(format!("a-b-{ID}").as_bytes()), Some("a-b"));
-        assert_eq!(table_name(b"t-1"), Some("t-1"));
-        assert_eq!(table_name(b"\xff"), None);
     }
 }
