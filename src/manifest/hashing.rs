@@ -153,7 +153,7 @@ impl Hashing<'_> {
             let Listed::File { size, modified_ms, content: Content::NotRead } = file.listed else {
                 // Never read, and counted the first time.
                 if pass == Pass::First {
-                    self.context.progress.finished_file();
+                    self.context.finished_file();
                 }
                 return Ok(None);
             };
@@ -169,7 +169,7 @@ impl Hashing<'_> {
             if content == Content::NotRead {
                 return Ok(None);
             }
-            self.context.progress.finished_file();
+            self.context.finished_file();
             Ok(Some(content))
         };
         files.par_iter().enumerate().with_max_len(FILES_PER_JOB).map(one).collect()

@@ -1,75 +1,47 @@
 //! What every scanning function is handed: a cancel flag, the counters of work done, and how files are read.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use super::cache::DigestCache;
+use super::cancel::Cancel;
 use super::engine::Engine;
-use super::progress::Progress;
+use super::progress::{Origin, Progress};
 
-/// A scan was asked to stop. It is neither a difference nor a failure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("cancelled")]
-pub struct Cancelled;
-
-/// A flag that asks a scan to stop; checked for every directory and every block read.
-#[derive(Debug, Clone, Default)]
-pub struct Cancel(Arc<AtomicBool>);
-
-impl Cancel {
-    /// Asks the scan to stop.
-    pub fn cancel(&self) {
-        self.0.store(true, Relaxed);
-    }
-
-    /// Whether it was asked to.
-    pub fn is_cancelled(&self) -> bool {
-        self.0.load(Relaxed)
-    }
-
-    /// A guard that asks the scan to stop when it is dropped.
-    pub fn on_drop(self) -> CancelOnDrop {
-        CancelOnDrop(self)
-    }
-
-    /// An error once the scan was asked to stop.
-    pub fn check(&self) -> Result<(), Cancelled> {
-        if self.is_cancelled() { Err(Cancelled) } else { Ok(()) }
-    }
-}
-
-/// Whoever holds it wants the scan to go on.
-#[derive(Debug)]
-pub struct CancelOnDrop(Cancel);
-
-impl Drop for CancelOnDrop {
-    fn drop(&mut self) {
-        self.0.cancel();
-    }
-}
-
-/// Cancel flag and counters of one scan. Clones share both.
+/// Cancel flag, counters and engine of one scan. Clones share all three.
 #[derive(Debug, Clone, Default)]
 pub struct Context {
     /// Asks the scan to stop.
     pub cancel: Cancel,
     /// Work done so far.
     pub progress: Arc<Progress>,
+    engine: Arc<Engine>,
 }
 
 impl Context {
     /// A scan by this engine.
     pub fn of(engine: &Arc<Engine>) -> Self {
-        Self { cancel: Cancel::default(), progress: Arc::new(Progress::of(Arc::clone(engine))) }
+        Self { engine: Arc::clone(engine), ..Self::default() }
     }
 
     /// Where digests are remembered, if they are.
     pub fn cache(&self) -> Option<&DigestCache> {
-        self.engine().cache().map(Arc::as_ref)
+        self.engine.cache().map(Arc::as_ref)
     }
 
     /// How this scan reads files.
     pub(super) fn engine(&self) -> &Engine {
-        self.progress.engine()
+        &self.engine
+    }
+
+    /// Counts bytes that were read and hashed, for this scan and for all scans of the engine.
+    pub(super) fn read(&self, bytes: u64, origin: Origin) {
+        self.progress.read(bytes, origin);
+        self.engine.meter().read(bytes);
+    }
+
+    /// One more file is hashed, known without, or given up on.
+    pub fn finished_file(&self) {
+        self.progress.finished_file();
+        self.engine.meter().finished_file();
     }
 }

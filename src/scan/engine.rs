@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::cache::DigestCache;
 use super::limit::ReadLimit;
-use super::progress::Meter;
+use super::meter::Meter;
 
 /// How files are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

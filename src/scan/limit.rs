@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use super::context::{Cancel, Cancelled};
+use super::cancel::{Cancel, Cancelled};
 
 /// How long a waiting thread sleeps before it looks again whether it is still wanted.
 const NAP: Duration = Duration::from_millis(50);

@@ -4,6 +4,7 @@
 
 mod beneath;
 mod cache;
+mod cancel;
 mod content;
 mod context;
 mod digests;
@@ -11,6 +12,7 @@ mod direct;
 mod engine;
 mod identity;
 mod limit;
+mod meter;
 mod open_file;
 mod page_cache;
 mod progress;
@@ -24,14 +26,16 @@ mod warm;
 
 pub use beneath::RootHandle;
 pub use cache::{CacheError, CacheView, DigestCache};
+pub use cancel::{Cancel, CancelOnDrop, Cancelled};
 pub use content::{ContentError, FileContent, file_content, file_evidence, linked_content};
-pub use context::{Cancel, CancelOnDrop, Cancelled, Context};
+pub use context::Context;
 pub use digests::FileDigests;
 pub use engine::{Engine, ReadMode};
 pub use identity::{FileId, FileIdentity, Look};
 pub use limit::ReadLimit;
+pub use meter::Meter;
 pub use open_file::OpenFailure;
-pub use progress::{Meter, Progress, ProgressSnapshot};
+pub use progress::{Progress, ProgressSnapshot};
 pub use read::SEGMENT_BYTES;
 pub use served::{ServedFile, digest_served};
 pub use steady::{Expected, ReadError, digest_file, problem_of};

@@ -1,33 +1,9 @@
-//! Counters of the work of scans.
+//! Counters of the work of one scan.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use super::engine::Engine;
 use super::sharded::Sharded;
 use crate::model::Provenance;
-
-/// The work of all scans of a service together. It never goes back, whatever becomes of a single read.
-#[derive(Debug, Default)]
-pub struct Meter(Sharded<Work>);
-
-#[derive(Debug, Default)]
-struct Work {
-    files: AtomicU64,
-    bytes: AtomicU64,
-}
-
-impl Meter {
-    /// Files read to their end, or given up on.
-    pub fn files(&self) -> u64 {
-        self.0.sum(|work| &work.files)
-    }
-
-    /// Bytes read and hashed.
-    pub fn bytes(&self) -> u64 {
-        self.0.sum(|work| &work.bytes)
-    }
-}
 
 /// Where some bytes were read from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,10 +20,7 @@ pub(super) enum Origin {
 
 /// Counters of the work of one scan, shared with whoever shows them.
 #[derive(Debug, Default)]
-pub struct Progress {
-    counts: Sharded<Counts>,
-    engine: Arc<Engine>,
-}
+pub struct Progress(Sharded<Counts>);
 
 #[derive(Debug, Default)]
 struct Counts {
@@ -83,13 +56,9 @@ pub struct ProgressSnapshot {
 }
 
 impl Progress {
-    pub(super) fn of(engine: Arc<Engine>) -> Self {
-        Self { engine, ..Self::default() }
-    }
-
     /// The counters now.
     pub fn snapshot(&self) -> ProgressSnapshot {
-        let sum = |counter: fn(&Counts) -> &AtomicU64| self.counts.sum(counter);
+        let sum = |counter: fn(&Counts) -> &AtomicU64| self.0.sum(counter);
         ProgressSnapshot {
             files_total: sum(|counts| &counts.files_total),
             bytes_total: sum(|counts| &counts.bytes_total),
@@ -101,7 +70,7 @@ impl Progress {
 
     /// Where everything so far came from.
     pub fn provenance(&self) -> Provenance {
-        let sum = |counter: fn(&Counts) -> &AtomicU64| self.counts.sum(counter);
+        let sum = |counter: fn(&Counts) -> &AtomicU64| self.0.sum(counter);
         Provenance {
             page_cache_bytes: sum(|counts| &counts.page_cache_bytes),
             media_bytes: sum(|counts| &counts.media_bytes),
@@ -116,16 +85,16 @@ impl Progress {
     }
 
     pub(super) fn found(&self, files: u64, bytes: u64) {
-        self.counts.own().files_total.fetch_add(files, Relaxed);
-        self.counts.own().bytes_total.fetch_add(bytes, Relaxed);
+        self.0.own().files_total.fetch_add(files, Relaxed);
+        self.0.own().bytes_total.fetch_add(bytes, Relaxed);
     }
 
     pub(super) fn opened(&self) {
-        self.counts.own().files_opened.fetch_add(1, Relaxed);
+        self.0.own().files_opened.fetch_add(1, Relaxed);
     }
 
     pub(super) fn read(&self, bytes: u64, origin: Origin) {
-        let counts = self.counts.own();
+        let counts = self.0.own();
         let from = match origin {
             Origin::PageCache => &counts.page_cache_bytes,
             Origin::Media => &counts.media_bytes,
@@ -134,37 +103,31 @@ impl Progress {
         };
         from.fetch_add(bytes, Relaxed);
         counts.bytes_hashed.fetch_add(bytes, Relaxed);
-        self.engine.meter().0.own().bytes.fetch_add(bytes, Relaxed);
     }
 
     pub(super) fn take_back(&self, bytes: u64) {
-        self.counts.own().bytes_hashed.fetch_sub(bytes, Relaxed);
+        self.0.own().bytes_hashed.fetch_sub(bytes, Relaxed);
     }
 
     /// A file is known by another of its names.
     pub(super) fn linked(&self, bytes: u64) {
-        self.counts.own().linked_files.fetch_add(1, Relaxed);
-        self.counts.own().linked_bytes.fetch_add(bytes, Relaxed);
+        self.0.own().linked_files.fetch_add(1, Relaxed);
+        self.0.own().linked_bytes.fetch_add(bytes, Relaxed);
     }
 
     /// A file's recorded digest was trusted.
     pub(super) fn trusted(&self, bytes: u64) {
-        self.counts.own().trusted_files.fetch_add(1, Relaxed);
-        self.counts.own().trusted_bytes.fetch_add(bytes, Relaxed);
+        self.0.own().trusted_files.fetch_add(1, Relaxed);
+        self.0.own().trusted_bytes.fetch_add(bytes, Relaxed);
     }
 
     /// A file has the digest that was recorded of it.
     pub(super) fn audited(&self) {
-        self.counts.own().audited_files.fetch_add(1, Relaxed);
+        self.0.own().audited_files.fetch_add(1, Relaxed);
     }
 
     /// One more file is hashed, known without, or given up on.
-    pub fn finished_file(&self) {
-        self.counts.own().files_hashed.fetch_add(1, Relaxed);
-        self.engine.meter().0.own().files.fetch_add(1, Relaxed);
-    }
-
-    pub(super) fn engine(&self) -> &Arc<Engine> {
-        &self.engine
+    pub(super) fn finished_file(&self) {
+        self.0.own().files_hashed.fetch_add(1, Relaxed);
     }
 }

@@ -191,7 +191,7 @@ impl<'a> Reader<'a> {
     fn count(&self, bytes: usize, origin: Origin) {
         if bytes > 0 {
             self.counted.fetch_add(bytes as u64, Relaxed);
-            self.context.progress.read(bytes as u64, origin);
+            self.context.read(bytes as u64, origin);
         }
     }
 }

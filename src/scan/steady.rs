@@ -6,7 +6,8 @@ use std::os::fd::BorrowedFd;
 
 use rustix::fs::{AtFlags, Mode, OFlags, fstat, openat, statat};
 
-use super::context::{Cancelled, Context};
+use super::cancel::Cancelled;
+use super::context::Context;
 use super::digests::FileDigests;
 use super::identity::{FileIdentity, Look};
 use super::read::{ReadFailure, digest_open_file, hash_open_file};

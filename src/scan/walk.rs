@@ -9,7 +9,8 @@ use rustix::fs::{AtFlags, Dir, FileType, fstat, statat};
 use rustix::io::Errno;
 
 use super::beneath::RootHandle;
-use super::context::{Cancelled, Context};
+use super::cancel::Cancelled;
+use super::context::Context;
 use super::identity::{FileId, FileIdentity, Look, modified_ms};
 use super::steady::problem_of;
 use crate::exclude::RootRules;

@@ -8,7 +8,8 @@ use parking_lot::Mutex;
 use rayon::prelude::*;
 
 use super::cache::{CacheView, DigestCache, now_nanos, settled};
-use super::context::{Cancelled, Context};
+use super::cancel::Cancelled;
+use super::context::Context;
 use super::identity::{FileId, FileIdentity};
 use super::steady::{Expected, ReadError, hash_identified, look_at};
 use super::walk::{WalkedDirectory, WalkedRoot, walk_root};
@@ -83,7 +84,7 @@ fn record(
     match hash_identified(directory.as_fd(), &file.name, expected, &[], context) {
         Ok((digests, identity)) => {
             cache.record(&identity, digests.blake3, began);
-            context.progress.finished_file();
+            context.finished_file();
             Ok(())
         }
         Err(ReadError::Problem(_)) => Ok(()),

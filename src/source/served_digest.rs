@@ -37,7 +37,7 @@ pub async fn digest_of(
     let _stop = context.cancel.clone().on_drop();
     let digest = blocking(move || {
         let digest = digest_served(&file, algorithm, &context);
-        context.progress.finished_file();
+        context.finished_file();
         drop(held);
         digest
     });

@@ -176,7 +176,7 @@ fn hash_directory(
             }
             (None, Ok(_), Listed::Unlistable(problem)) => Err(problem.clone()),
         };
-        context.progress.finished_file();
+        context.finished_file();
         each(number, answer);
         Ok(())
     })
