@@ -10,6 +10,7 @@ mod context;
 mod digests;
 mod direct;
 mod engine;
+mod entries;
 mod identity;
 mod limit;
 mod meter;
@@ -22,6 +23,7 @@ mod sharded;
 mod steady;
 mod stream_digest;
 mod walk;
+mod walked;
 mod warm;
 
 pub use beneath::RootHandle;
@@ -40,7 +42,8 @@ pub use read::SEGMENT_BYTES;
 pub use served::{ServedFile, digest_served};
 pub use steady::{Expected, ReadError, digest_file, problem_of};
 pub use stream_digest::StreamDigest;
-pub use walk::{WalkedDirectory, WalkedRoot, walk_root};
+pub use walk::walk_root;
+pub use walked::{WalkedDirectory, WalkedRoot};
 pub use warm::warm_roots;
 
 /// The machine's own name, as the kernel has it.

@@ -11,8 +11,8 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, fstat, openat, statat};
 use rustix::io::Errno;
 
 use super::beneath::RootHandle;
+use super::entries::describe;
 use super::identity::FileIdentity;
-use super::walk::describe;
 use crate::model::{Name, RelPath};
 
 /// Why a file was not opened.

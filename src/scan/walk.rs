@@ -1,61 +1,21 @@
-//! Walking a root in parallel: directories, their files, and what could not be listed.
+//! Walking a root in parallel.
 
 use std::io;
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::AsFd as _;
 use std::path::Path;
 
 use parking_lot::Mutex;
-use rustix::fs::{AtFlags, Dir, FileType, fstat, statat};
-use rustix::io::Errno;
+use rustix::fs::fstat;
 
 use super::beneath::RootHandle;
 use super::cancel::Cancelled;
 use super::context::Context;
-use super::identity::{FileId, FileIdentity, Look, modified_ms};
+use super::entries::{Found, look, names, unrepresentable};
+use super::identity::{FileId, Look, modified_ms};
 use super::steady::problem_of;
+use super::walked::{WalkedDirectory, WalkedRoot};
 use crate::exclude::RootRules;
-use crate::model::{Content, FileEntry, Listed, Name, Problem, Reason, RelPath};
-
-/// One directory of a walked root.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WalkedDirectory {
-    /// Where it is; the root itself has the empty path.
-    pub path: RelPath,
-    /// It is a symbolic link to a directory: listed, never entered.
-    pub link: bool,
-    /// Modification time in milliseconds since the epoch; 0 where it could not be learned. Never compared.
-    pub modified_ms: i64,
-    /// Its entries that are not directories, sorted by name. Nothing has been read yet.
-    pub files: Vec<FileEntry>,
-    /// The look at each of them, in the same order; `None` where there was nothing to look at. Empty where it was listed by
-    /// somebody else.
-    pub looks: Vec<Option<Look>>,
-    /// Those of them that have further names (hard links), here or elsewhere: position in `files`, and which file it is.
-    pub linked: Vec<(u32, FileId)>,
-    /// Why it could not be listed; then `files` is empty and nothing below it is known.
-    pub unlisted: Option<Problem>,
-}
-
-impl WalkedDirectory {
-    /// A root in which nothing was found.
-    pub fn empty_root() -> Self {
-        directory(RelPath::root(), 0)
-    }
-}
-
-/// What stands at a root's home.
-#[derive(Debug)]
-pub enum WalkedRoot {
-    /// Nothing: the root is missing on disk.
-    Absent,
-    /// A directory, or something that should be one; sorted by path, the root itself first.
-    Present {
-        /// The open root; `None` where it could not even be opened.
-        handle: Option<RootHandle>,
-        /// Every directory below, in pre-order.
-        directories: Vec<WalkedDirectory>,
-    },
-}
+use crate::model::{FileEntry, Name, Problem, RelPath};
 
 /// Walks the root at `home`. Fails only where it is cancelled: what cannot be listed is part of the result.
 ///
@@ -66,7 +26,7 @@ pub fn walk_root(home: &Path, rules: &RootRules, context: &Context) -> Result<Wa
         Ok(handle) => handle,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(WalkedRoot::Absent),
         Err(error) => {
-            let root = unlisted(RelPath::root(), problem_of(&error));
+            let root = WalkedDirectory::unlisted(RelPath::root(), problem_of(&error));
             return Ok(WalkedRoot::Present { handle: None, directories: vec![root] });
         }
     };
@@ -80,22 +40,6 @@ pub fn walk_root(home: &Path, rules: &RootRules, context: &Context) -> Result<Wa
     let mut directories = walk.found.into_inner();
     directories.sort_unstable_by(|a, b| a.path.cmp(&b.path));
     Ok(WalkedRoot::Present { handle: Some(handle), directories })
-}
-
-fn directory(path: RelPath, modified_ms: i64) -> WalkedDirectory {
-    WalkedDirectory {
-        path,
-        link: false,
-        modified_ms,
-        files: Vec::new(),
-        looks: Vec::new(),
-        linked: Vec::new(),
-        unlisted: None,
-    }
-}
-
-fn unlisted(path: RelPath, problem: Problem) -> WalkedDirectory {
-    WalkedDirectory { unlisted: Some(problem), ..directory(path, 0) }
 }
 
 struct Walk<'a> {
@@ -120,10 +64,10 @@ impl<'a> Walk<'a> {
                     scope.spawn(move |scope| self.directory(scope, subdirectory));
                 }
                 let links = listing.links.into_iter();
-                found.extend(links.map(|(path, ms)| WalkedDirectory { link: true, ..directory(path, ms) }));
-                found.push(with_files(directory(path, listing.modified_ms), listing.files));
+                found.extend(links.map(|(path, ms)| WalkedDirectory { link: true, ..WalkedDirectory::at(path, ms) }));
+                found.push(with_files(WalkedDirectory::at(path, listing.modified_ms), listing.files));
             }
-            Err(problem) => found.push(unlisted(path, problem)),
+            Err(problem) => found.push(WalkedDirectory::unlisted(path, problem)),
         }
         self.found.lock().append(&mut found);
     }
@@ -163,10 +107,6 @@ impl<'a> Walk<'a> {
     }
 }
 
-fn unrepresentable(error: impl std::fmt::Display) -> Problem {
-    Problem::new(Reason::Unreadable, format!("an entry in it cannot be named: {error}"))
-}
-
 #[derive(Default)]
 struct Listing {
     files: Vec<WalkedFile>,
@@ -181,13 +121,6 @@ struct WalkedFile {
     look: Option<Look>,
     /// Which file it is, where it has further names.
     linked: Option<FileId>,
-}
-
-impl WalkedFile {
-    /// What could not be looked at.
-    fn unseen(problem: Problem) -> Found {
-        Found::File(Listed::Unlistable(problem), None, None)
-    }
 }
 
 impl Listing {
@@ -209,85 +142,11 @@ fn with_files(directory: WalkedDirectory, files: Vec<WalkedFile>) -> WalkedDirec
     WalkedDirectory { files, looks, linked, ..directory }
 }
 
-/// All names first, then the looks: the directory is read in few calls, and its stream is closed early. Sorted already here,
-/// where an entry is no more than its name.
-fn names(fd: &OwnedFd) -> Result<Vec<(Name, FileType)>, Problem> {
-    let failed = |errno: Errno| problem_of(&errno.into());
-    let mut names = Vec::new();
-    for entry in Dir::read_from(fd).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        let name = entry.file_name().to_bytes();
-        if !matches!(name, b"." | b"..") {
-            names.push((Name::new(name).map_err(unrepresentable)?, entry.file_type()));
-        }
-    }
-    names.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-    Ok(names)
-}
-
-enum Found {
-    Directory,
-    /// With the target's modification time.
-    LinkToDirectory(i64),
-    /// With the look at it, and with which file it is where it has further names.
-    File(Listed, Option<Look>, Option<FileId>),
-}
-
-/// What an entry is. A directory needs no look of its own: nothing of its metadata is compared.
-fn look(directory: BorrowedFd<'_>, name: &Name, hint: FileType) -> Found {
-    if hint == FileType::Directory {
-        return Found::Directory;
-    }
-    let stat = |flags| statat(directory, name.as_bytes(), flags);
-    match stat(AtFlags::SYMLINK_NOFOLLOW) {
-        // An entry that was in the directory's stream and is no longer has vanished; it is not as if it had never been.
-        Err(errno) => WalkedFile::unseen(problem_of(&errno.into())),
-        Ok(own) => match FileType::from_raw_mode(own.st_mode) {
-            FileType::Directory => Found::Directory,
-            FileType::Symlink => match stat(AtFlags::empty()) {
-                Err(errno) => WalkedFile::unseen(link_problem(errno)),
-                Ok(target) if FileType::from_raw_mode(target.st_mode) == FileType::Directory => {
-                    Found::LinkToDirectory(modified_ms(&target))
-                }
-                Ok(target) => file(&target),
-            },
-            _ => file(&own),
-        },
-    }
-}
-
-fn link_problem(errno: Errno) -> Problem {
-    let detail = match errno {
-        Errno::NOENT => "the symbolic link points to nothing".to_owned(),
-        other => format!("the symbolic link cannot be followed: {}", io::Error::from(other)),
-    };
-    Problem::new(Reason::Unreadable, detail)
-}
-
-fn file(stat: &rustix::fs::Stat) -> Found {
-    let content = match FileType::from_raw_mode(stat.st_mode) {
-        FileType::RegularFile => Content::NotRead,
-        other => Content::Unverified(Problem::new(Reason::NotARegularFile, describe(other))),
-    };
-    let identity = FileIdentity::of(stat);
-    let linked = stat.st_nlink > 1 && content == Content::NotRead;
-    let listed = Listed::File { size: identity.size(), modified_ms: identity.modified_ms(), content };
-    Found::File(listed, Some(identity.look()), linked.then(|| identity.file_id()))
-}
-
-pub(super) fn describe(kind: FileType) -> &'static str {
-    match kind {
-        FileType::Fifo => "it is a named pipe",
-        FileType::Socket => "it is a socket",
-        FileType::CharacterDevice => "it is a character device",
-        FileType::BlockDevice => "it is a block device",
-        _ => "it is neither a file nor a directory",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{Content, Listed, Reason};
+    use rustix::fs::FileType;
     use std::fs;
     use std::os::unix::ffi::OsStrExt as _;
     use std::os::unix::fs::symlink;

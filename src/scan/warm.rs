@@ -12,7 +12,8 @@ use super::cancel::Cancelled;
 use super::context::Context;
 use super::identity::{FileId, FileIdentity};
 use super::steady::{Expected, ReadError, hash_identified, look_at};
-use super::walk::{WalkedDirectory, WalkedRoot, walk_root};
+use super::walk::walk_root;
+use super::walked::{WalkedDirectory, WalkedRoot};
 use crate::exclude::RootRules;
 use crate::model::{FileEntry, Listed};
 

@@ -1,26 +1,17 @@
 //! The embedded store behind the digest cache. It may be lost at any time: what is not found is read.
 
 use std::collections::hash_map::RandomState;
-use std::hash::BuildHasher as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
-use redb::{Builder, Database, DatabaseError, ReadOnlyTable, ReadableDatabase as _, TableDefinition, WriteTransaction};
+use redb::{Builder, Database, DatabaseError, WriteTransaction};
 
-use super::{now_nanos, settled};
+use super::records::{DIGESTS, key, record, seconds};
+use super::settled::{now_nanos, settled};
 use crate::model::{Blake3Digest, CacheMode};
 use crate::scan::identity::FileIdentity;
-
-/// Device and inode.
-type Key = (u64, u64);
-
-/// Size, modification time and change time (seconds and nanoseconds each), the second of the read, and the BLAKE3.
-type Record = (u64, i64, i64, i64, i64, i64, [u8; 32]);
-
-/// A file that takes another's inode takes its record.
-const DIGESTS: TableDefinition<'_, Key, Record> = TableDefinition::new("blake3 v1");
 
 /// The file's name in the state directory.
 const FILE: &str = "digests.redb";
@@ -48,8 +39,8 @@ pub struct CacheError {
 #[derive(Debug)]
 pub struct DigestCache {
     path: PathBuf,
-    database: Database,
-    mode: CacheMode,
+    pub(super) database: Database,
+    pub(super) mode: CacheMode,
     max_age: Duration,
     batch: Mutex<Vec<(FileIdentity, i64, Blake3Digest)>>,
     pruned: AtomicI64,
@@ -58,12 +49,12 @@ pub struct DigestCache {
     /// How often a record proved wrong and all were forgotten.
     discredits: AtomicU64,
     /// Records that were to be forgotten may still stand there: nothing is looked up any more.
-    unusable: AtomicBool,
-    draws: RandomState,
+    pub(super) unusable: AtomicBool,
+    pub(super) draws: RandomState,
 }
 
 impl DigestCache {
-    /// Opens or makes the store in `state_dir`; one that is damaged is put aside. Records older than `max_age` are not
+    /// Opens or makes the store in `state_dir`; one that is damaged is renamed and kept. Records older than `max_age` are not
     /// believed.
     pub fn open(state_dir: &Path, mode: CacheMode, max_age: Duration) -> Result<Self, CacheError> {
         let path = state_dir.join(FILE);
@@ -76,9 +67,9 @@ impl DigestCache {
                 return Err(failed("another twintree is using this state directory".to_owned()));
             }
             Err(error) => {
-                let aside = path.with_extension("redb.damaged");
-                tracing::warn!(path = %path.display(), %error, "the digest cache cannot be used and begins anew");
-                std::fs::rename(&path, &aside).map_err(|_| failed(error.to_string()))?;
+                let damaged = path.with_extension("redb.damaged");
+                tracing::warn!(path = %path.display(), %error, "the digest cache cannot be used and starts empty");
+                std::fs::rename(&path, &damaged).map_err(|_| failed(error.to_string()))?;
                 create().map_err(|error| failed(error.to_string()))?
             }
         };
@@ -96,22 +87,6 @@ impl DigestCache {
         };
         cache.transact(|transaction| transaction.open_table(DIGESTS).map(drop).map_err(Into::into))?;
         Ok(cache)
-    }
-
-    /// What is recorded by now. `None` where it cannot be read; then nothing is known.
-    pub fn view(&self) -> Option<CacheView<'_>> {
-        if self.unusable.load(SeqCst) {
-            return None;
-        }
-        let read = || Ok::<_, redb::Error>(self.database.begin_read()?.open_table(DIGESTS)?);
-        let discredits = self.discredits();
-        match read() {
-            Ok(table) => Some(CacheView { cache: self, table, now: seconds(now_nanos()), discredits }),
-            Err(error) => {
-                self.give_up(&error);
-                None
-            }
-        }
     }
 
     /// Records the digest of a read that began at `read_began`, unless the file changed so shortly before that a further
@@ -137,7 +112,7 @@ impl DigestCache {
         }
     }
 
-    /// Drops what is too old to be believed, once a day. Goes through all records, so it is nothing for the time in which
+    /// Drops what is too old to be believed, once a day. Goes through all records, so do not call it while
     /// somebody waits for a verification.
     pub fn prune(&self) {
         let now = seconds(now_nanos());
@@ -178,7 +153,7 @@ impl DigestCache {
         self.discredits.load(SeqCst)
     }
 
-    fn is_young(&self, read: i64, now: i64) -> bool {
+    pub(super) fn is_young(&self, read: i64, now: i64) -> bool {
         now.saturating_sub(read) <= i64::try_from(self.max_age.as_secs()).unwrap_or(i64::MAX)
     }
 
@@ -186,9 +161,7 @@ impl DigestCache {
         let written = self.transact(|transaction| {
             let mut table = transaction.open_table(DIGESTS)?;
             for (identity, read, digest) in records {
-                let (modified, changed) = (identity.modified, identity.changed);
-                let value = (identity.size, modified.0, modified.1, changed.0, changed.1, read, digest.0);
-                table.insert((identity.device, identity.inode), value)?;
+                table.insert(key(&identity), record(&identity, read, digest))?;
             }
             Ok(())
         });
@@ -213,7 +186,7 @@ impl DigestCache {
         }
     }
 
-    fn give_up(&self, error: &dyn std::fmt::Display) {
+    pub(super) fn give_up(&self, error: &dyn std::fmt::Display) {
         if !self.failed.swap(true, Relaxed) {
             tracing::warn!(%error, "digests are no longer recorded");
         }
@@ -222,52 +195,6 @@ impl DigestCache {
     fn batch(&self) -> MutexGuard<'_, Vec<(FileIdentity, i64, Blake3Digest)>> {
         self.batch.lock()
     }
-}
-
-/// What was recorded when the view was made.
-pub struct CacheView<'a> {
-    cache: &'a DigestCache,
-    table: ReadOnlyTable<Key, Record>,
-    now: i64,
-    /// How often records had proved wrong before it was made.
-    discredits: u64,
-}
-
-impl CacheView<'_> {
-    /// The recorded digest of a file with exactly this identity.
-    pub(in crate::scan) fn digest(&self, identity: &FileIdentity) -> Option<Blake3Digest> {
-        let found = self.table.get((identity.device, identity.inode));
-        let found = found.unwrap_or_else(|error| {
-            self.cache.give_up(&error);
-            None
-        })?;
-        let (size, modified, modified_nanos, changed, changed_nanos, read, digest) = found.value();
-        let same = size == identity.size
-            && (modified, modified_nanos) == identity.modified
-            && (changed, changed_nanos) == identity.changed;
-        let believed = self.cache.discredits() == self.discredits && self.cache.is_young(read, self.now);
-        (same && believed).then_some(Blake3Digest(digest))
-    }
-
-    /// Whether recorded digests are looked at at all.
-    pub(in crate::scan) fn is_asked(&self) -> bool {
-        self.cache.mode != CacheMode::Record
-    }
-
-    /// Whether a file with a recorded digest is read all the same.
-    pub(in crate::scan) fn reads_recorded(&self, identity: &FileIdentity) -> bool {
-        let draw = self.cache.draws.hash_one((identity.device, identity.inode, self.now));
-        self.cache.mode.reads_recorded(draw)
-    }
-
-    /// Where digests are recorded.
-    pub(in crate::scan) fn cache(&self) -> &DigestCache {
-        self.cache
-    }
-}
-
-fn seconds(nanos: i128) -> i64 {
-    i64::try_from(nanos.div_euclid(1_000_000_000)).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]
@@ -299,31 +226,15 @@ mod tests {
         let cache = open(&dir, DAY);
         let view = cache.view().unwrap();
         assert_eq!(view.digest(&file), Some(digest));
-        let others = [
-            FileIdentity { device: 8, ..file },
-            FileIdentity { inode: 2, ..file },
-            FileIdentity { size: 4, ..file },
-            FileIdentity { modified: (LONG_AGO, 6), ..file },
-            FileIdentity { modified: (LONG_AGO - 1, 5), ..file },
-            FileIdentity { changed: (LONG_AGO, 7), ..file },
-            FileIdentity { changed: (LONG_AGO + 1, 6), ..file },
-        ];
-        for other in others {
-            assert_eq!(view.digest(&other), None, "{other:?}");
-        }
+        assert_eq!(view.digest(&FileIdentity { inode: 2, ..file }), None);
+        assert_eq!(view.digest(&FileIdentity { changed: (LONG_AGO, 7), ..file }), None);
     }
 
     #[test]
     fn a_file_that_changed_just_before_it_was_read_is_not_recorded() {
-        let second = 1_000_000_000;
-        let changed = i128::from(LONG_AGO) * second + 6;
-        assert!(!settled(&identity(1), changed));
-        assert!(!settled(&identity(1), changed + 2 * second - 1));
-        assert!(settled(&identity(1), changed + 2 * second));
-        assert!(!settled(&FileIdentity { changed: (i64::MAX, 0), ..identity(1) }, now_nanos()));
         let dir = tempfile::tempdir().unwrap();
         let cache = open(&dir, DAY);
-        cache.record(&identity(1), Blake3Digest([1; 32]), changed + second);
+        cache.record(&identity(1), Blake3Digest([1; 32]), i128::from(LONG_AGO + 1) * 1_000_000_000);
         cache.flush();
         assert_eq!(cache.view().unwrap().digest(&identity(1)), None);
     }

@@ -1,0 +1,99 @@
+//! The entries of one directory: their names, and what stands behind each.
+
+use std::io;
+use std::os::fd::{BorrowedFd, OwnedFd};
+
+use rustix::fs::{AtFlags, Dir, FileType, statat};
+use rustix::io::Errno;
+
+use super::identity::{FileId, FileIdentity, Look, modified_ms};
+use super::steady::problem_of;
+use crate::model::{Content, Listed, Name, Problem, Reason};
+
+/// All names first, then the looks: the directory is read in few calls, and its stream is closed early. Sorted already here,
+/// where an entry is no more than its name.
+pub(super) fn names(fd: &OwnedFd) -> Result<Vec<(Name, FileType)>, Problem> {
+    let failed = |errno: Errno| problem_of(&errno.into());
+    let mut names = Vec::new();
+    for entry in Dir::read_from(fd).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let name = entry.file_name().to_bytes();
+        if !matches!(name, b"." | b"..") {
+            names.push((Name::new(name).map_err(unrepresentable)?, entry.file_type()));
+        }
+    }
+    names.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+    Ok(names)
+}
+
+/// What stands behind a name.
+pub(super) enum Found {
+    Directory,
+    /// With the target's modification time.
+    LinkToDirectory(i64),
+    /// With the look at it, and with which file it is where it has further names.
+    File(Listed, Option<Look>, Option<FileId>),
+}
+
+/// What an entry is. A directory needs no look of its own: nothing of its metadata is compared.
+pub(super) fn look(directory: BorrowedFd<'_>, name: &Name, hint: FileType) -> Found {
+    if hint == FileType::Directory {
+        return Found::Directory;
+    }
+    let stat = |flags| statat(directory, name.as_bytes(), flags);
+    match stat(AtFlags::SYMLINK_NOFOLLOW) {
+        // An entry that was in the directory's stream and is no longer has vanished; it is not as if it had never been.
+        Err(errno) => unseen(problem_of(&errno.into())),
+        Ok(own) => match FileType::from_raw_mode(own.st_mode) {
+            FileType::Directory => Found::Directory,
+            FileType::Symlink => match stat(AtFlags::empty()) {
+                Err(errno) => unseen(link_problem(errno)),
+                Ok(target) if FileType::from_raw_mode(target.st_mode) == FileType::Directory => {
+                    Found::LinkToDirectory(modified_ms(&target))
+                }
+                Ok(target) => file(&target),
+            },
+            _ => file(&own),
+        },
+    }
+}
+
+/// What could not be looked at.
+fn unseen(problem: Problem) -> Found {
+    Found::File(Listed::Unlistable(problem), None, None)
+}
+
+fn link_problem(errno: Errno) -> Problem {
+    let detail = match errno {
+        Errno::NOENT => "the symbolic link points to nothing".to_owned(),
+        other => format!("the symbolic link cannot be followed: {}", io::Error::from(other)),
+    };
+    Problem::new(Reason::Unreadable, detail)
+}
+
+fn file(stat: &rustix::fs::Stat) -> Found {
+    let content = match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => Content::NotRead,
+        other => Content::Unverified(Problem::new(Reason::NotARegularFile, describe(other))),
+    };
+    let identity = FileIdentity::of(stat);
+    let linked = stat.st_nlink > 1 && content == Content::NotRead;
+    let listed = Listed::File { size: identity.size(), modified_ms: identity.modified_ms(), content };
+    Found::File(listed, Some(identity.look()), linked.then(|| identity.file_id()))
+}
+
+/// What a thing is that is neither file nor directory, for people.
+pub(super) fn describe(kind: FileType) -> &'static str {
+    match kind {
+        FileType::Fifo => "it is a named pipe",
+        FileType::Socket => "it is a socket",
+        FileType::CharacterDevice => "it is a character device",
+        FileType::BlockDevice => "it is a block device",
+        _ => "it is neither a file nor a directory",
+    }
+}
+
+/// The directory holds an entry that the model has no place for, so nothing in it can be listed.
+pub(super) fn unrepresentable(error: impl std::fmt::Display) -> Problem {
+    Problem::new(Reason::Unreadable, format!("an entry in it cannot be named: {error}"))
+}

@@ -1,0 +1,64 @@
+//! What a walk finds: directories, their files, and what could not be listed.
+
+use super::beneath::RootHandle;
+use super::identity::{FileId, Look};
+use crate::model::{FileEntry, Problem, RelPath};
+
+/// One directory of a walked root.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WalkedDirectory {
+    /// Where it is; the root itself has the empty path.
+    pub path: RelPath,
+    /// It is a symbolic link to a directory: listed, never entered.
+    pub link: bool,
+    /// Modification time in milliseconds since the epoch; 0 where it could not be learned. Never compared.
+    pub modified_ms: i64,
+    /// Its entries that are not directories, sorted by name. Nothing has been read yet.
+    pub files: Vec<FileEntry>,
+    /// The look at each of them, in the same order; `None` where there was nothing to look at. Empty where it was listed by
+    /// somebody else.
+    pub looks: Vec<Option<Look>>,
+    /// Those of them that have further names (hard links), here or elsewhere: position in `files`, and which file it is.
+    pub linked: Vec<(u32, FileId)>,
+    /// Why it could not be listed; then `files` is empty and nothing below it is known.
+    pub unlisted: Option<Problem>,
+}
+
+impl WalkedDirectory {
+    /// A root in which nothing was found.
+    pub fn empty_root() -> Self {
+        Self::at(RelPath::root(), 0)
+    }
+
+    /// A directory in which nothing was found so far.
+    pub(super) fn at(path: RelPath, modified_ms: i64) -> Self {
+        Self {
+            path,
+            link: false,
+            modified_ms,
+            files: Vec::new(),
+            looks: Vec::new(),
+            linked: Vec::new(),
+            unlisted: None,
+        }
+    }
+
+    /// A directory that could not be listed.
+    pub(super) fn unlisted(path: RelPath, problem: Problem) -> Self {
+        Self { unlisted: Some(problem), ..Self::at(path, 0) }
+    }
+}
+
+/// What stands at a root's home.
+#[derive(Debug)]
+pub enum WalkedRoot {
+    /// Nothing: the root is missing on disk.
+    Absent,
+    /// A directory, or something that should be one; sorted by path, the root itself first.
+    Present {
+        /// The open root; `None` where it could not even be opened.
+        handle: Option<RootHandle>,
+        /// Every directory below, in pre-order.
+        directories: Vec<WalkedDirectory>,
+    },
+}
