@@ -125,7 +125,7 @@ impl Pair {
     /// The length of the whole answer to a manifest request.
     pub fn manifest_stream_bytes(&self) -> io::Result<usize> {
         let url = format!("http://127.0.0.1:{}/api/v1/live-migration/manifests", self.source.port);
-        let request = json!({ "protocolVersion": twintree::protocol::PROTOCOL_VERSION, "maxConcurrency": 10 });
+        let request = json!({ "lowestVersion": 3, "highestVersion": 3, "maxConcurrency": 10 });
         let answer = async { self.http.post(url).json(&request).send().await?.error_for_status()?.bytes().await };
         self.runtime.block_on(answer).map(|bytes| bytes.len()).map_err(io::Error::other)
     }

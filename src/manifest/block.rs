@@ -1,14 +1,12 @@
-//! The files of one directory as bytes: tagged columns, so that a reader skips facts it does not know.
+//! The facts of one directory's files as bytes: tagged columns, the same in a manifest file and on the wire, so that a reader
+//! skips facts it does not know.
 
-use serde::{Deserialize, Serialize};
-use serde_bytes::ByteBuf;
-
-use super::codec::{self, CodecError};
 use super::record::{FileRecords, RecordError};
+use super::tagged::{Reader, TaggedError, Writer};
 use crate::model::FileEntry;
 
 /// The largest block, in bytes: some three million files in one directory, with names of 40 bytes.
-pub(super) const MAX_BLOCK_BYTES: usize = 256 << 20;
+pub const MAX_BLOCK_BYTES: usize = 256 << 20;
 
 const NAMES: u32 = 1;
 const STATES: u32 = 2;
@@ -23,61 +21,42 @@ pub enum BlockError {
     /// More bytes than a block may have.
     #[error("a block of {0} bytes is larger than {MAX_BLOCK_BYTES}")]
     TooLarge(usize),
-    /// The encoding is wrong.
+    /// The columns are not what they should be.
     #[error(transparent)]
-    Codec(#[from] CodecError),
-    /// A column that must be there is not, or stands twice.
-    #[error("column {0} is missing or stands twice")]
-    Column(u32),
+    Columns(#[from] TaggedError),
     /// The columns do not make files.
     #[error(transparent)]
     Record(#[from] RecordError),
 }
 
-#[derive(Serialize, Deserialize)]
-struct Column {
-    tag: u32,
-    payload: ByteBuf,
-}
-
 /// The block of a directory's files.
-pub(super) fn encode(files: &[FileEntry]) -> Vec<u8> {
+pub fn encode_block(files: &[FileEntry]) -> Vec<u8> {
     let records = FileRecords::of(files);
-    let column = |tag, payload| Column { tag, payload: ByteBuf::from(payload) };
-    codec::encode(
-        &[
-            column(NAMES, records.names.into_vec()),
-            column(STATES, records.states.into_vec()),
-            column(SIZES, codec::encode(&records.sizes)),
-            column(TIMES, codec::encode(&records.times)),
-            column(BLAKE3, records.digests.into_vec()),
-            column(PROBLEMS, codec::encode(&records.problems)),
-        ]
-        .as_slice(),
-    )
+    Writer::default()
+        .with_bytes(NAMES, records.names)
+        .with_bytes(STATES, records.states)
+        .with(SIZES, &records.sizes)
+        .with(TIMES, &records.times)
+        .with_bytes(BLAKE3, records.digests)
+        .with(PROBLEMS, &records.problems)
+        .finish()
 }
 
-/// The files of a block.
-pub(super) fn decode(bytes: &[u8]) -> Result<Vec<FileEntry>, BlockError> {
+/// The files of a block, checked: names valid and in ascending order, columns that fit together.
+pub fn decode_block(bytes: &[u8]) -> Result<Vec<FileEntry>, BlockError> {
     if bytes.len() > MAX_BLOCK_BYTES {
         return Err(BlockError::TooLarge(bytes.len()));
     }
-    let columns: Vec<Column> = codec::decode::<_, MAX_BLOCK_BYTES>(bytes)?;
-    let find = |tag| {
-        let mut found = columns.iter().filter(|column| column.tag == tag);
-        match (found.next(), found.next()) {
-            (Some(column), None) => Ok(&column.payload),
-            _ => Err(BlockError::Column(tag)),
-        }
-    };
+    let mut columns = Reader::<MAX_BLOCK_BYTES>::new(bytes)?;
     let records = FileRecords {
-        names: find(NAMES)?.clone(),
-        states: find(STATES)?.clone(),
-        sizes: codec::decode::<_, MAX_BLOCK_BYTES>(find(SIZES)?)?,
-        times: codec::decode::<_, MAX_BLOCK_BYTES>(find(TIMES)?)?,
-        digests: find(BLAKE3)?.clone(),
-        problems: codec::decode::<_, MAX_BLOCK_BYTES>(find(PROBLEMS)?)?,
+        names: columns.bytes(NAMES)?,
+        states: columns.bytes(STATES)?,
+        sizes: columns.required(SIZES)?,
+        times: columns.required(TIMES)?,
+        digests: columns.bytes(BLAKE3)?,
+        problems: columns.required(PROBLEMS)?,
     };
+    columns.finish()?;
     Ok(records.check()?)
 }
 
@@ -92,29 +71,39 @@ mod tests {
         vec![FileEntry { name: Name::new(b"nb-1-big-Data.db").unwrap(), listed }]
     }
 
+    /// The columns of a sound block but for one, and what a later version would add.
+    fn spoilt(without: Option<u32>, more: &[(u32, &[u8])]) -> Vec<u8> {
+        let mut columns = Reader::<4096>::new(&encode_block(&sample())).unwrap();
+        let mut out = Writer::default();
+        for tag in NAMES..=PROBLEMS {
+            let bytes = columns.bytes(tag).unwrap();
+            if without != Some(tag) {
+                out = out.with_bytes(tag, bytes);
+            }
+        }
+        more.iter().fold(out, |out, (tag, bytes)| out.with_bytes(*tag, *bytes)).finish()
+    }
+
     #[test]
-    fn a_column_of_a_later_version_is_skipped() {
-        let mut columns: Vec<Column> = codec::decode::<_, 4096>(&encode(&sample())).unwrap();
-        columns.insert(2, Column { tag: 99, payload: ByteBuf::from("unknown") });
-        assert_eq!(decode(&codec::encode(&columns)).unwrap(), sample());
+    fn a_column_of_a_later_version_is_skipped_unless_it_must_be_understood() {
+        assert_eq!(decode_block(&spoilt(None, &[(99, b"unknown")])).unwrap(), sample());
+        let critical = decode_block(&spoilt(None, &[(1001, b"unknown")]));
+        assert!(matches!(critical, Err(BlockError::Columns(TaggedError::NotUnderstood(1001)))));
     }
 
     #[test]
     fn a_known_column_must_stand_exactly_once() {
-        let columns = || codec::decode::<Vec<Column>, 4096>(&encode(&sample())).unwrap();
-        let mut missing = columns();
-        missing.remove(4);
-        assert!(matches!(decode(&codec::encode(&missing)), Err(BlockError::Column(BLAKE3))));
-        let mut twice = columns();
-        twice.extend(columns());
-        assert!(matches!(decode(&codec::encode(&twice)), Err(BlockError::Column(NAMES))));
+        let missing = decode_block(&spoilt(Some(BLAKE3), &[]));
+        assert!(matches!(missing, Err(BlockError::Columns(TaggedError::Field(BLAKE3)))));
+        let twice = decode_block(&spoilt(None, &[(NAMES, b"a")]));
+        assert!(matches!(twice, Err(BlockError::Columns(TaggedError::Field(NAMES)))));
     }
 
     #[test]
     fn no_prefix_of_a_block_is_a_block() {
-        let bytes = encode(&sample());
+        let bytes = encode_block(&sample());
         for end in 0..bytes.len() {
-            assert!(decode(&bytes[..end]).is_err(), "{end} bytes");
+            assert!(decode_block(&bytes[..end]).is_err(), "{end} bytes");
         }
     }
 }

@@ -2,8 +2,30 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::tagged::{MUST_UNDERSTAND_FROM, Reader, TaggedError, Writer};
 use crate::exclude::{Rules, only_texts, take_selection};
 use crate::model::{Blake3Digest, Selection, SelectionError};
+
+const HOST: u32 = 11;
+const INSTANCE: u32 = 12;
+const CREATED_MS: u32 = 13;
+const PROGRAM: u32 = 14;
+const RULES: u32 = 15;
+const FILE_PATTERNS: u32 = 16;
+const DIRECTORY_PATTERNS: u32 = 17;
+/// Must be understood: what is restricted is no whole.
+const SELECTION: u32 = MUST_UNDERSTAND_FROM + 1;
+
+/// Why a record is no identity.
+#[derive(Debug, thiserror::Error)]
+pub enum IdentityError {
+    /// A field is not what it should be.
+    #[error(transparent)]
+    Fields(#[from] TaggedError),
+    /// The names it is restricted to are none.
+    #[error("its selection: {0}")]
+    Selection(#[from] SelectionError),
+}
 
 /// Facts about the scan behind a manifest. They are shown and compared, and are no part of any hash. Encoded as an
 /// [`IdentityRecord`].
@@ -41,6 +63,35 @@ impl Identity {
             directory_patterns: rules.directory_patterns().to_vec(),
             selection: rules.selection().cloned(),
         }
+    }
+
+    /// Adds the facts to a record, as they cross the wire.
+    pub fn write(&self, record: Writer) -> Writer {
+        let record = record
+            .with(HOST, &self.host)
+            .with(INSTANCE, &self.instance)
+            .with(CREATED_MS, &self.created_ms)
+            .with(PROGRAM, &self.program);
+        record
+            .with_bytes(RULES, self.rules)
+            .with(FILE_PATTERNS, &self.file_patterns)
+            .with(DIRECTORY_PATTERNS, &self.directory_patterns)
+            .with_some(SELECTION, self.selection.as_ref().map(Selection::names).as_ref())
+    }
+
+    /// Takes the facts out of a record.
+    pub fn read<const LIMIT: usize>(record: &mut Reader<LIMIT>) -> Result<Self, IdentityError> {
+        let names: Option<Vec<String>> = record.optional(SELECTION)?;
+        Ok(Self {
+            host: record.required(HOST)?,
+            instance: record.required(INSTANCE)?,
+            created_ms: record.required(CREATED_MS)?,
+            program: record.required(PROGRAM)?,
+            rules: record.bytes(RULES)?.try_into().map_err(|_| TaggedError::Field(RULES))?,
+            file_patterns: record.required(FILE_PATTERNS)?,
+            directory_patterns: record.required(DIRECTORY_PATTERNS)?,
+            selection: names.as_deref().map(Selection::parse).transpose()?,
+        })
     }
 
     /// The fingerprint of the exclusion rules.

@@ -2,6 +2,7 @@
 
 mod block;
 pub(crate) mod codec;
+mod columns;
 mod compare;
 mod diff;
 mod file;
@@ -17,21 +18,24 @@ mod second_read;
 mod shape;
 mod table;
 mod table_error;
+mod tagged;
 mod tree;
 
-pub use block::BlockError;
+pub use block::{BlockError, MAX_BLOCK_BYTES, decode_block, encode_block};
 pub use codec::CodecError;
+pub use columns::{DirectoriesError, decode_directories, encode_directories};
 pub use compare::{OpenedSide, compare_directory, differing_leaves};
 pub use diff::{Comparand, Described, diff, notes};
 pub use file::{Fault, FileError, ManifestFile, write};
 pub use hash::{HashKind, SubtreeHash, instance_hash, subtree_hash};
 pub use hashing::HashError;
-pub use identity::Identity;
+pub use identity::{Identity, IdentityError};
 pub use matching::{MatchingDirectory, matching_files};
 pub use plan::{Depth, DirectoryPair, PairSide, PlannedRoot, RootHashes, RootPlan, plan, plan_instance};
-pub use record::{DirectoryRecord, FileRecords, RecordError};
+pub use record::{ProblemColumn, RecordError, decode_problem};
 pub use rollup::{Extent, Rollup, RollupState, rollups};
 pub use second_read::{SecondRead, read_again};
 pub use table::{Directory, DirectoryIndex, DirectoryTable, Totals, hash_of_roots};
 pub use table_error::{FilesError, TableError};
+pub use tagged::{MUST_UNDERSTAND_FROM, Reader, TaggedError, Writer};
 pub use tree::{BuildError, Manifest, Root, RootSpec, Tree};

@@ -1,4 +1,4 @@
-//! The serialised forms of directories and files, shared by manifest files and frames.
+//! The serialised forms of directories and files.
 
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
@@ -27,9 +27,9 @@ pub enum RecordError {
     Order,
 }
 
-/// A [`Directory`] in a file or frame.
+/// A [`Directory`] in a manifest file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DirectoryRecord {
+pub(super) struct DirectoryRecord {
     parent: u32,
     name: ByteBuf,
     link: bool,
@@ -92,17 +92,25 @@ impl TryFrom<DirectoryRecord> for Directory {
 
 /// The files of one directory, a column for each fact, in ascending order of names.
 ///
-/// `names` are joined by `/`, which no name can hold; `states` has one number for each file: 0 with digest, 1 not read, 2 could not be read, 3 could not even be listed
-/// (then size and time are 0). `digests` has 32 bytes for each file in state 0, `problems` one element for each in
-/// state 2 or 3.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct FileRecords {
-    pub(super) names: ByteBuf,
-    pub(super) states: ByteBuf,
-    pub(super) sizes: Vec<u64>,
-    pub(super) times: Vec<i64>,
-    pub(super) digests: ByteBuf,
-    pub(super) problems: Vec<(u8, String)>,
+/// `names` are joined by `/`, which no name can hold; `states` has one number for each file: 0 with digest, 1 not read, 2 could
+/// not be read, 3 could not even be listed (then size and time are 0). `digests` has 32 bytes for each file in state 0,
+/// `problems` one element for each in state 2 or 3.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct FileRecords {
+    pub names: Vec<u8>,
+    pub states: Vec<u8>,
+    pub sizes: Vec<u64>,
+    pub times: Vec<i64>,
+    pub digests: Vec<u8>,
+    pub problems: Vec<ProblemColumn>,
+}
+
+/// A problem in a column: its reason's number, and its detail.
+pub type ProblemColumn = (u8, String);
+
+/// The problem of a column's element.
+pub fn decode_problem((reason, detail): ProblemColumn) -> Result<Problem, RecordError> {
+    Problem::try_from(ProblemRecord { reason, detail })
 }
 
 const DIGEST: u8 = 0;
@@ -112,7 +120,7 @@ const UNLISTABLE: u8 = 3;
 
 impl FileRecords {
     /// The records of a directory's files.
-    pub fn of(files: &[FileEntry]) -> Self {
+    pub(super) fn of(files: &[FileEntry]) -> Self {
         let mut records = Self::default();
         for (at, file) in files.iter().enumerate() {
             if at > 0 {
@@ -147,7 +155,7 @@ impl FileRecords {
     }
 
     /// The files, where the columns fit together and the names are valid and ascending.
-    pub fn check(self) -> Result<Vec<FileEntry>, RecordError> {
+    pub(super) fn check(self) -> Result<Vec<FileEntry>, RecordError> {
         let count = self.states.len();
         let names = match count {
             0 => 0,
@@ -168,10 +176,7 @@ impl FileRecords {
             if files.last().is_some_and(|before| before.name >= name) {
                 return Err(RecordError::Order);
             }
-            let mut problem = || {
-                let (reason, detail) = problems.next().ok_or(RecordError::Columns)?;
-                Problem::try_from(ProblemRecord { reason, detail })
-            };
+            let mut problem = || decode_problem(problems.next().ok_or(RecordError::Columns)?);
             let content = match self.states[at] {
                 DIGEST => {
                     let bytes = digests.next().and_then(|bytes| bytes.try_into().ok());
@@ -232,10 +237,10 @@ mod tests {
         assert_eq!(refused(|r| r.problems.push((0, String::new()))), RecordError::Columns);
         assert_eq!(refused(|r| r.states[0] = 4), RecordError::State(4));
         assert_eq!(refused(|r| r.problems[0].0 = 5), RecordError::Reason(5));
-        assert_eq!(refused(|r| r.names = ByteBuf::from("b/a/c/d")), RecordError::Order);
-        assert_eq!(refused(|r| r.names = ByteBuf::from("a/b/b/c")), RecordError::Order);
-        assert_eq!(refused(|r| r.names = ByteBuf::from("a/b/c")), RecordError::Columns);
-        assert_eq!(refused(|r| r.names = ByteBuf::from("../b/c/d")), RecordError::Name(PathError::Dots));
-        assert_eq!(refused(|r| r.names = ByteBuf::from("a//b/c")), RecordError::Name(PathError::EmptyName));
+        assert_eq!(refused(|r| r.names = b"b/a/c/d".to_vec()), RecordError::Order);
+        assert_eq!(refused(|r| r.names = b"a/b/b/c".to_vec()), RecordError::Order);
+        assert_eq!(refused(|r| r.names = b"a/b/c".to_vec()), RecordError::Columns);
+        assert_eq!(refused(|r| r.names = b"../b/c/d".to_vec()), RecordError::Name(PathError::Dots));
+        assert_eq!(refused(|r| r.names = b"a//b/c".to_vec()), RecordError::Name(PathError::EmptyName));
     }
 }

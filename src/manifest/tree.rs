@@ -10,7 +10,7 @@ use std::sync::{Arc, OnceLock};
 use parking_lot::Mutex;
 use rayon::prelude::*;
 
-use super::block::{self, MAX_BLOCK_BYTES};
+use super::block::{MAX_BLOCK_BYTES, decode_block, encode_block};
 use super::codec::MEMORY_PER_BYTE;
 use super::hash::{HashKind, SubtreeHash, subtree_hash};
 use super::hashing::{self, HashError};
@@ -236,7 +236,7 @@ impl Tree {
     pub fn files(&self, index: DirectoryIndex) -> Vec<FileEntry> {
         match self.slot(index) {
             Files::Listed(files) => files.to_vec(),
-            Files::Packed(bytes) => match block::decode(&bytes) {
+            Files::Packed(bytes) => match decode_block(&bytes) {
                 Ok(files) => files,
                 // Any list in its place could be taken for the directory's.
                 Err(error) => unreachable!("a block that was unpacked when it was packed: {error}"),
@@ -244,10 +244,10 @@ impl Tree {
         }
     }
 
-    /// The files of a directory as a manifest file holds them.
-    pub(super) fn block(&self, index: DirectoryIndex) -> Arc<[u8]> {
+    /// The files of a directory as a manifest file holds them and the wire carries them.
+    pub fn block(&self, index: DirectoryIndex) -> Arc<[u8]> {
         match self.slot(index) {
-            Files::Listed(files) => block::encode(&files).into(),
+            Files::Listed(files) => encode_block(&files).into(),
             Files::Packed(bytes) => bytes,
         }
     }
@@ -335,10 +335,10 @@ fn take_linked(directories: &mut [WalkedDirectory]) -> Linked {
 /// The files as a block, where that loses nothing: the block is within the limit, and unpacks within it too. `None` where it
 /// does not; then they stay a list, which takes more memory and is as good.
 fn pack(files: &[FileEntry], limit: usize) -> Option<Files> {
-    let block = block::encode(files);
+    let block = encode_block(files);
     // What unpacks takes at most so many times its bytes; only what comes near the limit has to be tried.
     let surely = block.len() <= limit / MEMORY_PER_BYTE && files.is_sorted_by(|a, b| a.name < b.name);
-    let whole = surely || (block.len() <= limit && block::decode(&block).is_ok_and(|unpacked| unpacked == files));
+    let whole = surely || (block.len() <= limit && decode_block(&block).is_ok_and(|unpacked| unpacked == files));
     whole.then(|| Files::Packed(block.into()))
 }
 

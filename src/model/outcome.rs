@@ -1,6 +1,6 @@
 //! The result of a comparison.
 
-use super::{Counters, Difference};
+use super::{Counters, Difference, DifferenceKind, EntryKind, Evidence, FileUrl, Unverified};
 
 /// Everything a finished comparison found.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -59,6 +59,15 @@ impl Outcome {
         .map(|(count, what)| format!("{count} {what}"))
         .collect();
         (!parts.is_empty()).then(|| format!("entries that are not proven equal: {}", parts.join(", ")))
+    }
+
+    /// A directory that could not be checked as a whole, whatever the entries in it say.
+    pub fn unverified_directory(url: FileUrl, unverified: Unverified) -> Self {
+        let counters = Counters { digest_verification_failures: 1, ..Counters::default() };
+        let evidence = || Some(Evidence { kind: Some(EntryKind::Directory), ..Evidence::default() });
+        let (source, destination, kind) = (evidence(), evidence(), DifferenceKind::Unverified);
+        let difference = Difference { url, kind, source, destination, unverified: Some(unverified) };
+        Self { counters, differences: vec![difference], notes: Vec::new() }
     }
 
     /// Adds what was found elsewhere in the same comparison.

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use crate::manifest::{
-    Directory, DirectoryIndex, DirectoryTable, HashKind, Identity, RecordError, SubtreeHash, TableError, hash_of_roots,
+    Directory, DirectoryIndex, DirectoryTable, HashKind, Identity, SubtreeHash, TableError, hash_of_roots,
 };
-use crate::model::{Blake3Digest, DirectoryType, Provenance, RootId};
-use crate::protocol::{End, Hello, ManifestFrame, PROTOCOL_VERSION, ProgressFrame, RootFrame, SourceFailure};
+use crate::model::{DirectoryType, Problem, Provenance, RootId};
+use crate::protocol::{
+    End, FinishedDirectory, Hello, ManifestFrame, ProgressFrame, RootFrame, SPOKEN_VERSIONS, SourceFailure,
+};
 
 /// The most roots a peer may announce.
 const MAX_ROOTS: usize = 1024;
@@ -16,7 +18,7 @@ const MAX_ROOTS: usize = 1024;
 /// Why frames do not make a manifest.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AssemblyError {
-    /// Another version than ours.
+    /// A version that was not asked for.
     #[error("it speaks protocol version {0}")]
     Version(u32),
     /// A frame where it has no place.
@@ -28,9 +30,6 @@ pub enum AssemblyError {
     /// Another number of directories than announced.
     #[error("{0}: another number of directories than announced")]
     Count(RootId),
-    /// A record that is none.
-    #[error("{0}: {1}")]
-    Record(RootId, RecordError),
     /// Directories that make no tree.
     #[error("{0}: {1}")]
     Table(RootId, TableError),
@@ -78,11 +77,24 @@ impl RemoteManifest {
     }
 }
 
-/// The content hashes of a source: by root number and directory.
-pub type Contents = Vec<Vec<SubtreeHash>>;
+/// What a source says of the content of its directories.
+#[derive(Debug, Clone, Default)]
+pub struct Contents {
+    /// By root number and directory.
+    pub hashes: Vec<Vec<SubtreeHash>>,
+    /// Directories with which something was found to be wrong only when their files were read.
+    pub problems: Vec<(RootId, DirectoryIndex, Problem)>,
+}
+
+impl Contents {
+    /// The hashes of the root with this number; empty where there is no such root.
+    pub fn of_root(&self, number: usize) -> &[SubtreeHash] {
+        self.hashes.get(number).map_or(&[], Vec::as_slice)
+    }
+}
 
 /// What a frame led to.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Step {
     /// Nothing to tell.
     Taken,
@@ -90,8 +102,8 @@ pub(super) enum Step {
     Progress(ProgressFrame),
     /// All tables are there.
     Metadata(Arc<RemoteManifest>),
-    /// Content hashes of these directories: root number, index, hash.
-    Content(Vec<(u32, DirectoryIndex, SubtreeHash)>),
+    /// The content of these directories is known.
+    Content(Vec<FinishedDirectory>),
     /// Where the content came from, as the source says.
     Provenance(Provenance),
     /// The stream is complete and everything it said adds up.
@@ -108,6 +120,7 @@ pub(super) struct Assembly {
     received: usize,
     manifest: Option<Arc<RemoteManifest>>,
     contents: Vec<Vec<Option<SubtreeHash>>>,
+    problems: Vec<(RootId, DirectoryIndex, Problem)>,
     provenance: Option<Provenance>,
 }
 
@@ -126,16 +139,17 @@ impl Assembly {
                 if records.len() > (count as usize).saturating_sub(directories.len()) {
                     return Err(AssemblyError::Count(id));
                 }
-                for record in records {
-                    directories.push(Directory::try_from(record).map_err(|error| AssemblyError::Record(id, error))?);
-                }
+                directories.extend(records);
                 Ok(Step::Taken)
             }
             (ManifestFrame::MetadataEnd, Some(hello), None) => {
                 let (id, identity) = (Uuid::from_bytes(hello.manifest_id), hello.identity.clone());
                 self.metadata_end(id, identity)
             }
-            (ManifestFrame::Content(hashes), _, Some(_)) => self.content(hashes),
+            (ManifestFrame::Content(finished), _, Some(manifest)) => {
+                let manifest = Arc::clone(manifest);
+                self.content(finished, &manifest)
+            }
             (ManifestFrame::Provenance(provenance), _, Some(_)) if self.provenance.is_none() => {
                 self.provenance = Some(provenance);
                 Ok(Step::Provenance(provenance))
@@ -149,14 +163,16 @@ impl Assembly {
         }
     }
 
-    /// The content hashes received so far.
+    /// What was received of the content so far.
     pub(super) fn contents(&self) -> Contents {
         let known = |hash: &Option<SubtreeHash>| hash.unwrap_or(SubtreeHash::Unproven);
-        self.contents.iter().map(|root| root.iter().map(known).collect()).collect()
+        let hashes = self.contents.iter().map(|root| root.iter().map(known).collect()).collect();
+        Contents { hashes, problems: self.problems.clone() }
     }
 
     fn hello(&mut self, hello: Hello) -> Result<Step, AssemblyError> {
-        if hello.protocol_version != PROTOCOL_VERSION {
+        let (lowest, highest) = SPOKEN_VERSIONS;
+        if !(lowest..=highest).contains(&hello.protocol_version) {
             return Err(AssemblyError::Version(hello.protocol_version));
         }
         self.hello = Some(hello);
@@ -201,18 +217,17 @@ impl Assembly {
         Ok(Step::Metadata(manifest))
     }
 
-    fn content(&mut self, hashes: Vec<(u32, u32, Option<[u8; 32]>)>) -> Result<Step, AssemblyError> {
-        let mut taken = Vec::with_capacity(hashes.len());
-        for (root, index, hash) in hashes {
-            let cell = self.contents.get_mut(root as usize).and_then(|root| root.get_mut(index as usize));
-            let hash = SubtreeHash::from(hash.map(Blake3Digest));
+    fn content(&mut self, finished: Vec<FinishedDirectory>, manifest: &RemoteManifest) -> Result<Step, AssemblyError> {
+        for FinishedDirectory { root, directory, hash, problem } in &finished {
+            let cell = self.contents.get_mut(*root as usize).and_then(|root| root.get_mut(directory.at()));
             match cell {
-                Some(cell @ None) => *cell = Some(hash),
+                Some(cell @ None) => *cell = Some(*hash),
                 _ => return Err(AssemblyError::Content),
             }
-            taken.push((root, DirectoryIndex(index), hash));
+            let (id, _) = manifest.roots[*root as usize];
+            self.problems.extend(problem.clone().map(|problem| (id, *directory, problem)));
         }
-        Ok(Step::Content(taken))
+        Ok(Step::Content(finished))
     }
 }
 

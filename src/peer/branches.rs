@@ -9,8 +9,8 @@ use uuid::Uuid;
 use super::assembly::{Contents, RemoteManifest};
 use super::client::{Frames, Peer};
 use super::error::PeerError;
-use crate::manifest::{DirectoryIndex, DirectoryTable, codec};
-use crate::model::{Blake3Digest, ContentDigest, DigestAlgorithm, FileEntry, Name, Problem, Reason};
+use crate::manifest::{DirectoryIndex, DirectoryTable, decode_block};
+use crate::model::{ContentDigest, DigestAlgorithm, FileEntry, Name, Problem};
 use crate::net::Retries;
 use crate::protocol::{BRANCHES_MEDIA_TYPE, BranchDirectory, BranchFrame, BranchRequest, ReadOutcome, routes};
 use crate::scan::FileDigests;
@@ -47,7 +47,7 @@ pub async fn fetch_branches(
     request: Arc<BranchRequest>,
     mut on_files: impl FnMut(&Arc<Vec<Vec<FileEntry>>>),
 ) -> Result<OpenedBranches, PeerError> {
-    let body = Bytes::from(codec::encode(&*request));
+    let body = Bytes::from(request.encode());
     let mut retries = Retries::new(peer.policy);
     let id = manifest.id;
     let fetch = Fetch { peer, manifest, contents, request };
@@ -89,7 +89,7 @@ impl Fetch<'_> {
                         files.get(position).and_then(|files| files.binary_search_by(|file| file.name.cmp(&name)).ok());
                     let at = known.ok_or_else(|| self.broken("a file was read that is not in its directory"))?;
                     if !read_already.insert((position, at)) {
-                        return Err(self.broken("a file was read anew twice"));
+                        return Err(self.broken("a file was read a second time twice"));
                     }
                     let outcome = self.outcome(read.outcome)?;
                     reads.push(RemoteRead { directory: position, name, outcome });
@@ -106,8 +106,8 @@ impl Fetch<'_> {
         let mut listed = 0;
         loop {
             match frames.next::<BranchFrame>().await? {
-                BranchFrame::Files(position, records) => {
-                    let files = records.check().map_err(|error| self.broken(&error.to_string()))?;
+                BranchFrame::Files(position, block) => {
+                    let files = decode_block(&block).map_err(|error| self.broken(&error.to_string()))?;
                     let known = all.get_mut(position as usize);
                     let known = known.ok_or_else(|| self.broken("files of a directory nobody asked for"))?;
                     // Each list is sorted in itself.
@@ -138,9 +138,9 @@ impl Fetch<'_> {
         let checked = blocking(move || {
             for (asked, files) in request.directories.iter().zip(&files) {
                 let table = table(&manifest, asked).ok_or("no such root")?;
-                let contents = contents.as_ref().and_then(|contents| contents.get(asked.root as usize));
+                let contents = contents.as_ref().map(|contents| contents.of_root(asked.root as usize));
                 let index = DirectoryIndex(asked.directory);
-                table.check_files(index, files, contents.map(Vec::as_slice)).map_err(|error| {
+                table.check_files(index, files, contents).map_err(|error| {
                     let path = table.path(index);
                     format!("the entries of directory \"{path}\" do not fit what it said before: {error}")
                 })?;
@@ -173,12 +173,9 @@ impl Fetch<'_> {
                     None => None,
                 };
                 let other = other.ok_or_else(|| self.broken("a digest that was not asked for"))?;
-                Ok(Ok(FileDigests { blake3: Blake3Digest(blake3), also: vec![other] }))
+                Ok(Ok(FileDigests { blake3, also: vec![other] }))
             }
-            ReadOutcome::Problem(reason, detail) => {
-                let reason = Reason::from_code(reason).ok_or_else(|| self.broken("an unknown reason"))?;
-                Ok(Err(Problem::new(reason, detail)))
-            }
+            ReadOutcome::Problem(problem) => Ok(Err(problem)),
         }
     }
 

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::error::PeerError;
 use crate::net::{CallError, Endpoint, RetryPolicy, Timeouts, connect, refusal};
-use crate::protocol::{FrameDecoder, routes};
+use crate::protocol::{Frame, FrameDecoder, routes};
 
 /// How a peer is called.
 #[derive(Debug, Clone, Copy)]
@@ -138,7 +138,7 @@ pub(super) struct Frames {
 
 impl Frames {
     /// The next frame. A stream that ends is interrupted: its last frame should have said so.
-    pub(super) async fn next<T: serde::de::DeserializeOwned>(&mut self) -> Result<T, PeerError> {
+    pub(super) async fn next<T: Frame>(&mut self) -> Result<T, PeerError> {
         loop {
             let decoded = self.decoder.decode::<T>();
             if let Some(frame) = decoded.map_err(|cause| PeerError::Frame { peer: self.peer.clone(), cause })? {

@@ -2,7 +2,7 @@
 
 use super::assembly::AssemblyError;
 use crate::net::{CallError, Endpoint, Failure};
-use crate::protocol::{FrameError, PROTOCOL_VERSION};
+use crate::protocol::{FrameError, spoken_versions};
 
 /// A failed conversation with a peer.
 #[derive(Debug, thiserror::Error)]
@@ -33,7 +33,7 @@ pub enum PeerError {
         media_type: String,
     },
     /// It speaks another version.
-    #[error("{peer} speaks protocol version {theirs}, this twintree speaks version {PROTOCOL_VERSION}")]
+    #[error("{peer} speaks protocol version {theirs}, this twintree speaks {}", spoken_versions())]
     Version {
         /// The peer.
         peer: Endpoint,

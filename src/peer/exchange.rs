@@ -9,10 +9,10 @@ use uuid::Uuid;
 use super::assembly::{Assembly, AssemblyError, Contents, RemoteManifest, Step};
 use super::client::Peer;
 use super::error::PeerError;
-use crate::manifest::{DirectoryIndex, DirectoryTable, SubtreeHash};
+use crate::manifest::DirectoryTable;
 use crate::model::Provenance;
 use crate::net::{CallError, Retries};
-use crate::protocol::{MANIFEST_MEDIA_TYPE, ManifestFrame, ManifestRequest, ProgressFrame, routes};
+use crate::protocol::{FinishedDirectory, MANIFEST_MEDIA_TYPE, ManifestFrame, ManifestRequest, ProgressFrame, routes};
 use crate::work::blocking;
 
 /// One exchange: driven by [`Exchange::run`], watched by everybody else.
@@ -29,7 +29,7 @@ struct State {
     manifest_id: Option<Uuid>,
     progress: ProgressFrame,
     /// Content hashes nobody has taken yet.
-    fresh: Vec<(u32, DirectoryIndex, SubtreeHash)>,
+    fresh: Vec<FinishedDirectory>,
     /// By root number and directory: whether its content hash was fresh once. A stream that is attached to again
     /// repeats all of them, and whoever counts them must not count twice.
     seen: Vec<Vec<bool>>,
@@ -90,11 +90,11 @@ impl Exchange {
     }
 
     /// The content hashes that came since the last call; each directory's once.
-    pub fn take_fresh(&self) -> Vec<(u32, DirectoryIndex, SubtreeHash)> {
+    pub fn take_fresh(&self) -> Vec<FinishedDirectory> {
         std::mem::take(&mut self.state().fresh)
     }
 
-    /// All content hashes, one list for each root; empty before [`Exchange::run`] has succeeded.
+    /// The content of all directories; empty before [`Exchange::run`] has succeeded.
     pub fn contents(&self) -> Arc<Contents> {
         Arc::clone(&self.state().contents)
     }
@@ -170,12 +170,12 @@ impl Exchange {
 }
 
 impl State {
-    fn take(&mut self, hashes: Vec<(u32, DirectoryIndex, SubtreeHash)>) {
-        for (root, directory, hash) in hashes {
-            let seen = self.seen.get_mut(root as usize).and_then(|root| root.get_mut(directory.at()));
-            // The assembly has refused hashes of directories that do not exist.
+    fn take(&mut self, finished: Vec<FinishedDirectory>) {
+        for one in finished {
+            let seen = self.seen.get_mut(one.root as usize).and_then(|root| root.get_mut(one.directory.at()));
+            // The assembly has refused directories that do not exist.
             if seen.is_some_and(|seen| !std::mem::replace(seen, true)) {
-                self.fresh.push((root, directory, hash));
+                self.fresh.push(one);
             }
         }
     }

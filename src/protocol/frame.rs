@@ -1,15 +1,16 @@
-//! Length-delimited frames: `u32` little-endian length, one byte of flags, an encoded value, compressed where that pays.
+//! Length-delimited frames: `u32` little-endian length, one byte of flags, a tagged record, compressed where that pays.
 //!
 //! Each frame is compressed by itself. A compressing layer around the whole stream would hold frames back until its
 //! window fills, and progress would arrive in bursts.
 
+use std::borrow::Cow;
+
 use bytes::{Bytes, BytesMut};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use tokio_util::codec::{Decoder as _, LengthDelimitedCodec};
 
-use crate::manifest::CodecError;
-use crate::manifest::codec;
+use crate::manifest::{
+    DirectoriesError, IdentityError, MUST_UNDERSTAND_FROM, Reader, RecordError, TaggedError, Writer,
+};
 
 /// The largest frame, packed or unpacked, in bytes. A writer splits what is larger.
 pub const MAX_FRAME_BYTES: usize = 8 << 20;
@@ -38,14 +39,45 @@ pub enum FrameError {
     /// Compressed bytes that do not unpack within the limit.
     #[error("a frame does not unpack: {0}")]
     Compression(String),
-    /// The value does not decode.
+    /// The record does not decode.
     #[error("a frame is damaged: {0}")]
-    Codec(#[from] CodecError),
+    Record(#[from] TaggedError),
+    /// Directories that are none.
+    #[error("a frame is damaged: {0}")]
+    Directories(#[from] DirectoriesError),
+    /// An identity that is none.
+    #[error("a frame is damaged: {0}")]
+    Identity(#[from] IdentityError),
+    /// A value that stands for nothing.
+    #[error("a frame is damaged: {0}")]
+    Value(#[from] RecordError),
+    /// Columns of different lengths, or bytes of another length than they must have.
+    #[error("a frame is damaged: its fields do not fit together")]
+    Fields,
+    /// A frame that must be understood.
+    #[error("a frame of kind {0} must be understood, and this program does not know it: it is older than its peer")]
+    NotUnderstood(u32),
 }
 
-/// A value as one frame.
-pub fn encode_frame<T: Serialize>(value: &T) -> Bytes {
-    let plain = codec::encode(value);
+/// The field of every frame that says which kind of frame it is.
+const KIND: u32 = 0;
+
+/// A record being read, in which a length cannot claim more memory than a frame can need.
+pub type FrameReader = Reader<MAX_FRAME_BYTES>;
+
+/// The frames of one kind of stream.
+pub trait Frame: Sized {
+    /// The frame's kind, and its other fields.
+    fn write(&self) -> (u32, Writer);
+
+    /// The frame of this kind; `None` for a kind that is not known.
+    fn read(kind: u32, fields: &mut FrameReader) -> Result<Option<Self>, FrameError>;
+}
+
+/// The bytes of a frame.
+pub fn encode_frame<F: Frame>(frame: &F) -> Bytes {
+    let (kind, fields) = frame.write();
+    let plain = fields.with(KIND, &kind).finish();
     let packed = match plain.len() {
         COMPRESS_FROM_BYTES.. => zstd::bulk::compress(&plain, COMPRESSION_LEVEL).ok(),
         _ => None,
@@ -62,7 +94,7 @@ pub fn encode_frame<T: Serialize>(value: &T) -> Bytes {
     frame.freeze()
 }
 
-/// Takes a stream's bytes in pieces of any size and gives back values.
+/// Takes a stream's bytes in pieces of any size and gives back frames. Frames of unknown kinds are skipped.
 #[derive(Debug)]
 pub struct FrameDecoder {
     lengths: LengthDelimitedCodec,
@@ -82,21 +114,38 @@ impl FrameDecoder {
         self.buffer.extend_from_slice(bytes);
     }
 
-    /// The next whole value; `None` where more bytes are needed.
-    pub fn decode<T: DeserializeOwned>(&mut self) -> Result<Option<T>, FrameError> {
-        let frame = self.lengths.decode(&mut self.buffer).map_err(|_| FrameError::TooLong)?;
-        frame.map(|frame| decode_payload(&frame)).transpose()
+    /// The next whole frame that is known; `None` where more bytes are needed.
+    pub fn decode<F: Frame>(&mut self) -> Result<Option<F>, FrameError> {
+        loop {
+            let bytes = self.lengths.decode(&mut self.buffer).map_err(|_| FrameError::TooLong)?;
+            let Some(bytes) = bytes else { return Ok(None) };
+            if let Some(frame) = read(FrameReader::new(&unpack(&bytes)?)?)? {
+                return Ok(Some(frame));
+            }
+        }
     }
 }
 
-fn decode_payload<T: DeserializeOwned>(frame: &[u8]) -> Result<T, FrameError> {
+fn read<F: Frame>(mut fields: FrameReader) -> Result<Option<F>, FrameError> {
+    let kind: u32 = fields.required(KIND)?;
+    match F::read(kind, &mut fields)? {
+        Some(frame) => {
+            fields.finish()?;
+            Ok(Some(frame))
+        }
+        None if kind >= MUST_UNDERSTAND_FROM => Err(FrameError::NotUnderstood(kind)),
+        None => Ok(None),
+    }
+}
+
+/// The payload of a frame as it was before it was packed.
+fn unpack(frame: &[u8]) -> Result<Cow<'_, [u8]>, FrameError> {
     match frame {
         [] => Err(FrameError::Empty),
-        [PLAIN, payload @ ..] => Ok(codec::decode::<T, MAX_FRAME_BYTES>(payload)?),
+        [PLAIN, payload @ ..] => Ok(Cow::Borrowed(payload)),
         [ZSTD, payload @ ..] => {
-            let plain = zstd::bulk::decompress(payload, MAX_FRAME_BYTES)
-                .map_err(|error| FrameError::Compression(error.to_string()))?;
-            Ok(codec::decode::<T, MAX_FRAME_BYTES>(&plain)?)
+            let plain = zstd::bulk::decompress(payload, MAX_FRAME_BYTES);
+            Ok(Cow::Owned(plain.map_err(|error| FrameError::Compression(error.to_string()))?))
         }
         [flags, ..] => Err(FrameError::Flags(*flags)),
     }
@@ -106,17 +155,31 @@ fn decode_payload<T: DeserializeOwned>(frame: &[u8]) -> Result<T, FrameError> {
 mod tests {
     use super::*;
 
+    /// A frame that holds a text.
+    #[derive(Debug, PartialEq)]
+    struct Text(String);
+
+    impl Frame for Text {
+        fn write(&self) -> (u32, Writer) {
+            (1, Writer::default().with(1, &self.0))
+        }
+
+        fn read(kind: u32, fields: &mut FrameReader) -> Result<Option<Self>, FrameError> {
+            if kind == 1 { Ok(Some(Self(fields.required(1)?))) } else { Ok(None) }
+        }
+    }
+
     #[test]
-    fn values_come_back_whatever_the_pieces() {
+    fn frames_come_back_whatever_the_pieces() {
         let values = ["short".to_owned(), "long ".repeat(1000), String::new()];
-        let bytes: Vec<u8> = values.iter().flat_map(|value| encode_frame(value).to_vec()).collect();
+        let bytes: Vec<u8> = values.iter().flat_map(|value| encode_frame(&Text(value.clone())).to_vec()).collect();
         assert!(bytes.len() < 1000, "the long one is packed");
         for piece in 1..=bytes.len() {
             let mut decoder = FrameDecoder::default();
             let mut got: Vec<String> = Vec::new();
             for piece in bytes.chunks(piece) {
                 decoder.push(piece);
-                while let Some(value) = decoder.decode().unwrap() {
+                while let Some(Text(value)) = decoder.decode().unwrap() {
                     got.push(value);
                 }
             }
@@ -124,10 +187,27 @@ mod tests {
         }
     }
 
+    fn plain(record: Vec<u8>) -> Vec<u8> {
+        [&(record.len() as u32 + 1).to_le_bytes()[..], &[PLAIN], &record].concat()
+    }
+
+    #[test]
+    fn a_frame_of_an_unknown_kind_is_skipped_unless_it_must_be_understood() {
+        let unknown = |kind: u32| plain(Writer::default().with(KIND, &kind).with(7, "later").finish());
+        let mut decoder = FrameDecoder::default();
+        decoder.push(&unknown(99));
+        assert_eq!(decoder.decode::<Text>().unwrap(), None);
+        decoder.push(&encode_frame(&Text("known".to_owned())));
+        assert_eq!(decoder.decode().unwrap(), Some(Text("known".to_owned())));
+        assert!(matches!(refused(&unknown(MUST_UNDERSTAND_FROM)), FrameError::NotUnderstood(1000)));
+        let field = Writer::default().with(KIND, &1_u32).with(1, "x").with(MUST_UNDERSTAND_FROM, "y");
+        assert!(matches!(refused(&plain(field.finish())), FrameError::Record(TaggedError::NotUnderstood(1000))));
+    }
+
     fn refused(bytes: &[u8]) -> FrameError {
         let mut decoder = FrameDecoder::default();
         decoder.push(bytes);
-        decoder.decode::<Vec<u64>>().unwrap_err()
+        decoder.decode::<Text>().unwrap_err()
     }
 
     #[test]
@@ -135,8 +215,9 @@ mod tests {
         assert!(matches!(refused(&[255, 255, 255, 127, 0]), FrameError::TooLong));
         assert!(matches!(refused(&[0, 0, 0, 0]), FrameError::Empty));
         assert!(matches!(refused(&[1, 0, 0, 0, 7]), FrameError::Flags(7)));
-        assert!(matches!(refused(&[3, 0, 0, 0, 0, 253, 1]), FrameError::Codec(_)));
+        assert!(matches!(refused(&[3, 0, 0, 0, 0, 253, 1]), FrameError::Record(_)));
         assert!(matches!(refused(&[3, 0, 0, 0, 1, 9, 9]), FrameError::Compression(_)));
+        assert!(matches!(refused(&plain(Writer::default().finish())), FrameError::Record(TaggedError::Field(KIND))));
     }
 
     #[test]

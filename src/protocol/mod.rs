@@ -7,17 +7,23 @@ mod frame;
 mod manifests;
 mod report;
 pub mod routes;
+mod source_failure;
 mod status;
 mod task;
 
-pub use branches::{BranchDirectory, BranchFrame, BranchRequest, FileRead, MAX_BRANCH_REQUEST_BYTES, ReadOutcome};
+pub use branches::{
+    BranchDirectory, BranchFrame, BranchRequest, FILES_PER_BLOCK, FileRead, MAX_BRANCH_REQUEST_BYTES,
+    MAX_SENT_BLOCK_BYTES, ReadOutcome,
+};
 pub use error_body::ErrorBody;
 pub use files::{DigestBody, ListingBody, ListingEntry, UnlistedEntry};
-pub use frame::{FrameDecoder, FrameError, MAX_FRAME_BYTES, encode_frame};
+pub use frame::{Frame, FrameDecoder, FrameError, FrameReader, MAX_FRAME_BYTES, encode_frame};
 pub use manifests::{
-    End, Hello, ManifestFrame, ManifestRequest, PROTOCOL_VERSION, ProgressFrame, RootFrame, SourceFailure,
+    End, FinishedDirectory, Hello, ManifestFrame, ManifestRequest, ProgressFrame, RootFrame, SPOKEN_VERSIONS,
+    common_version, spoken_versions,
 };
 pub use report::{DifferenceBody, EvidenceBody, ReadBody, ReportBody, ReportSummary, RollupBody, SideBody, Timings};
+pub use source_failure::SourceFailure;
 pub use status::{MigrationState, MigrationStatus};
 pub use task::{BadRequest, Progress, Protocol, TaskCreated, TaskRequest, TaskState, TaskStatus, parse_task_request};
 

@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::file_target::BadTarget;
 use crate::model::UnknownAlgorithm;
-use crate::protocol::{BadRequest, ErrorBody, PROTOCOL_VERSION};
+use crate::protocol::{BadRequest, ErrorBody, spoken_versions};
 use crate::scan::OpenFailure;
 use crate::source::{BranchError, Busy, CompletionError, ServeError};
 use crate::task::{HistoryError, StartError};
@@ -79,8 +79,8 @@ pub(super) enum ApiError {
     #[error("the request body is larger than {0} bytes")]
     BodyTooLarge(usize),
     /// Another version of the extension routes.
-    #[error("protocol version {0} is not spoken here; this twintree speaks version {PROTOCOL_VERSION}")]
-    Version(u32),
+    #[error("protocol versions {0} to {1} are not spoken here; this twintree speaks {own}", own = spoken_versions())]
+    Version(u32, u32),
     /// A task is under way on the instance. The text is the Sidecar's.
     #[error("Another files digest verification is in progress for instance={0}")]
     TaskUnderWay(u64),
@@ -135,7 +135,7 @@ impl ApiError {
             | Self::Completion(_)
             | Self::Unreadable(_)
             | Self::Branch(BranchError::Died(_)) => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::Task(_) | Self::Body(_) | Self::Version(_) | Self::Branch(_) => StatusCode::BAD_REQUEST,
+            Self::Task(_) | Self::Body(_) | Self::Version(..) | Self::Branch(_) => StatusCode::BAD_REQUEST,
         }
     }
 }

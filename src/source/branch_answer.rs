@@ -6,24 +6,17 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::Stream;
-use serde_bytes::ByteBuf;
 use tokio::sync::mpsc;
 
 use super::offers::Offer;
-use crate::manifest::{
-    CodecError, DirectoryIndex, FileRecords, Manifest, RecordError, SecondRead, codec, differing_leaves, read_again,
-};
-use crate::model::{ContentDigest, DigestAlgorithm, FileEntry, Problem, RootId, UnknownAlgorithm};
+use crate::manifest::{BlockError, DirectoryIndex, Manifest, SecondRead, decode_block, differing_leaves, read_again};
+use crate::model::{ContentDigest, DigestAlgorithm, Problem, RootId, UnknownAlgorithm};
 use crate::protocol::{
-    BRANCH_BATCH, BranchFrame, BranchRequest, FileRead, MAX_BRANCH_REQUEST_BYTES, ReadOutcome, SourceFailure,
-    encode_frame,
+    BRANCH_BATCH, BranchFrame, BranchRequest, FileRead, FrameError, ReadOutcome, SourceFailure, encode_frame,
 };
 use crate::scan::{Context, FileDigests};
 use crate::work::Phase;
 use crate::work::{Threads, blocking, in_pool};
-
-/// How many files one frame carries at most: the longest names and problems stay below the limit.
-const FILES_PER_FRAME: usize = 4096;
 
 /// How often the destination hears of progress.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
@@ -33,10 +26,10 @@ const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
 pub enum BranchError {
     /// Not a branch request.
     #[error("not a branch request: {0}")]
-    Body(#[from] CodecError),
+    Body(#[from] FrameError),
     /// Leaves that are none.
     #[error("not a branch request: {0}")]
-    Leaves(#[from] RecordError),
+    Leaves(#[from] BlockError),
     /// An algorithm this source does not know.
     #[error(transparent)]
     Algorithm(#[from] UnknownAlgorithm),
@@ -71,7 +64,8 @@ pub enum BranchError {
 struct Asked {
     root: RootId,
     directory: DirectoryIndex,
-    files: Vec<FileEntry>,
+    /// Of its files; `None` where it has none.
+    block: Option<Arc<[u8]>>,
 }
 
 /// Checks a request and answers it as a stream of frames.
@@ -84,7 +78,7 @@ pub async fn answer_branches(
     let (wanted, walked) = (Arc::clone(&offer), Arc::clone(&manifest));
     // Directories are unpacked and compared, which takes as long as they are large.
     let found = blocking(move || {
-        let request: BranchRequest = codec::decode::<_, MAX_BRANCH_REQUEST_BYTES>(&body)?;
+        let request = BranchRequest::decode(&body)?;
         let algorithm = request.algorithm.as_deref().map(str::parse::<DigestAlgorithm>).transpose()?;
         if algorithm.is_some() && wanted.build.phase() != Phase::Done {
             return Err(BranchError::NotReady);
@@ -122,15 +116,15 @@ fn find(
         if !tree.table().contains(directory) {
             return Err(missing());
         }
-        let files = tree.files(directory);
         if let Some(leaves) = wanted.leaves {
-            let leaves = leaves.check()?;
+            let (files, leaves) = (tree.files(directory), decode_block(&leaves)?);
             let differing = differing_leaves(&files, &leaves).into_iter();
             targets.extend(differing.filter_map(|(at, _)| {
                 SecondRead::new(root.id, directory, &files[at]).map(|target| (position, target))
             }));
         }
-        asked.push(Asked { root: root.id, directory, files });
+        let block = (tree.table().get(directory).files > 0).then(|| tree.block(directory));
+        asked.push(Asked { root: root.id, directory, block });
     }
     Ok((asked, targets))
 }
@@ -147,8 +141,8 @@ fn stream(
         tracing::debug!(manifest = %offer.id, directories = asked.len(), "branches are opened");
         for (position, directory) in (0..).zip(&asked) {
             tracing::trace!(root = %directory.root, directory = directory.directory.0, "a branch is opened");
-            for page in directory.files.chunks(FILES_PER_FRAME) {
-                yield encode_frame(&BranchFrame::Files(position, FileRecords::of(page)));
+            for frame in directory.block.iter().flat_map(|block| BranchFrame::of_block(position, block)) {
+                yield encode_frame(&frame);
             }
         }
         yield encode_frame(&BranchFrame::FilesEnd);
@@ -206,9 +200,9 @@ fn file_read(directory: u32, target: &SecondRead, outcome: Result<FileDigests, P
                 Some(ContentDigest::XxHash32(value)) => value.to_le_bytes().to_vec(),
                 Some(ContentDigest::Blake3(_)) | None => Vec::new(),
             };
-            ReadOutcome::Digests(digests.blake3.0, ByteBuf::from(other))
+            ReadOutcome::Digests(digests.blake3, other)
         }
-        Err(problem) => ReadOutcome::Problem(problem.reason.code(), problem.detail),
+        Err(problem) => ReadOutcome::Problem(problem),
     };
-    FileRead { directory, name: ByteBuf::from(target.name().as_bytes()), outcome }
+    FileRead { directory, name: target.name().as_bytes().to_vec(), outcome }
 }

@@ -7,11 +7,9 @@ use bytes::Bytes;
 use futures_util::Stream;
 
 use super::offers::Offer;
-use crate::manifest::{DirectoryRecord, DirectoryTable, HashKind, Manifest};
-use crate::protocol::{
-    End, Hello, ManifestFrame, PROTOCOL_VERSION, ProgressFrame, RootFrame, SourceFailure, encode_frame,
-};
-use crate::work::{BuildFailure, Finished, Phase};
+use crate::manifest::{DirectoryTable, HashKind, Manifest};
+use crate::protocol::{End, Hello, ManifestFrame, ProgressFrame, RootFrame, SourceFailure, encode_frame};
+use crate::work::{BuildFailure, Phase};
 
 /// How many directories one frame carries at most: names of 1 KiB and problems of 512 bytes stay below the limit.
 const DIRECTORIES_PER_FRAME: usize = 4096;
@@ -20,11 +18,11 @@ const DIRECTORIES_PER_FRAME: usize = 4096;
 /// enough to cost nothing.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(250);
 
-/// The frames of an offer. Dropping the stream does not stop the build; see [`super::Offers`].
-pub fn manifest_stream(offer: Arc<Offer>) -> impl Stream<Item = Bytes> + Send {
+/// The frames of an offer, in this version of the protocol. Dropping the stream does not stop the build; see [`super::Offers`].
+pub fn manifest_stream(offer: Arc<Offer>, version: u32) -> impl Stream<Item = Bytes> + Send {
     async_stream::stream! {
         let _listener = offer.listen();
-        yield encode_frame(&hello(&offer));
+        yield encode_frame(&hello(&offer, version));
         let mut ticks = tokio::time::interval(PROGRESS_INTERVAL);
         let manifest = loop {
             let turned = offer.build.turned();
@@ -53,7 +51,7 @@ pub fn manifest_stream(offer: Arc<Offer>) -> impl Stream<Item = Bytes> + Send {
             let finished = offer.build.finished_after(sent);
             sent += finished.len();
             for page in finished.chunks(DIRECTORIES_PER_FRAME) {
-                yield encode_frame(&content(page));
+                yield encode_frame(&ManifestFrame::Content(page.to_vec()));
             }
             if let Phase::Failed(failure) = phase {
                 if let Some(frame) = last_words(failure) {
@@ -75,9 +73,9 @@ pub fn manifest_stream(offer: Arc<Offer>) -> impl Stream<Item = Bytes> + Send {
     }
 }
 
-fn hello(offer: &Offer) -> ManifestFrame {
+fn hello(offer: &Offer, protocol_version: u32) -> ManifestFrame {
     ManifestFrame::Hello(Hello {
-        protocol_version: PROTOCOL_VERSION,
+        protocol_version,
         manifest_id: offer.id.into_bytes(),
         identity: offer.build.identity().clone(),
     })
@@ -105,11 +103,6 @@ fn last_words(failure: BuildFailure) -> Option<Bytes> {
     }
 }
 
-fn content(finished: &[Finished]) -> ManifestFrame {
-    let hash = |(root, directory, hash): &Finished| (*root, directory.0, hash.digest().map(|digest| digest.0));
-    ManifestFrame::Content(finished.iter().map(hash).collect())
-}
-
 /// Root by root, so that only a page is encoded at a time.
 fn metadata_frames(manifest: &Manifest) -> impl Iterator<Item = Bytes> + Send + '_ {
     let roots = manifest.roots().iter().flat_map(|root| {
@@ -127,7 +120,7 @@ fn metadata_frames(manifest: &Manifest) -> impl Iterator<Item = Bytes> + Send + 
 fn directory_frames(table: &DirectoryTable) -> impl Iterator<Item = ManifestFrame> + Send + '_ {
     (0..table.len()).step_by(DIRECTORIES_PER_FRAME).map(move |start| {
         let page = table.indices().skip(start).take(DIRECTORIES_PER_FRAME);
-        ManifestFrame::Directories(page.map(|index| DirectoryRecord::from(table.get(index))).collect())
+        ManifestFrame::Directories(page.map(|index| table.get(index).clone()).collect())
     })
 }
 

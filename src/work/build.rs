@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use super::pool::{Died, Threads, in_pool};
 use crate::manifest::{BuildError, DirectoryIndex, HashError, Identity, Manifest, RootSpec, SubtreeHash};
 use crate::model::Provenance;
+use crate::protocol::FinishedDirectory;
 use crate::scan::{Context, Engine, ProgressSnapshot};
 
 /// What to build.
@@ -71,9 +72,6 @@ pub enum Phase {
     Failed(BuildFailure),
 }
 
-/// A content hash that became known: root number, directory, hash.
-pub type Finished = (u32, DirectoryIndex, SubtreeHash);
-
 /// A running or finished build. Dropping it stops the work.
 #[derive(Debug)]
 pub struct Build {
@@ -87,7 +85,7 @@ pub struct Build {
 struct Shared {
     phase: watch::Sender<Phase>,
     manifest: OnceLock<Arc<Manifest>>,
-    finished: Mutex<Vec<Finished>>,
+    finished: Mutex<Vec<FinishedDirectory>>,
     /// Wakes whoever follows the phases. Not for each directory: that would cost a wake-up, a frame and a packet for each.
     turned: tokio::sync::Notify,
 }
@@ -165,8 +163,8 @@ impl Build {
         self.shared.phase.borrow().clone()
     }
 
-    /// The content hashes that became known after the first `position` ones.
-    pub fn finished_after(&self, position: usize) -> Vec<Finished> {
+    /// The directories whose content became known after the first `position` ones.
+    pub fn finished_after(&self, position: usize) -> Vec<FinishedDirectory> {
         let finished = self.shared.finished.lock();
         finished.get(position..).unwrap_or_default().to_vec()
     }
@@ -202,7 +200,7 @@ impl Shared {
         self.turned.notify_waiters();
         let finished = |root: usize, directory: DirectoryIndex, hash: SubtreeHash| {
             // A manifest has at most as many roots as a configuration names.
-            let entry = (root as u32, directory, hash);
+            let entry = FinishedDirectory { root: root as u32, directory, hash, problem: None };
             self.finished.lock().push(entry);
         };
         Ok(manifest.hash_contents(context, &finished)?)

@@ -6,7 +6,7 @@ mod clock;
 mod pool;
 mod warm;
 
-pub use build::{Build, BuildFailure, BuildJob, Finished, Phase};
+pub use build::{Build, BuildFailure, BuildJob, Phase};
 pub use clock::now_ms;
 pub use pool::{Died, Threads, blocking, in_pool};
 pub use warm::warm;

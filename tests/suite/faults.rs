@@ -98,17 +98,18 @@ async fn another_protocol_version_is_refused_on_both_sides() {
     let faced = Faced::start().await;
     let mut frames = faced.pair.true_frames().await;
     let ManifestFrame::Hello(hello) = &mut frames[0] else { panic!("no hello") };
-    hello.protocol_version = 3;
+    hello.protocol_version = 4;
     let body = bytes_of(&frames);
     faced.source.script(move |_| Answer::manifest(body.clone(), Ending::Clean));
-    faced.fails_with(" speaks protocol version 3, this twintree speaks version 2").await;
+    faced.fails_with(" speaks protocol version 4, this twintree speaks version 3").await;
 
     let url = format!("http://127.0.0.1:{}/api/v1/live-migration/manifests", faced.pair.source_port);
     let request = reqwest::Client::new().post(url).header("Host", format!("127.0.0.1:{}", faced.source.port));
-    let response = request.json(&json!({ "protocolVersion": 3, "maxConcurrency": 1 })).send().await.unwrap();
+    let response =
+        request.json(&json!({ "lowestVersion": 4, "highestVersion": 9, "maxConcurrency": 1 })).send().await.unwrap();
     assert_eq!(response.status(), 400);
     let refusal = response.text().await.unwrap();
-    let text = "protocol version 3 is not spoken here; this twintree speaks version 2";
+    let text = "protocol versions 4 to 9 are not spoken here; this twintree speaks version 3";
     let expected = json!({ "status": "Bad Request", "code": 400, "message": text });
     assert_eq!(serde_json::from_str::<Value>(&refusal).unwrap(), expected);
     faced.source.script(move |_| Answer::new(400, "application/json", refusal.clone()));
@@ -117,7 +118,7 @@ async fn another_protocol_version_is_refused_on_both_sides() {
 
 /// After the hello, inside the next frame, after the metadata, and before the end.
 fn prefixes(frames: &[ManifestFrame]) -> Vec<Vec<u8>> {
-    let metadata = frames.iter().position(|frame| *frame == ManifestFrame::MetadataEnd).unwrap();
+    let metadata = frames.iter().position(|frame| matches!(frame, ManifestFrame::MetadataEnd)).unwrap();
     let hello = bytes_of(&frames[..1]);
     let inside = bytes_of(&frames[..2])[..hello.len() + 3].to_vec();
     vec![hello, inside, bytes_of(&frames[..=metadata]), bytes_of(&frames[..frames.len() - 1])]

@@ -34,7 +34,7 @@ const HEAD: usize = 400;
 async fn sizes(pair: &Pair) -> (usize, usize) {
     let mut frames = pair.true_frames().await;
     frames.retain(|frame| !matches!(frame, ManifestFrame::Progress(_)));
-    let metadata = frames.iter().position(|frame| *frame == ManifestFrame::MetadataEnd).unwrap();
+    let metadata = frames.iter().position(|frame| matches!(frame, ManifestFrame::MetadataEnd)).unwrap();
     (bytes_of(&frames[..1]).len(), bytes_of(&frames[..=metadata]).len())
 }
 

@@ -1,52 +1,25 @@
 //! Sources that say what cannot be true. The two trees have not one file in common, so a match would be a lie believed.
 
-use serde::Serialize;
-use serde_bytes::ByteBuf;
-use twintree::manifest::{FileRecords, SubtreeHash};
+use twintree::manifest::{DirectoryIndex, SubtreeHash, Writer, encode_block};
 use twintree::model::{Blake3Digest, Content, FileEntry, Listed, Name};
-use twintree::protocol::{BranchFrame, FileRead, MAX_FRAME_BYTES, ManifestFrame, ReadOutcome, encode_frame};
+use twintree::protocol::{BranchFrame, FileRead, FinishedDirectory, MAX_FRAME_BYTES, ManifestFrame, ReadOutcome};
 
 use crate::faults::Faced;
 use crate::support::scripted_source::{Answer, Ending, bytes_of};
 
-/// A manifest frame as a liar could encode it: in the place of [`ManifestFrame::Directories`], with any name.
-#[derive(Serialize)]
-enum Forged {
-    #[allow(dead_code, reason = "holds the place of the variants before the one that is forged")]
-    Hello,
-    #[allow(dead_code, reason = "the same")]
-    Progress,
-    #[allow(dead_code, reason = "the same")]
-    Root,
-    Directories(Vec<ForgedDirectory>),
-}
-
-#[derive(Serialize)]
-struct ForgedDirectory {
-    parent: u32,
-    name: ByteBuf,
-    link: bool,
-    files: u64,
-    bytes: u64,
-    metadata: Option<[u8; 32]>,
-    unlisted: Option<(u8, String)>,
-}
-
+/// Directories as a liar could encode them: the root and a child, with any name.
 fn forged(name: &str) -> Vec<u8> {
-    let directory = |name: &str| ForgedDirectory {
-        parent: 0,
-        name: ByteBuf::from(name),
-        link: false,
-        files: 0,
-        bytes: 0,
-        metadata: Some([0; 32]),
-        unlisted: None,
-    };
-    encode_frame(&Forged::Directories(vec![directory(""), directory(name)])).to_vec()
+    let columns = Writer::default()
+        .with(0, &4_u32)
+        .with(1, &vec![0_u32, 0])
+        .with_bytes(2, format!("/{name}"))
+        .with_bytes(3, [0, 0])
+        .with(4, &vec![0_u64, 0])
+        .with(5, &vec![0_u64, 0])
+        .with_bytes(6, [])
+        .with(7, &Vec::<(u8, String)>::new());
+    raw_frame(0, &columns.finish())
 }
-
-/// Root number, directory, hash.
-type ContentHash = (u32, u32, Option<[u8; 32]>);
 
 fn raw_frame(flags: u8, payload: &[u8]) -> Vec<u8> {
     [&(payload.len() as u32 + 1).to_le_bytes()[..], &[flags], payload].concat()
@@ -85,11 +58,8 @@ async fn a_manifest_that_contradicts_itself_breaks_the_protocol() {
     let with_directories = |change: fn(&mut Vec<twintree::manifest::Directory>)| {
         changed(&truth, |frames| {
             let at = find(frames, |frame| matches!(frame, ManifestFrame::Directories(_)));
-            let ManifestFrame::Directories(records) = &mut frames[at] else { unreachable!() };
-            let mut directories: Vec<twintree::manifest::Directory> =
-                records.drain(..).map(|record| record.try_into().unwrap()).collect();
-            change(&mut directories);
-            records.extend(directories.iter().map(Into::into));
+            let ManifestFrame::Directories(directories) = &mut frames[at] else { unreachable!() };
+            change(directories);
         })
     };
     let with_root = |by: i64| {
@@ -99,7 +69,7 @@ async fn a_manifest_that_contradicts_itself_breaks_the_protocol() {
             root.directories = root.directories.map(|count| (i64::from(count) + by) as u32);
         })
     };
-    let with_contents = |change: fn(&mut Vec<ContentHash>)| {
+    let with_contents = |change: fn(&mut Vec<FinishedDirectory>)| {
         changed(&truth, |frames| {
             let mut all = Vec::new();
             let at = find(frames, is_content);
@@ -110,7 +80,7 @@ async fn a_manifest_that_contradicts_itself_breaks_the_protocol() {
                 }
                 _ => true,
             });
-            all.sort_unstable();
+            all.sort_unstable_by_key(|one| (one.root, one.directory));
             change(&mut all);
             frames.insert(at, ManifestFrame::Content(all));
         })
@@ -123,8 +93,14 @@ async fn a_manifest_that_contradicts_itself_breaks_the_protocol() {
     };
     // In pre-order: the root, the keyspace, two tables.
     let lies: Vec<(&str, Vec<u8>)> = vec![
-        ("data/0: directory 1: its Content hash is not", with_contents(|hashes| hashes[2].2 = Some([7; 32]))),
-        ("data/0: directory 0: its Content hash is not", with_contents(|hashes| hashes[1].2 = None)),
+        (
+            "data/0: directory 1: its Content hash is not",
+            with_contents(|hashes| hashes[2].hash = SubtreeHash::Proven(Blake3Digest([7; 32]))),
+        ),
+        (
+            "data/0: directory 0: its Content hash is not",
+            with_contents(|hashes| hashes[1].hash = SubtreeHash::Unproven),
+        ),
         ("data/0: directory 1: its Metadata hash is not", with_directories(|d| d[2].metadata = SubtreeHash::Unproven)),
         ("the totals or root hashes at the end", with_directories(|d| d[2].files += 1)),
         ("the totals or root hashes at the end", with_directories(|d| d[2].bytes -= 1)),
@@ -144,8 +120,11 @@ async fn a_manifest_that_contradicts_itself_breaks_the_protocol() {
         ("data/0: another number of directories than announced", with_root(-1)),
         ("data/0: another number of directories than announced", with_root(1)),
         ("data/0: 16777217 directories are more than", with_root((1 << 24) - 3)),
-        ("a content hash of a directory that does not exist, or a second", with_contents(|h| h.push(h[0]))),
-        ("a content hash of a directory that does not exist", with_contents(|h| h.push((0, 4, None)))),
+        ("a content hash of a directory that does not exist, or a second", with_contents(|h| h.push(h[0].clone()))),
+        (
+            "a content hash of a directory that does not exist",
+            with_contents(|h| h.push(FinishedDirectory { directory: DirectoryIndex(4), ..h[0].clone() })),
+        ),
         ("the stream ended without the content hash of 1 dir", with_contents(|hashes| hashes.truncate(3))),
         ("a hello frame came where it has no place", changed(&truth, |frames| frames.insert(1, frames[0].clone()))),
         ("a root frame came where it has no place", changed(&truth, |frames| drop(frames.remove(0)))),
@@ -158,8 +137,8 @@ async fn a_manifest_that_contradicts_itself_breaks_the_protocol() {
         ("the roots are unknown, out of order", {
             changed(&truth, |frames| frames.insert(1, frames[find(frames, is_root)].clone()))
         }),
-        ("data/0: a name is not valid", instead_of_directories(&truth, &forged(".."))),
-        ("data/0: a name is not valid", instead_of_directories(&truth, &forged("a/b"))),
+        ("a frame is damaged: a name is not valid", instead_of_directories(&truth, &forged(".."))),
+        ("a frame is damaged: the columns of a", instead_of_directories(&truth, &forged("a/b"))),
         ("a frame has unknown flags 0x07", instead_of_directories(&truth, &raw_frame(7, b"x"))),
         ("a frame is damaged", instead_of_directories(&truth, &raw_frame(0, &[99]))),
         ("a frame is empty", instead_of_directories(&truth, &[0; 4])),
@@ -182,7 +161,7 @@ async fn a_manifest_that_contradicts_itself_breaks_the_protocol() {
 }
 
 /// The files of one planted table at the source, as it would send them.
-fn entries(faced: &Faced, table: &str) -> Vec<FileEntry> {
+pub fn entries(faced: &Faced, table: &str) -> Vec<FileEntry> {
     let path = faced.trees.path().join("source/data/ks").join(table);
     let mut entries: Vec<FileEntry> = std::fs::read_dir(path)
         .unwrap()
@@ -205,10 +184,10 @@ async fn branches_that_do_not_fit_the_manifest_break_the_protocol() {
     let faced = Faced::start().await;
     let manifest = bytes_of(&faced.pair.true_frames().await);
     let (first, second) = (entries(&faced, "table-0000"), entries(&faced, "table-0001"));
-    let files = |position: u32, files: &[FileEntry]| BranchFrame::Files(position, FileRecords::of(files));
+    let files = |position: u32, files: &[FileEntry]| BranchFrame::Files(position, encode_block(files));
     let read = |directory: u32, name: &str| {
-        let outcome = ReadOutcome::Digests([0; 32], ByteBuf::from([0; 16]));
-        BranchFrame::Read(FileRead { directory, name: ByteBuf::from(name), outcome })
+        let outcome = ReadOutcome::Digests(Blake3Digest([0; 32]), vec![0; 16]);
+        BranchFrame::Read(FileRead { directory, name: name.as_bytes().to_vec(), outcome })
     };
     let name = "nb-0-big-Data.db";
     let honest = [files(0, &first), files(1, &second), BranchFrame::FilesEnd];
@@ -231,7 +210,7 @@ async fn branches_that_do_not_fit_the_manifest_break_the_protocol() {
         ("a frame came where it has no place", vec![read(0, name)]),
         ("a file was read that is not in its directory", then(&[read(0, "nb-9-big-Data.db")])),
         ("a file was read that is not in its directory", then(&[read(2, name)])),
-        ("a file was read anew twice", then(&[read(0, name), read(0, name)])),
+        ("a file was read a second time twice", then(&[read(0, name), read(0, name)])),
         ("a name that is none", then(&[read(0, "..")])),
     ];
     for (text, frames) in lies {

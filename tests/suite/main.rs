@@ -24,6 +24,7 @@ mod lies;
 mod manifest_file;
 mod manifest_noise;
 mod metrics;
+mod newer_peer;
 mod openapi;
 mod oracle;
 mod path_escapes;

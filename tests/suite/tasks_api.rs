@@ -167,7 +167,7 @@ async fn a_host_without_the_role_of_a_route_gets_the_bare_refusal() {
     let wire = Wire::start().await;
     let (source, destination) = (wire.pair.called_port, wire.pair.destination_port);
     let request = r#"{"maxConcurrency":1,"digestAlgorithm":"MD5"}"#;
-    let manifest = r#"{"protocolVersion":2,"maxConcurrency":1}"#;
+    let manifest = r#"{"lowestVersion":1,"highestVersion":9,"maxConcurrency":1}"#;
     let task = format!("{TASKS}/x");
     for (named, method, path, body) in [
         (1, "POST", TASKS, Some(request)),

@@ -1,48 +1,53 @@
-//! Recorded bytes of everything that crosses the network between two services: a change here is a new protocol version.
+//! Recorded bytes of everything that crosses the network between two services. They are kept for ever: what is added later
+//! comes as new fields, columns and frames, and a change of these bytes is a new protocol version.
+
+use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use serde_bytes::ByteBuf;
 use twintree::manifest::{
-    Directory, DirectoryIndex, DirectoryRecord, DirectoryTable, FileRecords, Identity, SubtreeHash,
+    Directory, DirectoryIndex, DirectoryTable, Identity, Reader, SubtreeHash, Writer, decode_block, encode_block,
 };
 use twintree::model::{Blake3Digest, Content, FileEntry, Listed, Name, Problem, Provenance, Reason, Selection};
 use twintree::protocol::{
-    BranchDirectory, BranchFrame, BranchRequest, End, FileRead, FrameDecoder, Hello, MAX_FRAME_BYTES, ManifestFrame,
-    ManifestRequest, ProgressFrame, ReadOutcome, RootFrame, SourceFailure, encode_frame,
+    BranchDirectory, BranchFrame, BranchRequest, End, FileRead, FinishedDirectory, Frame, FrameDecoder, Hello,
+    MAX_FRAME_BYTES, ManifestFrame, ManifestRequest, ProgressFrame, ReadOutcome, RootFrame, SourceFailure,
+    encode_frame,
 };
 
-/// The frame has exactly these bytes (hex, spaces between fields), and decodes to the value it was made of.
-fn recorded<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(value: &T, payload: &str) {
-    let payload = payload.replace(' ', "");
-    // Length of flags and payload, little-endian; flags 0: not packed.
-    let length = hex::encode((payload.len() as u32 / 2 + 1).to_le_bytes());
-    let frame = encode_frame(value);
-    assert_eq!(hex::encode(&frame), format!("{length}00{payload}"), "{value:?}");
-    let mut decoder = FrameDecoder::default();
-    decoder.push(&frame);
-    assert_eq!(decoder.decode::<T>().unwrap().as_ref(), Some(value));
+/// From name to bytes, as they were recorded.
+fn recorded() -> BTreeMap<&'static str, Vec<u8>> {
+    let lines = include_str!("../data/wire-v3.txt").lines().filter(|line| !line.starts_with('#'));
+    lines
+        .map(|line| {
+            let (name, bytes) = line.split_once(": ").unwrap();
+            (name, hex::decode(bytes).unwrap())
+        })
+        .collect()
 }
 
-fn files() -> FileRecords {
+/// The frame has the recorded bytes, and what they decode to has them too.
+fn is_recorded<F: Frame>(name: &str, frame: &F) {
+    let bytes = encode_frame(frame);
+    assert_eq!(hex::encode(&bytes), recorded().get(name).map(hex::encode).unwrap_or_default(), "{name}");
+    let mut decoder = FrameDecoder::default();
+    decoder.push(&bytes);
+    let decoded: F = decoder.decode().unwrap().unwrap();
+    assert_eq!(encode_frame(&decoded), bytes, "{name}");
+}
+
+fn files() -> Vec<FileEntry> {
     let entry = |name: &[u8], listed| FileEntry { name: Name::new(name).unwrap(), listed };
     let problem = Problem::new(Reason::Vanished, "x");
     let digest = Content::Digest(Blake3Digest([0xaa; 32]));
-    FileRecords::of(&[
+    vec![
         entry(b"a", Listed::File { size: 300, modified_ms: -1, content: digest }),
         entry(b"b", Listed::Unlistable(problem)),
-    ])
+    ]
 }
 
-/// Names `a/b`; states 0 and 3; sizes 300 and 0; times -1 and 0 in zigzag; one digest; one problem.
-fn files_hex() -> String {
-    format!("03612f62 020003 02fb2c0100 020100 20{} 01020178", "aa".repeat(32))
-}
-
-/// Every frame of a manifest stream, and its bytes.
-fn manifest_frames() -> Vec<(ManifestFrame, String)> {
-    let identity = Identity {
+fn identity(selection: Option<Selection>) -> Identity {
+    Identity {
         host: "h".to_owned(),
         instance: "i".to_owned(),
         created_ms: 1,
@@ -50,25 +55,15 @@ fn manifest_frames() -> Vec<(ManifestFrame, String)> {
         rules: [0xbb; 32],
         file_patterns: vec!["f".to_owned()],
         directory_patterns: vec![],
-        selection: None,
-    };
-    let selection = Selection::parse(&["k.t".to_owned()]).unwrap();
-    let restricted = Identity { selection: Some(selection), ..identity.clone() };
-    let hello = |identity| ManifestFrame::Hello(Hello { protocol_version: 2, manifest_id: [0xcc; 16], identity });
-    let expected =
-        |patterns| format!("00 02 {} 0168 0169 02 0170 {} 010166 {patterns}", "cc".repeat(16), "bb".repeat(32));
-    let mut frames = vec![
-        (hello(identity), expected("00")),
-        // "only:k.t"
-        (hello(restricted), expected("01 08 6f6e6c793a6b2e74")),
-    ];
-    let mut frame = |frame, payload: &str| frames.push((frame, payload.to_owned()));
+        selection,
+    }
+}
 
+/// Every frame of a manifest stream, by name.
+fn manifest_frames() -> Vec<(&'static str, ManifestFrame)> {
+    let hello = |selection| Hello { protocol_version: 3, manifest_id: [0xcc; 16], identity: identity(selection) };
+    let selection = Selection::parse(&["ks".to_owned(), "shop.orders".to_owned()]).unwrap();
     let progress = ProgressFrame { files_total: 250, bytes_total: 251, files_hashed: 1 << 16, bytes_hashed: 1 << 32 };
-    frame(ManifestFrame::Progress(progress), "01 fa fbfb00 fc00000100 fd0000000001000000");
-    frame(ManifestFrame::Root(RootFrame { directory_type: 1, index: 300, directories: None }), "02 01 fb2c01 00");
-    frame(ManifestFrame::Root(RootFrame { directory_type: 0, index: 0, directories: Some(7) }), "02 00 00 0107");
-
     let directory = Directory {
         parent: DirectoryIndex(2),
         name: Some(Name::new(b"ks").unwrap()),
@@ -78,22 +73,24 @@ fn manifest_frames() -> Vec<(ManifestFrame, String)> {
         metadata: SubtreeHash::Proven(Blake3Digest([0xdd; 32])),
         unlisted: None,
     };
+    let root = Directory { parent: DirectoryIndex(0), name: None, ..directory.clone() };
+    let link = Directory { name: Some(Name::new(b"l").unwrap()), link: true, files: 0, bytes: 0, ..directory.clone() };
     let unlisted = Directory {
         metadata: SubtreeHash::Unproven,
         unlisted: Some(Problem::new(Reason::Unreadable, "no")),
         ..directory.clone()
     };
-    let records = [&directory, &unlisted].map(DirectoryRecord::from).to_vec();
-    let expected = format!("03 02 02 026b73 00 03 04 01{} 00 02 026b73 00 03 04 00 0100026e6f", "dd".repeat(32));
-    frame(ManifestFrame::Directories(records), &expected);
-
-    frame(ManifestFrame::MetadataEnd, "04");
-    let content = vec![(0, 5, Some([0xee; 32])), (1, 6, None)];
-    frame(ManifestFrame::Content(content), &format!("05 02 00 05 01{} 01 06 00", "ee".repeat(32)));
-    let end = End { files: 1, directories: 2, bytes: 3, metadata: Some([0x11; 32]), content: None };
-    frame(ManifestFrame::End(end), &format!("06 01 02 03 01{} 00", "11".repeat(32)));
-    let failure = SourceFailure { code: "c".to_owned(), message: "m".to_owned() };
-    frame(ManifestFrame::Error(failure), "07 0163 016d");
+    let finished = |root, directory, hash, problem| FinishedDirectory {
+        root,
+        directory: DirectoryIndex(directory),
+        hash,
+        problem,
+    };
+    let content = vec![
+        finished(0, 5, SubtreeHash::Proven(Blake3Digest([0xee; 32])), None),
+        finished(1, 6, SubtreeHash::Unproven, None),
+        finished(1, 7, SubtreeHash::Unproven, Some(Problem::new(Reason::ChangedWhileReading, "moved"))),
+    ];
     let provenance = Provenance {
         page_cache_bytes: 1,
         media_bytes: 2,
@@ -105,50 +102,81 @@ fn manifest_frames() -> Vec<(ManifestFrame, String)> {
         trusted_bytes: 8,
         audited_files: 300,
     };
-    frame(ManifestFrame::Provenance(provenance), "08 01 02 03 04 05 06 07 08 fb2c01");
-    frames
+    let end = End { files: 1, directories: 2, bytes: 3, metadata: Some([0x11; 32]), content: None };
+    let failure = SourceFailure { code: "c".to_owned(), message: "m".to_owned() };
+    let head = |directory_type, index, directories| RootFrame { directory_type, index, directories };
+    vec![
+        ("hello", ManifestFrame::Hello(hello(None))),
+        ("hello of a selection", ManifestFrame::Hello(hello(Some(selection)))),
+        ("progress", ManifestFrame::Progress(progress)),
+        ("absent root", ManifestFrame::Root(head(1, 300, None))),
+        ("root", ManifestFrame::Root(head(0, 0, Some(7)))),
+        ("directories", ManifestFrame::Directories(vec![root, directory, link, unlisted])),
+        ("metadata end", ManifestFrame::MetadataEnd),
+        ("content", ManifestFrame::Content(content)),
+        ("provenance", ManifestFrame::Provenance(provenance)),
+        ("end", ManifestFrame::End(end)),
+        ("error", ManifestFrame::Error(failure)),
+    ]
 }
 
-/// Every frame of a branch stream, and its bytes.
-fn branch_frames() -> Vec<(BranchFrame, String)> {
-    let read = |outcome| BranchFrame::Read(FileRead { directory: 4, name: ByteBuf::from("a"), outcome });
-    let digests = ReadOutcome::Digests([0x22; 32], ByteBuf::from(vec![1, 2, 3, 4]));
+/// Every frame of a branch stream, by name.
+fn branch_frames() -> Vec<(&'static str, BranchFrame)> {
+    let read = |outcome| BranchFrame::Read(FileRead { directory: 4, name: b"a".to_vec(), outcome });
     let failure = SourceFailure { code: "c".to_owned(), message: "m".to_owned() };
     vec![
-        (BranchFrame::Files(4, files()), format!("00 04 {}", files_hex())),
-        (BranchFrame::FilesEnd, "01".to_owned()),
-        (read(digests), format!("02 04 0161 00 {} 0401020304", "22".repeat(32))),
-        (read(ReadOutcome::Problem(1, "x".to_owned())), "02 04 0161 01 01 0178".to_owned()),
-        (BranchFrame::Progress(300), "03 fb2c01".to_owned()),
-        (BranchFrame::End, "04".to_owned()),
-        (BranchFrame::Error(failure), "05 0163 016d".to_owned()),
+        ("branch files", BranchFrame::Files(4, encode_block(&files()))),
+        ("branch files end", BranchFrame::FilesEnd),
+        ("branch read", read(ReadOutcome::Digests(Blake3Digest([0x22; 32]), vec![1, 2, 3, 4]))),
+        ("branch read problem", read(ReadOutcome::Problem(Problem::new(Reason::ChangedWhileReading, "x")))),
+        ("branch progress", BranchFrame::Progress(300)),
+        ("branch end", BranchFrame::End),
+        ("branch error", BranchFrame::Error(failure)),
+    ]
+}
+
+fn branch_requests() -> [(&'static str, BranchRequest); 2] {
+    let directory = |leaves| BranchDirectory { root: 0, directory: 9, leaves };
+    let leaves = Some(ByteBuf::from(encode_block(&files())));
+    let algorithm = Some("MD5".to_owned());
+    [
+        ("branch request", BranchRequest { directories: vec![directory(None)], algorithm: None, last: true }),
+        ("branch request with leaves", BranchRequest { directories: vec![directory(leaves)], algorithm, last: false }),
     ]
 }
 
 #[test]
 fn frames_of_a_manifest_stream_are_recorded() {
-    manifest_frames().iter().for_each(|(frame, payload)| recorded(frame, payload));
+    manifest_frames().iter().for_each(|(name, frame)| is_recorded(name, frame));
 }
 
 #[test]
 fn frames_of_a_branch_stream_are_recorded() {
-    branch_frames().iter().for_each(|(frame, payload)| recorded(frame, payload));
+    branch_frames().iter().for_each(|(name, frame)| is_recorded(name, frame));
 }
 
 #[test]
-fn a_branch_request_is_recorded() {
-    let directory = |leaves| BranchDirectory { root: 0, directory: 9, leaves };
-    let request = BranchRequest { directories: vec![directory(None)], algorithm: None, last: true };
-    recorded(&request, "01 00 09 00 00 01");
-    let request =
-        BranchRequest { directories: vec![directory(Some(files()))], algorithm: Some("MD5".to_owned()), last: false };
-    recorded(&request, &format!("01 00 09 01 {} 01034d4435 00", files_hex()));
+fn branch_requests_are_recorded() {
+    for (name, request) in branch_requests() {
+        assert_eq!(hex::encode(request.encode()), hex::encode(&recorded()[name]), "{name}");
+        assert_eq!(BranchRequest::decode(&request.encode()).unwrap(), request);
+    }
+}
+
+/// A block crosses the wire as it stands in a manifest file.
+#[test]
+fn the_block_on_the_wire_is_the_block_of_a_file() {
+    let frame = &recorded()["branch files"];
+    let block = encode_block(&files());
+    assert!(frame.windows(block.len()).any(|window| window == block));
+    assert_eq!(decode_block(&block).unwrap(), files());
 }
 
 #[test]
 fn a_manifest_request_is_this_json_and_unknown_fields_are_ignored() {
     let request = ManifestRequest {
-        protocol_version: 2,
+        lowest_version: 3,
+        highest_version: 3,
         roots: None,
         rules_fingerprint: Some("ab".to_owned()),
         keyspaces: None,
@@ -156,31 +184,32 @@ fn a_manifest_request_is_this_json_and_unknown_fields_are_ignored() {
         max_concurrency: 4,
         resume: None,
     };
-    let text = r#"{"protocolVersion":2,"roots":null,"rulesFingerprint":"ab","maxConcurrency":4,"resume":null}"#;
+    let text = r#"{"lowestVersion":3,"highestVersion":3,"roots":null,"rulesFingerprint":"ab","maxConcurrency":4,"resume":null}"#;
     assert_eq!(serde_json::to_string(&request).unwrap(), text);
-    let more = r#"{"later":[1],"protocolVersion":2,"maxConcurrency":4,"rulesFingerprint":"ab"}"#;
+    let more = r#"{"later":[1],"lowestVersion":3,"highestVersion":3,"maxConcurrency":4,"rulesFingerprint":"ab"}"#;
     assert_eq!(serde_json::from_str::<ManifestRequest>(more).unwrap(), request);
 }
 
 #[test]
 fn a_large_frame_is_packed_and_comes_back() {
-    let records = vec![(0, 1, None); 5000];
-    let frame = encode_frame(&ManifestFrame::Content(records.clone()));
+    let one = FinishedDirectory { root: 0, directory: DirectoryIndex(1), hash: SubtreeHash::Unproven, problem: None };
+    let frame = encode_frame(&ManifestFrame::Content(vec![one; 5000]));
     assert_eq!(frame[4], 1, "flags: zstd");
     assert!(frame.len() < 1000);
     let mut decoder = FrameDecoder::default();
     decoder.push(&frame);
-    assert_eq!(decoder.decode::<ManifestFrame>().unwrap(), Some(ManifestFrame::Content(records)));
+    let Some(ManifestFrame::Content(finished)) = decoder.decode().unwrap() else { panic!("no content") };
+    assert_eq!(finished.len(), 5000);
 }
 
 /// Whatever comes, decoding ends in values, in a wait for more, or in an error; and so does checking the values.
 fn decodes_without_panic_impl(bytes: &[u8], piece: usize) {
-    fn drain<T: DeserializeOwned>(bytes: &[u8], piece: usize, check: impl Fn(T)) {
+    fn drain<F: Frame>(bytes: &[u8], piece: usize, check: impl Fn(F)) {
         let mut decoder = FrameDecoder::default();
         for piece in bytes.chunks(piece) {
             decoder.push(piece);
             loop {
-                match decoder.decode::<T>() {
+                match decoder.decode::<F>() {
                     Ok(Some(value)) => check(value),
                     Ok(None) => break,
                     Err(_) => return,
@@ -189,27 +218,74 @@ fn decodes_without_panic_impl(bytes: &[u8], piece: usize) {
         }
     }
     drain(bytes, piece, |frame| {
-        let ManifestFrame::Directories(records) = frame else { return };
-        let Ok(directories) = records.into_iter().map(Directory::try_from).collect() else { return };
+        let ManifestFrame::Directories(directories) = frame else { return };
         let Ok(table) = DirectoryTable::new(directories) else { return };
         let _ = table.check_hashes_without_files(None);
     });
     drain(bytes, piece, |frame| {
-        if let BranchFrame::Files(_, files) = frame {
-            let _ = files.check();
+        if let BranchFrame::Files(_, block) = frame {
+            let _ = decode_block(&block);
         }
     });
-    drain(bytes, piece, |request: BranchRequest| {
-        request.directories.into_iter().filter_map(|directory| directory.leaves).for_each(|files| drop(files.check()));
-    });
+    if let Ok(request) = BranchRequest::decode(bytes) {
+        request.directories.into_iter().filter_map(|asked| asked.leaves).for_each(|block| drop(decode_block(&block)));
+    }
 }
 
-/// A sound stream of either kind with every frame there is; one frame of the first is packed.
-fn streams() -> [Vec<u8>; 2] {
-    let packed = encode_frame(&ManifestFrame::Content(vec![(0, 1, Some([1; 32])); 100]));
-    let manifest = manifest_frames().iter().flat_map(|(frame, _)| encode_frame(frame)).collect::<Vec<_>>();
-    let branches = branch_frames().iter().flat_map(|(frame, _)| encode_frame(frame)).collect();
-    [[&packed[..], &manifest].concat(), branches]
+/// A sound stream of either kind with every frame there is, one frame of the first packed; and a request.
+fn streams() -> [Vec<u8>; 3] {
+    let one = FinishedDirectory { root: 0, directory: DirectoryIndex(1), hash: SubtreeHash::Unproven, problem: None };
+    let packed = encode_frame(&ManifestFrame::Content(vec![one; 100]));
+    let manifest = manifest_frames().iter().flat_map(|(_, frame)| encode_frame(frame)).collect::<Vec<_>>();
+    let branches = branch_frames().iter().flat_map(|(_, frame)| encode_frame(frame)).collect();
+    [[&packed[..], &manifest].concat(), branches, branch_requests()[1].1.encode()]
+}
+
+/// A record with a field that no version has yet, skippable.
+fn with_later_field(record: &[u8]) -> Vec<u8> {
+    let mut fields = Reader::<MAX_FRAME_BYTES>::new(record).unwrap();
+    let mut out = Writer::default().with(777, "a fact of a later version");
+    for tag in 0..2000 {
+        if let Some(bytes) = fields.optional_bytes(tag).unwrap() {
+            out = out.with_bytes(tag, bytes);
+        }
+    }
+    out.finish()
+}
+
+/// A frame as a later version would send it: with one more field, after a frame of a kind that no version has yet.
+pub fn as_sent_later<F: Frame>(frame: &F) -> Vec<u8> {
+    let plain = |record: Vec<u8>| [&(record.len() as u32 + 1).to_le_bytes()[..], &[0], &record].concat();
+    let (kind, fields) = frame.write();
+    let unknown = Writer::default().with(0, &888_u32).with(1, "a frame of a later version").finish();
+    [plain(unknown), plain(with_later_field(&fields.with(0, &kind).finish()))].concat()
+}
+
+#[test]
+fn what_a_later_version_adds_is_skipped() {
+    let mut decoder = FrameDecoder::default();
+    for (name, frame) in manifest_frames() {
+        decoder.push(&as_sent_later(&frame));
+        let decoded: ManifestFrame = decoder.decode().unwrap().unwrap();
+        assert_eq!(encode_frame(&decoded), encode_frame(&frame), "{name}");
+    }
+    for (name, frame) in branch_frames() {
+        decoder.push(&as_sent_later(&frame));
+        assert_eq!(decoder.decode::<BranchFrame>().unwrap().as_ref(), Some(&frame), "{name}");
+    }
+    for (_, request) in branch_requests() {
+        assert_eq!(BranchRequest::decode(&with_later_field(&request.encode())).unwrap(), request);
+    }
+    assert_eq!(decode_block(&with_later_field(&encode_block(&files()))).unwrap(), files());
+}
+
+/// Today's `hello of a selection` is what a program without selections must not take for a whole instance.
+#[test]
+fn a_selection_must_be_understood() {
+    let (kind, fields) = manifest_frames()[1].1.write();
+    let mut record = Reader::<MAX_FRAME_BYTES>::new(&fields.with(0, &kind).finish()).unwrap();
+    (0..1000).for_each(|tag| drop(record.optional_bytes(tag).unwrap()));
+    assert!(record.finish().is_err());
 }
 
 proptest! {

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use super::section::{Fault, FileError, HEAD_BYTES, tag_text};
 use super::sections::Sections;
 use super::{BLOCKS, DIRECTORIES, END, EndRecord, FormatVersion, IDENTITY, RootRecord, SELECTION, TreeRecord};
-use crate::manifest::block::{self, MAX_BLOCK_BYTES};
+use crate::manifest::block::{MAX_BLOCK_BYTES, decode_block};
 use crate::manifest::hash::{HashKind, SubtreeHash};
 use crate::manifest::identity::{Identity, IdentityRecord};
 use crate::manifest::table::{Directory, DirectoryIndex, DirectoryTable, Totals, hash_of_roots};
@@ -148,7 +148,7 @@ impl ManifestFile {
         if blake3::hash(&bytes).as_bytes() != &place.hash {
             return Err(Fault::Block { directory, offset: place.offset });
         }
-        let files = match block::decode(&bytes) {
+        let files = match decode_block(&bytes) {
             Ok(files) => files,
             Err(source) => return Err(Fault::BlockContent { directory, source }),
         };

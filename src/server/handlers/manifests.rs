@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::{body, id};
 use crate::model::{RootId, Selection};
 use crate::protocol::{
-    BRANCHES_MEDIA_TYPE, ErrorBody, MANIFEST_MEDIA_TYPE, MAX_BRANCH_REQUEST_BYTES, ManifestRequest, PROTOCOL_VERSION,
+    BRANCHES_MEDIA_TYPE, ErrorBody, MANIFEST_MEDIA_TYPE, MAX_BRANCH_REQUEST_BYTES, ManifestRequest, common_version,
     routes,
 };
 use crate::server::app::App;
@@ -52,9 +52,8 @@ pub(in crate::server) async fn stream_manifest(
     let bytes = body(bytes, MAX_REQUEST_BYTES)?;
     let request: ManifestRequest =
         serde_json::from_slice(&bytes).map_err(|error| ApiError::Body(format!("not a manifest request: {error}")))?;
-    if request.protocol_version != PROTOCOL_VERSION {
-        return Err(ApiError::Version(request.protocol_version));
-    }
+    let asked = (request.lowest_version, request.highest_version);
+    let version = common_version(asked).ok_or(ApiError::Version(asked.0, asked.1))?;
     let wanted: Option<Vec<RootId>> = request
         .roots
         .map(|roots| roots.iter().map(|root| root.parse()).collect::<Result<_, _>>())
@@ -68,7 +67,7 @@ pub(in crate::server) async fn stream_manifest(
     let resumed = request.resume == Some(offer.id);
     let task = request.task.map(|task| task.to_string()).unwrap_or_default();
     tracing::info!(task, manifest = %offer.id, instance = instance.id, resumed, "a manifest is streamed");
-    Ok(frames(&app, MANIFEST_MEDIA_TYPE, manifest_stream(offer)))
+    Ok(frames(&app, MANIFEST_MEDIA_TYPE, manifest_stream(offer, version)))
 }
 
 /// Opens branches of a manifest.

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use serde_bytes::ByteBuf;
+
 use super::evidence::{TwoReads, settle};
 use super::second_reads::{Reads, SecondReads};
 use super::sides::Sides;
-use crate::manifest::{Depth, DirectoryPair, FileRecords, PairSide, PlannedRoot, differing_leaves};
+use crate::manifest::{Depth, DirectoryPair, PairSide, PlannedRoot, differing_leaves};
 use crate::model::{Difference, DigestAlgorithm, Name, Outcome, RootId};
 use crate::peer::{OpenedBranches, fetch_branches};
 use crate::protocol::{BRANCH_BATCH, BranchDirectory, BranchRequest};
@@ -15,9 +17,6 @@ use crate::work::blocking;
 /// The most that the leaves of one request may weigh, in bytes; directories beyond it are sent without leaves, and the
 /// evidence for a difference in them is BLAKE3 alone. Keeps the number of requests a function of directories.
 const MAX_LEAF_BYTES: usize = 32 << 20;
-
-/// What a leaf weighs besides its name: digest, state, size, time.
-const LEAF_BYTES: usize = 32 + 1 + 9 + 9;
 
 /// Compares: plans, opens in batches, compares, and gathers evidence for other content. What takes long is done on threads
 /// that may take their time.
@@ -35,7 +34,9 @@ pub(super) async fn assemble(sides: &Sides, algorithm: DigestAlgorithm) -> Resul
         outcome.absorb(blocking(move || batch.compare(&comparing)).await?);
         released |= release;
     }
+    let settling = sides.clone();
     let outcome = blocking(move || {
+        settling.late_problems().for_each(|problem| outcome.absorb(problem));
         outcome.differences.sort_by(|a, b| a.url.cmp(&b.url));
         outcome
     });
@@ -112,12 +113,11 @@ impl Sides {
             PairSide::Directory(index) => index.0,
             PairSide::Missing | PairSide::Unlisted(_) => u32::MAX,
         };
-        let leaves = with_leaves.then(|| self.local_files(id, pair.destination)).filter(|files| !files.is_empty());
-        let leaves = leaves.filter(|files| {
-            *weight += files.iter().map(|file| LEAF_BYTES + file.name.as_bytes().len()).sum::<usize>();
+        let leaves = with_leaves.then(|| self.local_block(id, pair.destination)).flatten().filter(|block| {
+            *weight += block.len();
             *weight <= MAX_LEAF_BYTES
         });
-        BranchDirectory { root, directory, leaves: leaves.map(|files| FileRecords::of(&files)) }
+        BranchDirectory { root, directory, leaves: leaves.map(|block| ByteBuf::from(block.to_vec())) }
     }
 }
 

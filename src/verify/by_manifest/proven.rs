@@ -3,7 +3,8 @@
 use crate::manifest::{DirectoryIndex, DirectoryTable};
 use crate::model::Counters;
 use crate::peer::Exchange;
-use crate::work::{Build, Finished};
+use crate::protocol::FinishedDirectory;
+use crate::work::Build;
 
 /// Counters that can be shown before the end: what content hashes of both sides have proven so far.
 ///
@@ -12,7 +13,7 @@ use crate::work::{Build, Finished};
 pub(super) struct Proven {
     pub counters: Counters,
     metadata_counted: bool,
-    waiting: Vec<Finished>,
+    waiting: Vec<FinishedDirectory>,
 }
 
 impl Proven {
@@ -35,7 +36,7 @@ impl Proven {
         }
         self.waiting.extend(exchange.take_fresh());
         let matched = &mut self.counters.files_matched;
-        self.waiting.retain(|(number, directory, theirs)| {
+        self.waiting.retain(|FinishedDirectory { root: number, directory, hash: theirs, .. }| {
             let Some(tree) = root(*number) else { return false };
             match tree.content_if_known(*directory) {
                 None => true,

@@ -12,7 +12,7 @@ use super::sides::Sides;
 use crate::manifest::{Comparand as _, Depth, Described, Manifest, notes};
 use crate::model::{Counters, MetadataSummary, Outcome, Selection};
 use crate::peer::{Contents, Exchange, PeerError, RemoteManifest};
-use crate::protocol::{ManifestRequest, PROTOCOL_VERSION, Progress, Protocol};
+use crate::protocol::{ManifestRequest, Progress, Protocol, SPOKEN_VERSIONS};
 use crate::task::Task;
 use crate::verify::compared::Compared;
 use crate::verify::error::RunError;
@@ -40,7 +40,8 @@ impl<'a> ManifestRun<'a> {
     pub(in crate::verify) fn start(task: &'a Task<Verification>, input: &'a RunInput) -> Self {
         let build = Build::start(input.job.clone());
         let request = ManifestRequest {
-            protocol_version: PROTOCOL_VERSION,
+            lowest_version: SPOKEN_VERSIONS.0,
+            highest_version: SPOKEN_VERSIONS.1,
             roots: None,
             rules_fingerprint: Some(build.identity().rules_fingerprint().to_string()),
             keyspaces: input.selection.as_ref().map(Selection::names),

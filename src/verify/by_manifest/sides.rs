@@ -6,7 +6,7 @@ use crate::manifest::{
     Comparand as _, Depth, DirectoryPair, DirectoryTable, Manifest, OpenedSide, PairSide, PlannedRoot, RootHashes,
     SubtreeHash, compare_directory, plan_instance,
 };
-use crate::model::{FileEntry, Outcome, RootId};
+use crate::model::{FileEntry, FileUrl, Outcome, RootId, Side, Unverified};
 use crate::peer::{Contents, Peer, RemoteManifest};
 use crate::scan::Engine;
 use crate::work::Threads;
@@ -33,8 +33,7 @@ impl Sides {
             .iter()
             .enumerate()
             .map(|(number, (id, table))| {
-                let content = self.contents.as_ref().and_then(|contents| contents.get(number));
-                let content = content.map_or(&[][..], Vec::as_slice);
+                let content = self.contents.as_ref().map_or(&[][..], |contents| contents.of_root(number));
                 (*id, table.as_ref().map(|table| RootHashes { table, content }))
             })
             .collect();
@@ -70,6 +69,23 @@ impl Sides {
             (PairSide::Directory(index), Some(tree)) => tree.files(index),
             _ => Vec::new(),
         }
+    }
+
+    /// The block of a directory's files; `None` where it has none.
+    pub(super) fn local_block(&self, id: RootId, side: PairSide) -> Option<Arc<[u8]>> {
+        let PairSide::Directory(index) = side else { return None };
+        let tree = self.local.root(id)?.tree.as_ref()?;
+        (tree.table().get(index).files > 0).then(|| tree.block(index))
+    }
+
+    /// Directories of which the source says only after their content that something is wrong with them: each is unverified,
+    /// whatever its files say.
+    pub(super) fn late_problems(&self) -> impl Iterator<Item = Outcome> {
+        let problems = self.contents.iter().flat_map(|contents| &contents.problems);
+        problems.filter_map(|(id, index, problem)| {
+            let url = FileUrl::new(*id, self.remote_table(*id)?.path(*index));
+            Some(Outcome::unverified_directory(url, Unverified::at(Side::Source, problem.clone())))
+        })
     }
 
     pub(super) fn compare(&self, id: RootId, pair: DirectoryPair, source_files: &[FileEntry]) -> Outcome {

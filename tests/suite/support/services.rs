@@ -132,7 +132,7 @@ impl Pair {
     pub async fn begin_manifest(&self) -> reqwest::Response {
         let url = format!("http://127.0.0.1:{}/api/v1/live-migration/manifests", self.source_port);
         let request = self.http.post(url).header("Host", format!("127.0.0.1:{}", self.called_port));
-        let body = json!({ "protocolVersion": 2, "maxConcurrency": 4 });
+        let body = json!({ "lowestVersion": 3, "highestVersion": 3, "maxConcurrency": 4 });
         request.json(&body).send().await.unwrap().error_for_status().unwrap()
     }
 
