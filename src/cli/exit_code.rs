@@ -3,7 +3,7 @@
 use crate::config::ConfigError;
 use crate::exclude::PatternError;
 use crate::manifest::{Fault, FileError};
-use crate::model::{Counters, Outcome, Verdict};
+use crate::model::{Counters, Verdict};
 use crate::protocol::TaskState;
 use crate::server::SetupError;
 
@@ -51,8 +51,7 @@ impl From<Verdict> for ExitCode {
 impl ExitCode {
     /// Of a task that has ended. A task that failed without a difference could not check something.
     pub(super) fn of_task(state: TaskState, counters: &Counters) -> Self {
-        let verdict = Outcome { counters: *counters, ..Outcome::default() }.verdict();
-        match (state, verdict) {
+        match (state, Verdict::of(counters)) {
             (TaskState::Cancelled, _) => Self::Cancelled,
             (TaskState::Completed, verdict) => verdict.into(),
             (_, Verdict::Different) => Self::Different,

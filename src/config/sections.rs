@@ -41,7 +41,7 @@ pub struct LiveMigration {
 
 impl LiveMigration {
     /// The directories that are left out where the file does not say: snapshots.
-    pub const DEFAULT_DIRS_TO_EXCLUDE: &str = "glob:${DATA_FILE_DIR}/*/*/snapshots";
+    pub const DEFAULT_DIRS_TO_EXCLUDE: &str = crate::model::SNAPSHOTS;
 
     pub(super) fn read(file: &Section<'_>, mistakes: &mut Mistakes) -> Self {
         let section = file.section("live_migration", mistakes);

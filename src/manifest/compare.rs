@@ -5,8 +5,8 @@ use std::cmp::Ordering;
 use super::plan::{Depth, DirectoryPair, PairSide};
 use super::table::{DirectoryIndex, DirectoryTable};
 use crate::model::{
-    Content, ContentDigest, Difference, DifferenceKind, EntryKind, Evidence, FileEntry, FileUrl, Listed, Name, Outcome,
-    Problem, Reason, RelPath, RootId, Side, Unverified,
+    Content, ContentDigest, Difference, DifferenceKind, EntryKind, Evidence, FileEntry, FileUrl, Findings, Listed,
+    Name, Problem, Reason, RelPath, RootId, Side, Unverified,
 };
 
 /// One side of an opened directory: the table it is in, and its files.
@@ -25,7 +25,7 @@ pub fn compare_directory(
     source: OpenedSide<'_>,
     destination: OpenedSide<'_>,
     depth: Depth,
-) -> Outcome {
+) -> Findings {
     let path = [(source.table, pair.source), (destination.table, pair.destination)]
         .into_iter()
         .find_map(|(table, side)| match side {
@@ -33,7 +33,7 @@ pub fn compare_directory(
             PairSide::Missing | PairSide::Unlisted(_) => None,
         })
         .unwrap_or_default();
-    let mut comparison = Comparison { root, path, depth, outcome: Outcome::default() };
+    let mut comparison = Comparison { root, path, depth, findings: Findings::default() };
     if pair.source == PairSide::Directory(DirectoryIndex::ROOT)
         || pair.destination == PairSide::Directory(DirectoryIndex::ROOT)
     {
@@ -47,7 +47,7 @@ pub fn compare_directory(
         (None, Some(d)) => comparison.only_at(Side::Destination, d, left_unlisted.as_ref()),
         (None, None) => {}
     });
-    comparison.outcome
+    comparison.findings
 }
 
 /// An entry of a directory: a file, or a child directory with the reason why it could not be listed.
@@ -128,7 +128,7 @@ struct Comparison {
     root: RootId,
     path: RelPath,
     depth: Depth,
-    outcome: Outcome,
+    findings: Findings,
 }
 
 impl Comparison {
@@ -140,8 +140,8 @@ impl Comparison {
             let evidence = |table: Option<&DirectoryTable>| {
                 table.map(|_| Evidence { kind: Some(EntryKind::Directory), ..Evidence::default() })
             };
-            self.outcome.counters.digest_verification_failures += 1;
-            self.outcome.differences.push(Difference {
+            self.findings.counters.digest_verification_failures += 1;
+            self.findings.differences.push(Difference {
                 url: FileUrl::new(self.root, self.path.clone()),
                 kind: DifferenceKind::Unverified,
                 source: evidence(source),
@@ -153,7 +153,7 @@ impl Comparison {
 
     /// An entry that one side has: missing on the other, unless the other could not look.
     fn only_at(&mut self, side: Side, row: Row<'_>, other_unlisted: Option<&Problem>) {
-        let counters = &mut self.outcome.counters;
+        let counters = &mut self.findings.counters;
         let (source, destination) = match side {
             Side::Source => (Some(row), None),
             Side::Destination => (None, Some(row)),
@@ -181,7 +181,7 @@ impl Comparison {
     fn both(&mut self, source: Row<'_>, destination: Row<'_>) {
         match (source, destination) {
             (Row::Directory(_, s), Row::Directory(_, d)) => {
-                self.outcome.counters.metadata_matched += 1;
+                self.findings.counters.metadata_matched += 1;
                 if s.is_some() || d.is_some() {
                     let unverified = Unverified { source: s.cloned(), destination: d.cloned() };
                     self.unverified(Some(source), Some(destination), unverified);
@@ -212,7 +212,7 @@ impl Comparison {
                 } else if modified_ms != other_modified_ms {
                     self.metadata_mismatch(DifferenceKind::ModificationTime, s, d);
                 } else {
-                    self.outcome.counters.metadata_matched += 1;
+                    self.findings.counters.metadata_matched += 1;
                     if self.depth == Depth::Content {
                         self.contents(s, d, content, other_content);
                     }
@@ -230,9 +230,9 @@ impl Comparison {
 
     fn contents(&mut self, s: Row<'_>, d: Row<'_>, source: &Content, destination: &Content) {
         match (source, destination) {
-            (Content::Digest(a), Content::Digest(b)) if a == b => self.outcome.counters.files_matched += 1,
+            (Content::Digest(a), Content::Digest(b)) if a == b => self.findings.counters.files_matched += 1,
             (Content::Digest(_), Content::Digest(_)) => {
-                self.outcome.counters.digest_mismatches += 1;
+                self.findings.counters.digest_mismatches += 1;
                 self.push(DifferenceKind::Content, Some(s), Some(d), None);
             }
             _ => {
@@ -248,12 +248,12 @@ impl Comparison {
     }
 
     fn metadata_mismatch(&mut self, kind: DifferenceKind, source: Row<'_>, destination: Row<'_>) {
-        self.outcome.counters.metadata_mismatches += 1;
+        self.findings.counters.metadata_mismatches += 1;
         self.push(kind, Some(source), Some(destination), None);
     }
 
     fn unverified(&mut self, source: Option<Row<'_>>, destination: Option<Row<'_>>, unverified: Unverified) {
-        self.outcome.counters.digest_verification_failures += 1;
+        self.findings.counters.digest_verification_failures += 1;
         self.push(DifferenceKind::Unverified, source, destination, Some(unverified));
     }
 
@@ -267,7 +267,7 @@ impl Comparison {
         let Some(name) = source.or(destination).map(|row| row.name()) else { return };
         // The path was accepted when the table or the listing was checked; a file's name may still make it too long.
         let path = self.path.join(name).unwrap_or_else(|_| self.path.clone());
-        self.outcome.differences.push(Difference {
+        self.findings.differences.push(Difference {
             url: FileUrl::new(self.root, path),
             kind,
             source: source.map(|row| row.evidence()),

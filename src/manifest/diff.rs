@@ -7,9 +7,10 @@ use super::file::{FileError, ManifestFile};
 use super::hash::SubtreeHash;
 use super::identity::Identity;
 use super::plan::{Depth, PairSide, RootHashes, plan_instance};
+use super::scope::{Described, scope};
 use super::table::{DirectoryIndex, DirectoryTable};
 use super::tree::Manifest;
-use crate::model::{FileEntry, Outcome, RootId, Selection, Side, table_name};
+use crate::model::{FileEntry, Findings, Outcome, RootId, Selection, Side, table_name};
 
 /// A manifest that can be compared: in memory or in a file.
 pub trait Comparand {
@@ -62,14 +63,23 @@ impl Comparand for ManifestFile {
 
 /// Compares two manifests to the given depth. Fails only where a manifest file cannot be read.
 pub fn diff(source: &dyn Comparand, destination: &dyn Comparand, depth: Depth) -> Result<Outcome, FileError> {
+    let found = findings(source, destination, depth)?;
+    let (left, right) = (source.tables(), destination.tables());
+    let source = Described { identity: source.identity(), tables: &left };
+    let destination = Described { identity: destination.identity(), tables: &right };
+    Ok(Outcome::new(scope(source, destination), found, notes(source, destination)))
+}
+
+/// What [`diff`] finds, sorted.
+pub fn findings(source: &dyn Comparand, destination: &dyn Comparand, depth: Depth) -> Result<Findings, FileError> {
     let (left, right) = (Opened::new(source, depth), Opened::new(destination, depth));
-    let mut outcome = Outcome { notes: notes(left.described(), right.described()), ..Outcome::default() };
+    let mut found = Findings::default();
     for planned in plan_instance(&left.hashes(), &right.hashes(), depth) {
-        outcome.counters.add(&planned.plan.proven);
+        found.counters.add(&planned.plan.proven);
         for pair in planned.plan.open {
             let source_files = left.files(planned.id, pair.source)?;
             let destination_files = right.files(planned.id, pair.destination)?;
-            outcome.absorb(compare_directory(
+            found.absorb(compare_directory(
                 planned.id,
                 pair,
                 OpenedSide { table: left.table(planned.id), files: &source_files },
@@ -78,8 +88,8 @@ pub fn diff(source: &dyn Comparand, destination: &dyn Comparand, depth: Depth) -
             ));
         }
     }
-    outcome.differences.sort_by(|a, b| a.url.cmp(&b.url));
-    Ok(outcome)
+    found.sort();
+    Ok(found)
 }
 
 /// A comparand with the hashes a plan is made of.
@@ -98,10 +108,6 @@ impl<'a> Opened<'a> {
         let tables = comparand.tables();
         let contents = tables.iter().map(|(id, _)| contents(*id)).collect();
         Self { comparand, tables, contents }
-    }
-
-    fn described(&self) -> Described<'_> {
-        Described { identity: self.comparand.identity(), tables: &self.tables }
     }
 
     fn hashes(&self) -> Vec<(RootId, Option<RootHashes<'_>>)> {
@@ -138,15 +144,6 @@ pub fn notes(source: Described<'_>, destination: Described<'_>) -> Vec<String> {
     notes.extend(links(Side::Source, source.tables));
     notes.extend(links(Side::Destination, destination.tables));
     notes
-}
-
-/// What one side is, as far as notes need it.
-#[derive(Debug, Clone, Copy)]
-pub struct Described<'a> {
-    /// What the manifest is of.
-    pub identity: &'a Identity,
-    /// Its roots.
-    pub tables: &'a [(RootId, Option<&'a DirectoryTable>)],
 }
 
 /// A name that a comparison is restricted to and that nobody has is more often misspelt than meant.

@@ -10,6 +10,7 @@ mod outcome;
 mod path;
 mod provenance;
 mod root;
+mod scope;
 mod selection;
 mod table_name;
 
@@ -19,9 +20,10 @@ pub use difference::{Difference, DifferenceKind, Evidence, Problem, Reason, Side
 pub use digest::{Blake3Digest, ContentDigest, DigestAlgorithm, UnknownAlgorithm};
 pub use entry::{Content, EntryKind, FileEntry, Listed};
 pub use file_url::FileUrl;
-pub use outcome::{Outcome, Verdict};
+pub use outcome::{Findings, Outcome, Verdict};
 pub use path::{MAX_NAME_BYTES, MAX_PATH_BYTES, Name, PathError, RelPath};
 pub use provenance::Provenance;
 pub use root::{DirectoryType, RootId, UnknownRoot};
+pub use scope::{SNAPSHOTS, Scope, SourceRules};
 pub use selection::{Selection, SelectionError};
 pub use table_name::table_name;

@@ -1,10 +1,43 @@
 //! The result of a comparison.
 
-use super::{Counters, Difference, DifferenceKind, EntryKind, Evidence, FileUrl, Unverified};
+use super::{Counters, Difference, DifferenceKind, EntryKind, Evidence, FileUrl, Scope, Unverified};
 
-/// Everything a finished comparison found.
+/// What was found so far, or in a part of what is compared. It is no outcome: only [`Outcome::new`] makes it one.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Findings {
+    /// The seven counters.
+    pub counters: Counters,
+    /// Every entry that is not the same or could not be checked.
+    pub differences: Vec<Difference>,
+}
+
+impl Findings {
+    /// A directory that could not be checked as a whole, whatever the entries in it say.
+    pub fn unverified_directory(url: FileUrl, unverified: Unverified) -> Self {
+        let counters = Counters { digest_verification_failures: 1, ..Counters::default() };
+        let evidence = || Some(Evidence { kind: Some(EntryKind::Directory), ..Evidence::default() });
+        let (source, destination, kind) = (evidence(), evidence(), DifferenceKind::Unverified);
+        let difference = Difference { url, kind, source, destination, unverified: Some(unverified) };
+        Self { counters, differences: vec![difference] }
+    }
+
+    /// Adds what was found elsewhere in the same comparison.
+    pub fn absorb(&mut self, other: Self) {
+        self.counters.add(&other.counters);
+        self.differences.extend(other.differences);
+    }
+
+    /// Orders the differences by root and path.
+    pub fn sort(&mut self) {
+        self.differences.sort_by(|a, b| a.url.cmp(&b.url));
+    }
+}
+
+/// Everything a finished comparison found, and what it speaks of. There is none without a scope.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome {
+    /// What was compared, and what was left out.
+    pub scope: Scope,
     /// The seven counters.
     pub counters: Counters,
     /// Every entry that is not the same or could not be checked, ordered by root and path.
@@ -26,21 +59,35 @@ pub enum Verdict {
     Unverified,
 }
 
-impl Outcome {
-    /// The verdict: a difference outweighs what could not be checked, and either outweighs equality.
-    pub fn verdict(&self) -> Verdict {
-        let c = &self.counters;
+impl Verdict {
+    /// What counters prove: a difference outweighs what could not be checked, and either outweighs equality.
+    pub fn of(c: &Counters) -> Self {
         let differing = c.files_not_found_at_source
             + c.files_not_found_at_destination
             + c.metadata_mismatches
             + c.digest_mismatches;
         match (differing, c.digest_verification_failures, c.files_matched) {
-            (1.., _, _) => Verdict::Different,
-            (0, 1.., _) => Verdict::Unverified,
+            (1.., _, _) => Self::Different,
+            (0, 1.., _) => Self::Unverified,
+            (0, 0, 0) => Self::NothingCompared,
+            _ => Self::Equal,
+        }
+    }
+}
+
+impl Outcome {
+    /// The outcome of a comparison of all that is in the scope. The findings are sorted.
+    pub fn new(scope: Scope, findings: Findings, notes: Vec<String>) -> Self {
+        let Findings { counters, differences } = findings;
+        Self { scope, counters, differences, notes }
+    }
+
+    /// What it proves.
+    pub fn verdict(&self) -> Verdict {
+        match Verdict::of(&self.counters) {
             // A list that no counter accounts for would be a bug; it must not read as equality.
-            _ if !self.differences.is_empty() => Verdict::Unverified,
-            (0, 0, 0) => Verdict::NothingCompared,
-            _ => Verdict::Equal,
+            Verdict::Equal | Verdict::NothingCompared if !self.differences.is_empty() => Verdict::Unverified,
+            verdict => verdict,
         }
     }
 
@@ -60,30 +107,15 @@ impl Outcome {
         .collect();
         (!parts.is_empty()).then(|| format!("entries that are not proven equal: {}", parts.join(", ")))
     }
-
-    /// A directory that could not be checked as a whole, whatever the entries in it say.
-    pub fn unverified_directory(url: FileUrl, unverified: Unverified) -> Self {
-        let counters = Counters { digest_verification_failures: 1, ..Counters::default() };
-        let evidence = || Some(Evidence { kind: Some(EntryKind::Directory), ..Evidence::default() });
-        let (source, destination, kind) = (evidence(), evidence(), DifferenceKind::Unverified);
-        let difference = Difference { url, kind, source, destination, unverified: Some(unverified) };
-        Self { counters, differences: vec![difference], notes: Vec::new() }
-    }
-
-    /// Adds what was found elsewhere in the same comparison.
-    pub fn absorb(&mut self, other: Self) {
-        self.counters.add(&other.counters);
-        self.differences.extend(other.differences);
-        self.notes.extend(other.notes);
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{DifferenceKind, FileUrl, RelPath, RootId, SourceRules};
 
     fn verdict(counters: Counters) -> Verdict {
-        Outcome { counters, ..Outcome::default() }.verdict()
+        Verdict::of(&counters)
     }
 
     #[test]
@@ -99,5 +131,26 @@ mod tests {
     #[test]
     fn nothing_compared_is_not_equal() {
         assert_eq!(verdict(Counters { metadata_matched: 5, ..Counters::default() }), Verdict::NothingCompared);
+    }
+
+    #[test]
+    fn a_list_that_no_counter_accounts_for_is_not_equal() {
+        let scope = Scope {
+            roots: vec![RootId::DATA_0],
+            selection: None,
+            files_excluded: vec![],
+            directories_excluded: vec![],
+            source_rules: SourceRules::Same,
+        };
+        let counters = Counters { files_matched: 3, metadata_matched: 3, ..Counters::default() };
+        let difference = Difference {
+            url: FileUrl::new(RootId::DATA_0, RelPath::root()),
+            kind: DifferenceKind::Content,
+            source: None,
+            destination: None,
+            unverified: None,
+        };
+        let verdict = |differences| Outcome::new(scope.clone(), Findings { counters, differences }, vec![]).verdict();
+        assert_eq!((verdict(vec![]), verdict(vec![difference])), (Verdict::Equal, Verdict::Unverified));
     }
 }

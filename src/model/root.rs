@@ -57,8 +57,9 @@ impl DirectoryType {
     }
 }
 
-/// One root of an instance: a directory type and its index.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// One root of an instance: a directory type and its index. In JSON a text such as `data/0`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct RootId {
     /// What the root holds.
     pub directory_type: DirectoryType,
@@ -79,6 +80,20 @@ impl RootId {
 impl fmt::Display for RootId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.directory_type.name(), self.index)
+    }
+}
+
+impl From<RootId> for String {
+    fn from(id: RootId) -> Self {
+        id.to_string()
+    }
+}
+
+impl TryFrom<String> for RootId {
+    type Error = UnknownRoot;
+
+    fn try_from(text: String) -> Result<Self, UnknownRoot> {
+        text.parse()
     }
 }
 

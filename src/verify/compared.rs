@@ -5,7 +5,7 @@ use crate::model::{MetadataSummary, Outcome, Provenance, RootId, Verdict};
 use crate::protocol::{ReadBody, SideBody};
 
 /// A finished comparison.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Compared {
     pub outcome: Outcome,
     pub rollups: Vec<Rollup>,

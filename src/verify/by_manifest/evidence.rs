@@ -1,7 +1,7 @@
 //! What two fresh reads of a file say about a difference found by its leaves. Pure.
 
 use crate::model::{
-    Blake3Digest, ContentDigest, Difference, DifferenceKind, Evidence, Outcome, Problem, Reason, Unverified,
+    Blake3Digest, ContentDigest, Difference, DifferenceKind, Evidence, Findings, Problem, Reason, Unverified,
 };
 use crate::scan::FileDigests;
 
@@ -19,8 +19,8 @@ pub(super) struct TwoReads {
 /// Two steady reads with different digests are a proven difference, even where a file cannot be read a second time.
 /// Only where the second reads agree has a file changed in between; then nothing is known about now, and the entry is
 /// unverified.
-pub(super) fn settle(outcome: &mut Outcome, at: usize, source: &TwoReads, destination: &TwoReads) {
-    let difference = &mut outcome.differences[at];
+pub(super) fn settle(findings: &mut Findings, at: usize, source: &TwoReads, destination: &TwoReads) {
+    let difference = &mut findings.differences[at];
     if let (Some(Ok(s)), Some(Ok(d))) = (&source.second, &destination.second)
         && s.blake3 == d.blake3
     {
@@ -32,8 +32,8 @@ pub(super) fn settle(outcome: &mut Outcome, at: usize, source: &TwoReads, destin
         let unverified = Unverified { source: changed(source, s), destination: changed(destination, d) };
         difference.kind = DifferenceKind::Unverified;
         difference.unverified = Some(unverified);
-        outcome.counters.digest_mismatches -= 1;
-        outcome.counters.digest_verification_failures += 1;
+        findings.counters.digest_mismatches -= 1;
+        findings.counters.digest_verification_failures += 1;
     }
     add_digests(difference, source, destination);
 }
@@ -60,7 +60,7 @@ mod tests {
         TwoReads { first: digest(first), second }
     }
 
-    fn settled(source: TwoReads, destination: TwoReads) -> (Outcome, Difference) {
+    fn settled(source: TwoReads, destination: TwoReads) -> (Findings, Difference) {
         let difference = Difference {
             url: FileUrl::new(RootId::DATA_0, RelPath::root()),
             kind: DifferenceKind::Content,
@@ -69,16 +69,16 @@ mod tests {
             unverified: None,
         };
         let counters = Counters { digest_mismatches: 1, ..Counters::default() };
-        let mut outcome = Outcome { counters, differences: vec![difference], notes: vec![] };
-        settle(&mut outcome, 0, &source, &destination);
-        let difference = outcome.differences[0].clone();
-        (outcome, difference)
+        let mut findings = Findings { counters, differences: vec![difference] };
+        settle(&mut findings, 0, &source, &destination);
+        let difference = findings.differences[0].clone();
+        (findings, difference)
     }
 
     #[test]
     fn a_difference_carries_both_digests_of_both_sides() {
-        let (outcome, difference) = settled(reads(1, Some(Ok(1))), reads(2, Some(Ok(2))));
-        assert_eq!(outcome.counters.digest_mismatches, 1);
+        let (findings, difference) = settled(reads(1, Some(Ok(1))), reads(2, Some(Ok(2))));
+        assert_eq!(findings.counters.digest_mismatches, 1);
         assert_eq!(difference.kind, DifferenceKind::Content);
         let digests = difference.destination.unwrap().digests;
         assert_eq!(digests, [ContentDigest::Blake3(Blake3Digest([2; 32])), ContentDigest::XxHash32(2)]);
@@ -86,9 +86,9 @@ mod tests {
 
     #[test]
     fn files_that_agree_now_are_unverified_and_never_equal() {
-        let (outcome, difference) = settled(reads(1, Some(Ok(1))), reads(2, Some(Ok(1))));
+        let (findings, difference) = settled(reads(1, Some(Ok(1))), reads(2, Some(Ok(1))));
         let expected = Counters { digest_verification_failures: 1, ..Counters::default() };
-        assert_eq!(outcome.counters, expected);
+        assert_eq!(findings.counters, expected);
         let unverified = difference.unverified.unwrap();
         assert_eq!((unverified.side(), unverified.reason()), ("destination", Reason::ChangedWhileReading));
     }
@@ -97,8 +97,8 @@ mod tests {
     fn a_file_that_cannot_be_read_twice_still_differed() {
         let gone = Some(Err(Reason::Vanished));
         for (s, d) in [(gone, Some(Ok(2))), (Some(Ok(1)), gone), (None, None)] {
-            let (outcome, difference) = settled(reads(1, s), reads(2, d));
-            assert_eq!(outcome.counters.digest_mismatches, 1);
+            let (findings, difference) = settled(reads(1, s), reads(2, d));
+            assert_eq!(findings.counters.digest_mismatches, 1);
             assert_eq!(difference.kind, DifferenceKind::Content);
         }
     }

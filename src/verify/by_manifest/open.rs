@@ -8,7 +8,7 @@ use super::evidence::{TwoReads, settle};
 use super::second_reads::{Reads, SecondReads};
 use super::sides::Sides;
 use crate::manifest::{Depth, DirectoryPair, PairSide, PlannedRoot, differing_leaves};
-use crate::model::{Difference, DigestAlgorithm, Name, Outcome, RootId};
+use crate::model::{Difference, DigestAlgorithm, Findings, Name, RootId};
 use crate::peer::{OpenedBranches, fetch_branches};
 use crate::protocol::{BRANCH_BATCH, BranchDirectory, BranchRequest};
 use crate::verify::error::RunError;
@@ -22,7 +22,7 @@ const MAX_LEAF_BYTES: usize = 32 << 20;
 /// that may take their time.
 pub(super) async fn assemble(sides: &Sides, algorithm: DigestAlgorithm) -> Result<Assembled, RunError> {
     let planning = sides.clone();
-    let Planned { mut outcome, pairs, fails_fast } = blocking(move || planning.planned()).await?;
+    let Planned { mut findings, pairs, fails_fast } = blocking(move || planning.planned()).await?;
     let mut released = false;
     let mut batches = pairs.chunks(BRANCH_BATCH).peekable();
     while let Some(batch) = batches.next() {
@@ -31,28 +31,28 @@ pub(super) async fn assemble(sides: &Sides, algorithm: DigestAlgorithm) -> Resul
         let release = fails_fast && batches.peek().is_none();
         let batch = sides.batch(batch.into(), anew, release).await?;
         let comparing = sides.clone();
-        outcome.absorb(blocking(move || batch.compare(&comparing)).await?);
+        findings.absorb(blocking(move || batch.compare(&comparing)).await?);
         released |= release;
     }
     let settling = sides.clone();
-    let outcome = blocking(move || {
-        settling.late_problems().for_each(|problem| outcome.absorb(problem));
-        outcome.differences.sort_by(|a, b| a.url.cmp(&b.url));
-        outcome
+    let findings = blocking(move || {
+        settling.late_problems().for_each(|problem| findings.absorb(problem));
+        findings.sort();
+        findings
     });
-    Ok(Assembled { outcome: outcome.await?, released })
+    Ok(Assembled { findings: findings.await?, released })
 }
 
 /// What a comparison came to.
 pub(super) struct Assembled {
-    pub outcome: Outcome,
+    pub findings: Findings,
     /// The source was told that nothing more will be asked for.
     pub released: bool,
 }
 
 /// What is to be opened at the source, and what is known without.
 struct Planned {
-    outcome: Outcome,
+    findings: Findings,
     pairs: Vec<Pair>,
     /// Metadata differs for sure, which ends the task.
     fails_fast: bool,
@@ -70,11 +70,11 @@ struct Batch {
 
 impl Sides {
     fn planned(&self) -> Planned {
-        let mut outcome = Outcome::default();
+        let mut findings = Findings::default();
         let mut pairs = Vec::new();
         let mut fails_fast = false;
         for PlannedRoot { id, plan } in self.plan() {
-            outcome.counters.add(&plan.proven);
+            findings.counters.add(&plan.proven);
             fails_fast |= self.depth == Depth::Metadata
                 && plan.metadata_surely_differs(self.remote_table(id), self.local_table(id));
             pairs.extend(plan.open.into_iter().map(|pair| (id, pair)));
@@ -82,9 +82,9 @@ impl Sides {
         // Directories the source need not open cost nothing.
         let (remote, local): (Vec<_>, Vec<_>) = pairs.into_iter().partition(|(id, pair)| self.needs_source(*id, pair));
         for (id, pair) in local {
-            outcome.absorb(self.compare(id, pair, &[]));
+            findings.absorb(self.compare(id, pair, &[]));
         }
-        Planned { outcome, pairs: remote, fails_fast }
+        Planned { findings, pairs: remote, fails_fast }
     }
 
     async fn batch(&self, pairs: Arc<[Pair]>, anew: Option<DigestAlgorithm>, last: bool) -> Result<Batch, RunError> {
@@ -122,11 +122,11 @@ impl Sides {
 }
 
 impl Batch {
-    fn compare(self, sides: &Sides) -> Outcome {
+    fn compare(self, sides: &Sides) -> Findings {
         let mut theirs: Reads =
             self.opened.reads.into_iter().map(|read| ((read.directory, read.name), read.outcome)).collect();
         let mut ours = self.ours;
-        let mut outcome = Outcome::default();
+        let mut findings = Findings::default();
         for (position, ((id, pair), files)) in self.pairs.iter().zip(self.opened.files.iter()).enumerate() {
             let mut directory = sides.compare(*id, *pair, files);
             if sides.depth == Depth::Content {
@@ -139,16 +139,16 @@ impl Batch {
                     settle_named(&mut directory, &key.1, &source, &destination);
                 }
             }
-            outcome.absorb(directory);
+            findings.absorb(directory);
         }
-        outcome
+        findings
     }
 }
 
 /// A directory's differences are in the order of its names, so the one of a file is found without a search through all.
-fn settle_named(outcome: &mut Outcome, name: &Name, source: &TwoReads, destination: &TwoReads) {
+fn settle_named(findings: &mut Findings, name: &Name, source: &TwoReads, destination: &TwoReads) {
     let named = |difference: &Difference| difference.url.path.names().last().cmp(&Some(name.as_bytes()));
-    if let Ok(at) = outcome.differences.binary_search_by(named) {
-        settle(outcome, at, source, destination);
+    if let Ok(at) = findings.differences.binary_search_by(named) {
+        settle(findings, at, source, destination);
     }
 }

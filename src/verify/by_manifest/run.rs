@@ -9,8 +9,8 @@ use parking_lot::Mutex;
 use super::open::{Assembled, assemble};
 use super::proven::Proven;
 use super::sides::Sides;
-use crate::manifest::{Comparand as _, Depth, Described, Manifest, notes};
-use crate::model::{Counters, MetadataSummary, Outcome, Selection};
+use crate::manifest::{Comparand as _, Depth, Described, Manifest, notes, scope};
+use crate::model::{Counters, Findings, MetadataSummary, Outcome, Selection};
 use crate::peer::{Contents, Exchange, PeerError, RemoteManifest};
 use crate::protocol::{ManifestRequest, Progress, Protocol, SPOKEN_VERSIONS};
 use crate::task::Task;
@@ -101,8 +101,8 @@ impl<'a> ManifestRun<'a> {
         // A source that restarted in the meantime holds the same tables under another name.
         let remote = self.exchange.metadata().await;
         let sides = self.sides(&remote, &local, Some(self.exchange.contents()));
-        let Assembled { outcome, .. } = assemble(&sides, self.input.algorithm).await?;
-        Ok(self.compared(outcome, &remote, &local))
+        let Assembled { findings, .. } = assemble(&sides, self.input.algorithm).await?;
+        Ok(self.compared(findings, &remote, &local))
     }
 
     async fn metadata_of_both(
@@ -139,7 +139,7 @@ impl<'a> ManifestRun<'a> {
     ) -> Result<Option<Compared>, RunError> {
         let sides = self.sides(remote, local, None);
         let mut assembled = std::pin::pin!(assemble(&sides, self.input.algorithm));
-        let Assembled { outcome, released } = loop {
+        let Assembled { findings, released } = loop {
             tokio::select! {
                 biased;
                 assembled = &mut assembled => break assembled?,
@@ -148,13 +148,13 @@ impl<'a> ManifestRun<'a> {
                 done = &mut exchange, if streamed.is_none() => *streamed = Some(done),
             }
         };
-        if outcome.counters.metadata_summary() == MetadataSummary::Same {
+        if findings.counters.metadata_summary() == MetadataSummary::Same {
             return Ok(None);
         }
         if streamed.is_none() && !released {
             self.input.peer.release(remote.id).await;
         }
-        Ok(Some(self.compared(outcome, remote, local)))
+        Ok(Some(self.compared(findings, remote, local)))
     }
 
     /// Without the source's content hashes the comparison is one of metadata.
@@ -189,10 +189,10 @@ impl<'a> ManifestRun<'a> {
         Ok(manifest)
     }
 
-    fn compared(&self, mut outcome: Outcome, remote: &RemoteManifest, local: &Manifest) -> Compared {
+    fn compared(&self, findings: Findings, remote: &RemoteManifest, local: &Manifest) -> Compared {
         let source = Described { identity: &remote.identity, tables: &remote.tables() };
         let destination = Described { identity: &local.identity, tables: &local.tables() };
-        outcome.notes = notes(source, destination);
+        let outcome = Outcome::new(scope(source, destination), findings, notes(source, destination));
         let from = (self.exchange.provenance(), Some(self.build.provenance()));
         Compared::new(outcome, (source, from.0), (destination, from.1), self.task.request.keep_going)
     }

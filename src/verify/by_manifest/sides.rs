@@ -6,7 +6,7 @@ use crate::manifest::{
     Comparand as _, Depth, DirectoryPair, DirectoryTable, Manifest, OpenedSide, PairSide, PlannedRoot, RootHashes,
     SubtreeHash, compare_directory, plan_instance,
 };
-use crate::model::{FileEntry, FileUrl, Outcome, RootId, Side, Unverified};
+use crate::model::{FileEntry, FileUrl, Findings, RootId, Side, Unverified};
 use crate::peer::{Contents, Peer, RemoteManifest};
 use crate::scan::Engine;
 use crate::work::Threads;
@@ -80,15 +80,15 @@ impl Sides {
 
     /// Directories of which the source says only after their content that something is wrong with them: each is unverified,
     /// whatever its files say.
-    pub(super) fn late_problems(&self) -> impl Iterator<Item = Outcome> {
+    pub(super) fn late_problems(&self) -> impl Iterator<Item = Findings> {
         let problems = self.contents.iter().flat_map(|contents| &contents.problems);
         problems.filter_map(|(id, index, problem)| {
             let url = FileUrl::new(*id, self.remote_table(*id)?.path(*index));
-            Some(Outcome::unverified_directory(url, Unverified::at(Side::Source, problem.clone())))
+            Some(Findings::unverified_directory(url, Unverified::at(Side::Source, problem.clone())))
         })
     }
 
-    pub(super) fn compare(&self, id: RootId, pair: DirectoryPair, source_files: &[FileEntry]) -> Outcome {
+    pub(super) fn compare(&self, id: RootId, pair: DirectoryPair, source_files: &[FileEntry]) -> Findings {
         let files = self.local_files(id, pair.destination);
         let source = OpenedSide { table: self.remote_table(id), files: source_files };
         compare_directory(id, pair, source, OpenedSide { table: self.local_table(id), files: &files }, self.depth)

@@ -13,7 +13,7 @@ use super::run::Shown;
 use crate::manifest::{Manifest, MatchingDirectory};
 use crate::model::{
     Content, ContentDigest, Counters, Difference, DifferenceKind, DigestAlgorithm, EntryKind, Evidence, FileEntry,
-    FileUrl, Listed, Outcome, Problem, Reason, Unverified,
+    FileUrl, Findings, Listed, Problem, Reason, Unverified,
 };
 use crate::peer::DigestFailure;
 use crate::scan::{Cancelled, Context, Expected, ReadError, digest_file, problem_of};
@@ -49,7 +49,7 @@ type Position = (usize, usize);
 #[derive(Debug, Default)]
 struct Pairs {
     first: Mutex<HashMap<Position, Answer>>,
-    settled: Mutex<Outcome>,
+    settled: Mutex<Findings>,
 }
 
 impl<'a> Digests<'a> {
@@ -66,7 +66,7 @@ impl<'a> Digests<'a> {
 
     /// Both sides work through the same list in the same order. Fails where the source is gone: what it said of single
     /// files is part of the outcome.
-    pub(super) async fn compare(&self, local: &Arc<Manifest>) -> Result<Outcome, RunError> {
+    pub(super) async fn compare(&self, local: &Arc<Manifest>) -> Result<Findings, RunError> {
         tokio::try_join!(self.source_digests(), self.own_digests(local))?;
         let settled = std::mem::take(&mut *self.pairs.settled.lock());
         // Whatever goes wrong above: a file that nobody settled must not be missing from the counts.
@@ -217,12 +217,12 @@ impl Pairs {
 }
 
 /// What two answers say about a file. `source` is `None` where it was not asked. Pure.
-fn verdict(directory: &MatchingDirectory, file: &FileEntry, source: Option<Answer>, destination: Answer) -> Outcome {
+fn verdict(directory: &MatchingDirectory, file: &FileEntry, source: Option<Answer>, destination: Answer) -> Findings {
     let mut counters = Counters::default();
     let (kind, unverified) = match (&source, &destination) {
         (Some(Ok(source)), Ok(destination)) if source == destination => {
             counters.files_matched = 1;
-            return Outcome { counters, ..Outcome::default() };
+            return Findings { counters, ..Findings::default() };
         }
         (Some(Ok(_)), Ok(_)) => {
             counters.digest_mismatches = 1;
@@ -246,5 +246,5 @@ fn verdict(directory: &MatchingDirectory, file: &FileEntry, source: Option<Answe
     };
     let (source, destination) = (evidence(source), evidence(Some(destination)));
     let difference = Difference { url: url(directory, file), kind, source, destination, unverified };
-    Outcome { counters, differences: vec![difference], notes: Vec::new() }
+    Findings { counters, differences: vec![difference] }
 }

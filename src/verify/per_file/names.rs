@@ -1,18 +1,18 @@
 //! Names that the per-file protocol cannot carry: its JSON has U+FFFD for every byte that is not UTF-8. Pure.
 
-use crate::model::{DifferenceKind, Outcome, Problem, Reason, Side, Unverified};
+use crate::model::{DifferenceKind, Findings, Problem, Reason, Side, Unverified};
 
 /// An entry of such a name looks missing on both sides, and nobody knows whether it is: it could not be checked.
-pub(super) fn settle_names(outcome: &mut Outcome) {
-    for difference in &mut outcome.differences {
+pub(super) fn settle_names(findings: &mut Findings) {
+    for difference in &mut findings.differences {
         let missing = match difference.kind {
-            DifferenceKind::MissingAtSource => &mut outcome.counters.files_not_found_at_source,
-            DifferenceKind::MissingAtDestination => &mut outcome.counters.files_not_found_at_destination,
+            DifferenceKind::MissingAtSource => &mut findings.counters.files_not_found_at_source,
+            DifferenceKind::MissingAtDestination => &mut findings.counters.files_not_found_at_destination,
             _ => continue,
         };
         if difference.url.text().contains(char::REPLACEMENT_CHARACTER) {
             *missing -= 1;
-            outcome.counters.digest_verification_failures += 1;
+            findings.counters.digest_verification_failures += 1;
             let problem = Problem::new(Reason::PeerError, "the per-file protocol cannot carry its name");
             difference.kind = DifferenceKind::Unverified;
             difference.unverified = Some(Unverified::at(Side::Source, problem));
@@ -34,7 +34,7 @@ mod tests {
             destination: None,
             unverified: None,
         };
-        let mut outcome = Outcome {
+        let mut findings = Findings {
             counters: Counters {
                 files_not_found_at_source: 2,
                 files_not_found_at_destination: 1,
@@ -45,13 +45,12 @@ mod tests {
                 difference(b"d\xff/x", DifferenceKind::MissingAtSource),
                 difference("d\u{fffd}".as_bytes(), DifferenceKind::MissingAtDestination),
             ],
-            notes: Vec::new(),
         };
-        settle_names(&mut outcome);
+        settle_names(&mut findings);
         let expected =
             Counters { files_not_found_at_source: 1, digest_verification_failures: 2, ..Counters::default() };
-        assert_eq!(outcome.counters, expected);
-        let kinds: Vec<_> = outcome.differences.iter().map(|difference| difference.kind).collect();
+        assert_eq!(findings.counters, expected);
+        let kinds: Vec<_> = findings.differences.iter().map(|difference| difference.kind).collect();
         assert_eq!(kinds, [DifferenceKind::MissingAtSource, DifferenceKind::Unverified, DifferenceKind::Unverified]);
     }
 }

@@ -11,8 +11,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::digests::Digests;
 use super::names::settle_names;
-use crate::manifest::{Comparand as _, Depth, Described, Identity, Manifest, MatchingDirectory, diff, matching_files};
-use crate::model::{Counters, MetadataSummary, Outcome};
+use crate::manifest::{
+    Comparand as _, Depth, Described, Identity, Manifest, MatchingDirectory, findings, matching_files, notes,
+    scope_of_one_side,
+};
+use crate::model::{Counters, Findings, MetadataSummary, Outcome};
 use crate::peer::{ListedRoots, ListingError, read_listing};
 use crate::protocol::Progress;
 use crate::scan::{Context, WalkedDirectory};
@@ -56,18 +59,22 @@ impl<'a> PerFileRun<'a> {
         let _stop = self.context.cancel.clone().on_drop();
         let (local, listed) = tokio::try_join!(self.walk(), self.source_listing())?;
         let local = Arc::new(local);
-        let (mut outcome, matching, source) = self.compare_metadata(listed, &local).await?;
-        settle_names(&mut outcome);
-        outcome.notes.push(RULES_UNKNOWN.to_owned());
-        *self.counters() = outcome.counters;
-        if self.task.request.keep_going || outcome.counters.metadata_summary() == MetadataSummary::Same {
+        let (mut findings, matching, source) = self.compare_metadata(listed, &local).await?;
+        settle_names(&mut findings);
+        *self.counters() = findings.counters;
+        if self.task.request.keep_going || findings.counters.metadata_summary() == MetadataSummary::Same {
             let digests = Digests::new(matching, self.task, self.input, &self.context, &self.shown);
-            outcome.absorb(digests.compare(&local).await?);
-            outcome.differences.sort_by(|a, b| a.url.cmp(&b.url));
-            outcome.notes.extend(fetched_note(self.input.peer.fetched()));
+            findings.absorb(digests.compare(&local).await?);
+            findings.sort();
         }
         let source = Described { identity: &source.identity, tables: &source.tables() };
         let destination = Described { identity: &local.identity, tables: &local.tables() };
+        let roots = source.tables.iter().chain(destination.tables).map(|(id, _)| *id);
+        let scope = scope_of_one_side(destination.identity, roots);
+        let mut notes = notes(source, destination);
+        notes.push(RULES_UNKNOWN.to_owned());
+        notes.extend(fetched_note(self.input.peer.fetched()));
+        let outcome = Outcome::new(scope, findings, notes);
         let from = Some(self.context.progress.provenance());
         Ok(Compared::new(outcome, (source, None), (destination, from), self.task.request.keep_going))
     }
@@ -101,7 +108,7 @@ impl<'a> PerFileRun<'a> {
         &self,
         listed: ListedRoots,
         local: &Arc<Manifest>,
-    ) -> Result<(Outcome, Vec<MatchingDirectory>, Manifest), RunError> {
+    ) -> Result<(Findings, Vec<MatchingDirectory>, Manifest), RunError> {
         let listed = self.selected(listed);
         for file in listed.values().flatten().flat_map(|directory| &directory.files) {
             self.shown.source_files.fetch_add(1, Relaxed);
@@ -111,10 +118,10 @@ impl<'a> PerFileRun<'a> {
         let compared = in_pool(self.input.threads, move || {
             let source = Manifest::of_listed(identity, with_empty_roots(listed, &local))?;
             // Manifests in memory are always readable.
-            let outcome =
-                diff(&source, &*local, Depth::Metadata).map_err(|error| BuildFailure::Failed(error.to_string()))?;
+            let found = findings(&source, &*local, Depth::Metadata);
+            let found = found.map_err(|error| BuildFailure::Failed(error.to_string()))?;
             let matching = matching_files(&source, &local);
-            Ok::<_, BuildFailure>((outcome, matching, source))
+            Ok::<_, BuildFailure>((found, matching, source))
         });
         Ok(compared.await.map_err(BuildFailure::from)??)
     }
