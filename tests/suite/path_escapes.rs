@@ -55,7 +55,7 @@ fn targets(depth: usize, base: &Path) -> Vec<PathBuf> {
             .iter()
             .map(|target| PathBuf::from(format!("{up}{target}")))
             .collect();
-    let absolute = ["secret", "d1-secret", "d0/ks/t/f.db", "d0/../secret"].map(|target| base.join(target));
+    let absolute = ["secret", "d1-secret", "d1/ks/t/f.db", "d0/../secret"].map(|target| base.join(target));
     targets.extend(absolute);
     targets.extend(["/", "/etc", "/etc/passwd", "/proc/self/root", "/proc/self/cwd", "/dev/zero"].map(PathBuf::from));
     targets.push(PathBuf::from(format!("{up}d0/../secret")));
@@ -267,15 +267,18 @@ async fn a_link_that_is_swapped_while_it_is_opened_never_leads_out() {
     let (port, directory) = (house.pair.source_port, house.trees.path().join("d0/ks"));
     #[cfg(target_os = "linux")]
     let watch = Watch::over(&forbidden(house.trees.path()));
-    let swapping = directory.clone();
+    let (base, swapping) = (house.trees.path().to_owned(), directory.clone());
     let (done, stop) = std::sync::mpsc::channel::<()>();
     let swapper = std::thread::spawn(move || {
         for round in 0_u64.. {
-            let (file, directory) = match round.is_multiple_of(2) {
-                true => ("t/f.db", "t"),
-                false => ("../../f.db", "../../other/ks/t"),
+            // Inside and outside by turns, by relative and by absolute targets.
+            let (file, directory) = match round % 4 {
+                0 => ("t/f.db".into(), "t".into()),
+                1 => ("../../f.db".into(), "../../other/ks/t".into()),
+                2 => (swapping.join("t/f.db"), swapping.join("t")),
+                _ => (base.join("f.db"), base.join("other/ks/t")),
             };
-            for (target, name) in [(file, "swapped"), (directory, "swapped-directory")] {
+            for (target, name) in [(file, "swapped"), (directory, "swapped-directory")] as [(PathBuf, &str); 2] {
                 symlink(target, swapping.join("next")).unwrap();
                 std::fs::rename(swapping.join("next"), swapping.join(name)).unwrap();
             }
