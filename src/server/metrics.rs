@@ -1,29 +1,27 @@
-//! What a monitoring system sees of the service, in the OpenMetrics text format that Prometheus reads.
+//! What a monitoring system sees of the service, in the two text formats that Prometheus reads.
 
-use std::time::Instant;
-
-use parking_lot::Mutex;
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-use super::app::App;
+use super::metrics_format::{MetricsFormat, classic};
 use crate::task::TaskCounts;
 use crate::verify::VerificationTotals;
-
-/// The media type of the format.
-pub(super) const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-
-/// The time between two looks at the bytes read, at least, in seconds.
-const RATE_SECONDS: f64 = 1.0;
 
 /// What is counted for this purpose alone; everything else is read when it is asked for.
 #[derive(Debug, Default)]
 pub(super) struct Metrics {
     requests: Family<RequestLabels, Counter>,
-    rate: Mutex<Option<Rate>>,
+}
+
+/// What the rest of the service has counted so far.
+pub(super) struct Figures {
+    pub tasks: TaskCounts,
+    pub hashed_files: u64,
+    pub hashed_bytes: u64,
+    pub manifests: usize,
 }
 
 /// The route is that of the route table, never what a client made up, so that there are few of them.
@@ -44,13 +42,6 @@ struct KindLabel {
     kind: &'static str,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Rate {
-    at: Instant,
-    bytes: u64,
-    bytes_per_second: f64,
-}
-
 impl Metrics {
     /// Counts a request that was answered. `route` is `None` where there is no such route.
     pub(super) fn count(&self, method: &axum::http::Method, route: Option<&str>, code: u16) {
@@ -59,45 +50,27 @@ impl Metrics {
         self.requests.get_or_create(&RequestLabels { method: known.unwrap_or("other"), route, code }).inc();
     }
 
-    /// Bytes per second since the last look that was long enough ago.
-    fn rate(&self, bytes: u64) -> f64 {
-        let mut rate = self.rate.lock();
-        let now = Instant::now();
-        let next = match *rate {
-            None => Rate { at: now, bytes, bytes_per_second: 0.0 },
-            Some(last) => match now.duration_since(last.at).as_secs_f64() {
-                elapsed if elapsed < RATE_SECONDS => last,
-                elapsed => Rate { at: now, bytes, bytes_per_second: bytes.saturating_sub(last.bytes) as f64 / elapsed },
-            },
-        };
-        *rate = Some(next);
-        next.bytes_per_second
+    /// All metrics of a service as text.
+    pub(super) fn render(&self, figures: &Figures, format: MetricsFormat) -> Result<String, std::fmt::Error> {
+        let mut registry = Registry::with_prefix("twintree");
+        registry.register("requests", "Requests answered, by route and code", self.requests.clone());
+        register_tasks(&mut registry, &figures.tasks);
+        let (files, bytes) = (counter(figures.hashed_files), counter(figures.hashed_bytes));
+        registry.register("hashed_files", "Files read and hashed, known without, or given up on", files);
+        registry.register("hashed_bytes", "Bytes read and hashed", bytes);
+        let manifests = gauge(u64::try_from(figures.manifests).unwrap_or(u64::MAX));
+        registry.register("manifests", "Manifests kept or worked on for destinations", manifests);
+        let mut out = String::new();
+        text::encode(&mut out, &registry)?;
+        Ok(match format {
+            MetricsFormat::OpenMetrics => out,
+            MetricsFormat::Classic => classic(&out),
+        })
     }
 }
 
-/// All metrics of a service as text.
-pub(super) fn render(app: &App) -> Result<String, std::fmt::Error> {
-    let mut registry = Registry::with_prefix("twintree");
-    let metrics = app.metrics();
-    registry.register("requests", "Requests answered, by route and code", metrics.requests.clone());
-    register_tasks(&mut registry, &app.tasks().counts());
-    let (files, bytes) = (app.engine().meter().files(), app.engine().meter().bytes());
-    registry.register("hashed_files", "Files read and hashed, known without, or given up on", counter(files));
-    registry.register("hashed_bytes", "Bytes read and hashed", counter(bytes));
-    let rate: Gauge<f64, std::sync::atomic::AtomicU64> = Gauge::default();
-    rate.set(metrics.rate(bytes));
-    registry.register("hashing_bytes_per_second", "Bytes hashed per second since the scrape before this one", rate);
-    let manifests: Gauge = Gauge::default();
-    manifests.set(i64::try_from(app.offers().all().len()).unwrap_or(i64::MAX));
-    registry.register("manifests", "Manifests kept or worked on for destinations", manifests);
-    let mut out = String::new();
-    text::encode(&mut out, &registry)?;
-    Ok(out)
-}
-
 fn register_tasks(registry: &mut Registry, counts: &TaskCounts<VerificationTotals>) {
-    let under_way: Gauge = Gauge::default();
-    under_way.set(i64::try_from(counts.under_way).unwrap_or(i64::MAX));
+    let under_way = gauge(counts.under_way);
     registry.register("tasks_under_way", "Verification tasks that have not ended", under_way);
     registry.register("tasks_started", "Verification tasks started or taken up again", counter(counts.started));
     let ended: Family<StateLabel, Counter> = Family::default();
@@ -121,4 +94,10 @@ fn counter(value: u64) -> Counter {
     let counter = Counter::default();
     counter.inc_by(value);
     counter
+}
+
+fn gauge(value: u64) -> Gauge {
+    let gauge = Gauge::default();
+    gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+    gauge
 }

@@ -9,6 +9,7 @@ mod handlers;
 mod keep_warm;
 mod listen;
 mod metrics;
+mod metrics_format;
 mod openapi;
 mod routes;
 mod take_up;
