@@ -63,6 +63,9 @@ pub(super) enum ApiError {
     /// The file is not the one that the request's conditions speak of.
     #[error("the file is not the one the request is about")]
     PreconditionFailed,
+    /// No Host header, or more than one.
+    #[error("a request has exactly one Host header")]
+    Host,
     /// There is no such route.
     #[error("no such route")]
     NoRoute,
@@ -135,7 +138,7 @@ impl ApiError {
             | Self::Completion(_)
             | Self::Unreadable(_)
             | Self::Branch(BranchError::Died(_)) => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::Task(_) | Self::Body(_) | Self::Version(..) | Self::Branch(_) => StatusCode::BAD_REQUEST,
+            Self::Host | Self::Task(_) | Self::Body(_) | Self::Version(..) | Self::Branch(_) => StatusCode::BAD_REQUEST,
         }
     }
 }

@@ -5,7 +5,6 @@ use axum::http::header::RANGE;
 use headers::{
     ETag, HeaderMapExt as _, IfMatch, IfModifiedSince, IfNoneMatch, IfRange, IfUnmodifiedSince, LastModified,
 };
-use http_range_header::{StartPosition, SyntacticallyCorrectRange};
 
 use crate::scan::ServedFile;
 
@@ -38,7 +37,8 @@ impl Validators {
     }
 }
 
-/// Decides by RFC 9110, sections 13 and 14. Several ranges at once are answered with the whole file, as the RFC allows.
+/// Decides by RFC 9110, sections 13 and 14. Several ranges at once, whatever they are, are answered with the whole file, as the RFC
+/// allows.
 pub(super) fn plan(request: &HeaderMap, file: &ServedFile, validators: &Validators) -> FilePlan {
     match (request.typed_get::<IfMatch>(), request.typed_get::<IfUnmodifiedSince>()) {
         (Some(condition), _) if !condition.precondition_passes(&validators.tag) => return FilePlan::PreconditionFailed,
@@ -59,17 +59,12 @@ pub(super) fn plan(request: &HeaderMap, file: &ServedFile, validators: &Validato
     let Some(range) = request.get(RANGE).and_then(|value| value.to_str().ok()) else { return FilePlan::All };
     // A header that says nothing we understand is as if it were not there.
     let Ok(ranges) = http_range_header::parse_range_header(range) else { return FilePlan::All };
-    // RFC 9110, 14.1.2: a suffix longer than the file is all of it. The parser takes it for unsatisfiable.
-    if let [SyntacticallyCorrectRange { start: StartPosition::FromLast(length), .. }] = ranges.ranges[..]
-        && length >= file.size
-        && file.size > 0
-    {
-        return FilePlan::Part { start: 0, length: file.size };
+    if ranges.len() > 1 {
+        return FilePlan::All;
     }
     match ranges.validate(file.size).as_deref() {
-        // An empty file has no first byte; the parser finds one.
-        Ok(_) if file.size == 0 => FilePlan::Unsatisfiable,
         Ok([range]) => FilePlan::Part { start: *range.start(), length: range.end() - range.start() + 1 },
+        // The end of an empty file is all of it.
         Ok(_) => FilePlan::All,
         Err(_) => FilePlan::Unsatisfiable,
     }
@@ -97,13 +92,18 @@ mod tests {
         assert_eq!(range("bytes=-10"), part(90, 10));
         assert_eq!(range("bytes=-1000"), part(0, 100), "a suffix longer than the file is the file");
         assert_eq!(range("bytes=99-99"), part(99, 1));
-        for nothing in ["bytes=100-", "bytes=100-200"] {
+        for nothing in ["bytes=100-", "bytes=100-200", "bytes=-0"] {
             assert_eq!(range(nothing), FilePlan::Unsatisfiable, "{nothing}");
         }
-        for ignored in ["bytes=0-1,5-6", "lines=1-2", "bytes=x", "bytes"] {
+        let several = ["bytes=0-1,5-6", "bytes=0-9,5-15,8-20", "bytes=0-1,500-600", "bytes=500-,600-", "bytes=-0,0-"];
+        let unknown = ["lines=1-2", "bytes=x", "bytes", "bytes=9-3", "bytes=--1", ""];
+        for ignored in several.into_iter().chain(unknown) {
             assert_eq!(range(ignored), FilePlan::All, "{ignored}");
         }
-        assert_eq!(planned(0, &[("range", "bytes=0-")]), FilePlan::Unsatisfiable);
+        for nothing in ["bytes=0-", "bytes=0-9", "bytes=-0"] {
+            assert_eq!(planned(0, &[("range", nothing)]), FilePlan::Unsatisfiable, "{nothing}");
+        }
+        assert_eq!(planned(0, &[("range", "bytes=-5")]), FilePlan::All, "the last five bytes of nothing are nothing");
         assert_eq!(planned(0, &[]), FilePlan::All);
     }
 

@@ -2,10 +2,10 @@
 
 use std::net::SocketAddr;
 
-use axum::serve::ListenerExt as _;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use super::accept::{self, Manners};
 use super::app::{App, SetupError};
 use super::routes::router;
 use crate::net::Endpoint;
@@ -37,12 +37,7 @@ impl Listener {
         tokio::spawn(app.clone().take_up_unfinished());
         tokio::spawn(app.clone().keep_warm());
         let stopped = app.stopping().clone();
-        let router = router(app.clone());
-        let server = tokio::spawn(async move {
-            // Small frames must not wait for the acknowledgement of earlier ones. A socket that refuses is only slower.
-            let socket = self.socket.tap_io(|stream| drop(stream.set_nodelay(true)));
-            axum::serve(socket, router).with_graceful_shutdown(stopped.cancelled_owned()).await
-        });
+        let server = tokio::spawn(accept::serve(self.socket, router(app.clone()), Manners::default(), stopped));
         Running { app, server }
     }
 }
@@ -51,7 +46,7 @@ impl Listener {
 #[derive(Debug)]
 pub struct Running {
     app: App,
-    server: JoinHandle<std::io::Result<()>>,
+    server: JoinHandle<()>,
 }
 
 impl Running {

@@ -18,7 +18,7 @@ pub(super) struct Metrics {
 
 /// What the rest of the service has counted so far.
 pub(super) struct Figures {
-    pub tasks: TaskCounts,
+    pub tasks: TaskCounts<VerificationTotals>,
     pub hashed_files: u64,
     pub hashed_bytes: u64,
     pub manifests: usize,

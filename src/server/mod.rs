@@ -1,5 +1,6 @@
 //! The HTTP service: one route table, thin handlers, errors in the Sidecar's form.
 
+mod accept;
 mod app;
 mod caller;
 mod error;

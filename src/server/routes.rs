@@ -2,9 +2,13 @@
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::http::header::{CONNECTION, HOST};
+use axum::http::{HeaderValue, Version};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::IntoResponse as _;
 use axum::response::Response;
 use axum::routing::{delete, get, post};
+use headers::{ContentLength, HeaderMapExt as _};
 
 use super::app::App;
 use super::error::ApiError;
@@ -17,8 +21,6 @@ const MAX_BODY_BYTES: usize = 64 << 10;
 
 /// The service as a router.
 pub fn router(app: App) -> Router {
-    let manifest = post(manifests::stream_manifest).layer(DefaultBodyLimit::max(manifests::MAX_REQUEST_BYTES));
-    let branches = post(manifests::open_branches).layer(DefaultBodyLimit::max(MAX_BRANCH_REQUEST_BYTES));
     Router::new()
         .route(routes::HEALTH, get(health::get_health))
         .route(routes::OPENAPI, get(openapi::get_openapi))
@@ -35,15 +37,42 @@ pub fn router(app: App) -> Router {
         .route(routes::TASK, get(tasks::get_task).patch(tasks::cancel_task))
         .route(routes::TASK_REPORT, get(reports::get_report))
         .route(routes::TASK_EVENTS, get(reports::get_events))
-        .route(routes::MANIFESTS, manifest)
+        .route(routes::MANIFESTS, post(manifests::stream_manifest))
         .route(routes::MANIFEST, delete(manifests::release_manifest))
-        .route(routes::BRANCHES, branches)
+        .route(routes::BRANCHES, post(manifests::open_branches))
         .fallback(async || ApiError::NoRoute)
         .method_not_allowed_fallback(async || ApiError::NoMethod)
-        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(from_fn(check_request))
         // Outermost, so that refused requests are counted and logged too.
         .layer(from_fn_with_state(app.clone(), log_request))
         .with_state(app)
+}
+
+/// The largest body that a route reads, in bytes.
+fn max_body_bytes(route: Option<&str>) -> usize {
+    match route {
+        Some(routes::MANIFESTS) => manifests::MAX_REQUEST_BYTES,
+        Some(routes::BRANCHES) => MAX_BRANCH_REQUEST_BYTES,
+        _ => MAX_BODY_BYTES,
+    }
+}
+
+/// Refuses by its head alone a request that cannot be answered, and limits the body of every other.
+async fn check_request(mut request: Request, next: Next) -> Response {
+    // RFC 9112, 3.2: nobody can say whom a request without a host is for, or one with two.
+    let hosts = request.headers().get_all(HOST).iter().count();
+    if hosts > 1 || (hosts == 0 && request.version() >= Version::HTTP_11) {
+        return ApiError::Host.into_response();
+    }
+    let limit = max_body_bytes(request.extensions().get::<MatchedPath>().map(MatchedPath::as_str));
+    if request.headers().typed_get::<ContentLength>().is_some_and(|length| length.0 > limit as u64) {
+        let mut refusal = ApiError::BodyTooLarge(limit).into_response();
+        // What the client may send of it is never read, so nothing can follow on this connection.
+        refusal.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        return refusal;
+    }
+    DefaultBodyLimit::max(limit).apply(&mut request);
+    next.run(request).await
 }
 
 async fn log_request(State(app): State<App>, request: Request, next: Next) -> Response {

@@ -18,6 +18,7 @@ mod files_api;
 mod format_vectors;
 mod hard_links;
 mod history;
+mod http_heads;
 mod interruptions;
 mod keyspaces;
 mod lies;

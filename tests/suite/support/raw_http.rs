@@ -8,7 +8,7 @@ use std::time::Duration;
 #[derive(Debug)]
 pub struct RawAnswer {
     pub status_line: String,
-    /// Names in lower case.
+    /// Names as they came.
     pub headers: Vec<(String, String)>,
     pub body: String,
 }
@@ -19,7 +19,7 @@ impl RawAnswer {
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
     pub fn json(&self) -> serde_json::Value {
@@ -62,12 +62,25 @@ pub fn exchange_with(
     let status_line = lines.next().unwrap().to_owned();
     let header = |line: &str| {
         let (name, value) = line.split_once(':').unwrap();
-        (name.to_ascii_lowercase(), value.trim().to_owned())
+        (name.to_owned(), value.trim().to_owned())
     };
     let headers: Vec<_> = lines.map(header).collect();
-    let chunked = headers.contains(&("transfer-encoding".to_owned(), "chunked".to_owned()));
+    let chunked = headers.contains(&("Transfer-Encoding".to_owned(), "chunked".to_owned()));
     let body = if chunked { unchunked(body) } else { body.to_owned() };
     RawAnswer { status_line, headers, body }
+}
+
+/// Sends these bytes and reads until the service closes the connection. Blocks. The head of the answer without its last line
+/// break, and what follows it as it came.
+pub fn send(port: u16, request: &[u8]) -> (String, String) {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    stream.write_all(request).unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no head: {answer:?}"));
+    (head.to_owned(), body.to_owned())
 }
 
 /// The body of a chunked answer, which must be complete.
