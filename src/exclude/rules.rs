@@ -177,6 +177,12 @@ impl RootRules {
         self.any(&self.0.directories, path)
     }
 
+    /// Whether a file is left out by a rule of its own, or with one of the directories it lies in.
+    pub fn excludes_with_ancestors(&self, path: &RelPath) -> bool {
+        let mut ancestors = std::iter::successors(path.parent(), RelPath::parent);
+        self.excludes_file(path) || ancestors.any(|directory| self.excludes_directory(&directory))
+    }
+
     fn any(&self, patterns: &[Regex], path: &RelPath) -> bool {
         if patterns.is_empty() {
             return false;
@@ -248,6 +254,24 @@ mod tests {
         assert!(!for_root("data/1").is_empty());
         assert!(RootRules::none().is_empty());
         assert!(!RootRules::none().excludes_directory(&RelPath::root()));
+    }
+
+    #[test]
+    fn a_file_is_left_out_with_every_directory_above_it() {
+        let of_root = |files: &[&str], directories: &[&str]| {
+            rules(files, directories).for_root(RootId::DATA_0, Path::new("/d")).unwrap()
+        };
+        let deep = of_root(&["glob:**/*.tmp"], &["glob:/d/*/*/snapshots"]);
+        for out in ["x.tmp", "ks/t/a.tmp", "ks/t/snapshots/f", "ks/t/snapshots/a/b/c"] {
+            assert!(deep.excludes_with_ancestors(&path(out)), "{out}");
+        }
+        for kept in ["ks/t/f", "ks/snapshots/f", "ks/t/u/snapshots/f", "ks/t/snapshots"] {
+            assert!(
+                !deep.excludes_with_ancestors(&path(kept)),
+                "{kept}: a directory pattern is not asked of the file itself"
+            );
+        }
+        assert!(of_root(&[], &["glob:/d"]).excludes_with_ancestors(&path("f")), "the root itself is left out");
     }
 
     #[test]

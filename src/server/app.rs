@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -50,6 +51,9 @@ pub enum SetupError {
 /// How many listings a service makes and sends at once: each is a walk, and stands in memory until it was sent.
 const MAX_LISTINGS: usize = 4;
 
+/// How long a client that waits for a digest is left without a byte: well below the shortest read time-out that is in use.
+const LONGEST_SILENCE: Duration = Duration::from_secs(5);
+
 /// A service. Clones share everything.
 #[derive(Debug, Clone)]
 pub struct App {
@@ -74,11 +78,17 @@ struct Inner {
     engine: Arc<Engine>,
     metrics: Metrics,
     stopping: CancellationToken,
+    longest_silence: Duration,
 }
 
 impl App {
     /// Makes a service ready: compiles the exclusion rules and opens the history. Must be called within a tokio runtime.
     pub fn new(config: Config) -> Result<Self, SetupError> {
+        Self::with_silence(config, LONGEST_SILENCE)
+    }
+
+    /// The same, but digests that take long are silent for this long at most.
+    pub(super) fn with_silence(config: Config, longest_silence: Duration) -> Result<Self, SetupError> {
         let migration = &config.live_migration;
         let rules = Rules::compile(&migration.files_to_exclude, &migration.dirs_to_exclude);
         let rules = rules.map_err(SetupError::Patterns)?;
@@ -100,6 +110,7 @@ impl App {
             engine: Arc::new(engine(settings)?),
             metrics: Metrics::default(),
             stopping: CancellationToken::new(),
+            longest_silence,
             config,
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -123,6 +134,11 @@ impl App {
     /// Cancelled when the service stops. Streams that may go on for hours end then.
     pub(super) fn stopping(&self) -> &CancellationToken {
         &self.inner.stopping
+    }
+
+    /// How long a client that waits for a digest is left without a byte.
+    pub(super) fn longest_silence(&self) -> Duration {
+        self.inner.longest_silence
     }
 
     /// How many requests the service was sent, whatever it answered.

@@ -122,7 +122,7 @@ impl ApiError {
             | Self::NoTaskToCancel(_)
             | Self::NoManifest(_)
             | Self::NoDataCopies
-            | Self::Target(BadTarget::NoSuchName)
+            | Self::Target(BadTarget::NoSuchName | BadTarget::UnknownRoot(_))
             | Self::Excluded
             | Self::NoFile => StatusCode::NOT_FOUND,
             Self::Complete | Self::NeverCompleted | Self::Target(_) | Self::Algorithm(_) => StatusCode::BAD_REQUEST,

@@ -92,16 +92,16 @@ async fn files_and_digests_are_served_under_raw_and_encoded_names() {
     assert_eq!((whole.header("content-length"), whole.header("accept-ranges")), (Some("10"), Some("bytes")));
     let digest = get("/files/data/0/ks/t%2D1/nb-1-big-Data.db?digestAlgorithm=md5").await;
     assert_eq!(digest.body, r#"{"digest":"eB5eJF1ptWaXm4bijSPyxw==","digestAlgorithm":"md5"}"#);
-    for path in ["/files/data/0/ks/t-1/50%25%20a+b%20%C3%A9%23%3F.db", "/files/data/0/ks/t-1/50%%20a+b%20é%23%3F.db"] {
-        let digest = files.ask("GET", &format!("{path}?digestAlgorithm=XXHash32")).await;
-        assert_eq!(digest.body, r#"{"digest":"2cc5d05","digestAlgorithm":"XXHash32"}"#, "{path}");
-    }
+    let encoded = "/files/data/0/ks/t-1/50%25%20a+b%20%C3%A9%23%3F.db?digestAlgorithm=XXHash32";
+    assert_eq!(get(encoded).await.body, r#"{"digest":"2cc5d05","digestAlgorithm":"XXHash32"}"#);
     for (path, code, message) in [
         ("/files/data/0/ks/t-1/snapshots/s/x.db", 404, "Requested path is excluded from live migration"),
         ("/files/data/0/ks/x.tmp", 404, "Requested path is excluded from live migration"),
         ("/files/data/0/ks/none", 404, "File not found"),
         ("/files/data/0/ks", 400, "Cannot transfer directory"),
-        ("/files/data/1/ks", 400, "Invalid directoryIndex: 1"),
+        ("/files/data/1/k%20s", 404, "File url /api/v1/live-migration/files/data/1/k s is unknown."),
+        ("/files/data/-1/ks", 400, "Invalid directoryIndex: -1"),
+        ("/files/data/0/ks/t-1/50%%20a+b%20é%23%3F.db", 400, "Malformed request path"),
         ("/files/date/0/ks", 400, "Invalid directory type: date"),
         ("/files/data/0/ks/../x", 400, "Tried to access file using relative path: ks/../x"),
         ("/files/data/0/ks/t-1/nb-1-big-Data.db?digestAlgorithm=SHA1", 400, "Unsupported digest algorithm SHA1"),
@@ -112,6 +112,98 @@ async fn files_and_digests_are_served_under_raw_and_encoded_names() {
     }
     let destination = ask(files.pair.destination_port, "GET", "/files/data/0/ks/t-1/nb-1-big-Data.db").await;
     assert_eq!((destination.code(), destination.body.as_str()), (404, r#"{"status":"Not Found"}"#));
+}
+
+/// What a stock client sends: the name as the listing gave it, whatever stands in it. Where the same path decoded names another
+/// file, the literal one is meant; where it names none, the path was percent-encoded.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_is_served_as_it_is_sent_and_its_encoded_form_too() {
+    let files =
+        Files::start("files_to_exclude: ['glob:**/*%43*', 'glob:**/*.tmp']\ndirs_to_exclude: ['glob:**/left-out']")
+            .await;
+    let table = files.trees.path().join("source/data/ks/t-1");
+    let write = |name: &str| {
+        std::fs::create_dir_all(table.join(name).parent().unwrap()).unwrap();
+        std::fs::write(table.join(name), name).unwrap();
+    };
+    let literal = [
+        "nb-1-big-SAI+aa+idx+TermsData.db",
+        "a;b:c@d&e=f,g$h!i(j)k'l*m",
+        "a%2Fb",
+        "a%20b",
+        "x%41",
+        "100%",
+        "%zz",
+        "%2e%2e",
+    ];
+    literal.into_iter().for_each(write);
+    for name in literal {
+        let answer = files.ask("GET", &format!("/files/data/0/ks/t-1/{name}")).await;
+        assert_eq!((answer.code(), answer.body.as_str()), (200, name));
+        let encoded: String = name.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let answer = files.ask("GET", &format!("/files/data/0/ks/t-1/{encoded}")).await;
+        assert_eq!((answer.code(), answer.body.as_str()), (200, name), "{encoded}");
+    }
+    let answer = async |path: &str| {
+        let answer = files.ask("GET", &format!("/files/data/0/ks/t-1/{path}")).await;
+        let text =
+            if answer.code() == 200 { answer.body } else { answer.json()["message"].as_str().unwrap().to_owned() };
+        (answer.status_line[9..12].to_owned(), text)
+    };
+    // The literal name wins over what it would be decoded; without it the decoded one is found.
+    ["a/b", "a b", "xA"].into_iter().for_each(write);
+    for name in ["a%2Fb", "a%20b", "x%41"] {
+        assert_eq!(answer(name).await, ("200".to_owned(), name.to_owned()));
+        std::fs::remove_file(table.join(name)).unwrap();
+    }
+    for (sent, name) in [("a%2Fb", "a/b"), ("a%20b", "a b"), ("x%41", "xA")] {
+        assert_eq!(answer(sent).await, ("200".to_owned(), name.to_owned()));
+    }
+    // A directory is no file.
+    std::fs::create_dir(table.join("a%20b")).unwrap();
+    assert_eq!(answer("a%20b").await, ("200".to_owned(), "a b".to_owned()));
+    std::fs::create_dir(table.join("dir%20")).unwrap();
+    assert_eq!(answer("dir%20").await, ("400".to_owned(), "Cannot transfer directory".to_owned()));
+    // What one reading leaves out no other spelling opens, and the client gets no other file in its place.
+    ["left-out/f", "f.tmp", "x%43", "xC", "yC"].into_iter().for_each(write);
+    let excluded = ("404".to_owned(), "Requested path is excluded from live migration".to_owned());
+    for sent in [
+        "left-out/f",
+        "left%2Dout/f",
+        "left-out%2Ff",
+        "%6Ceft-out/%66",
+        "f.tmp",
+        "f%2Etmp",
+        "f.%74mp",
+        "x%43",
+        "x%2543",
+    ] {
+        assert_eq!(answer(sent).await, excluded, "{sent}");
+    }
+    assert_eq!(answer("y%43").await, ("200".to_owned(), "yC".to_owned()), "nothing that is left out has this name");
+    for climbing in ["%2e%2e/x", "..%2fx", "a/%2E./x", "%2E/x"] {
+        assert_eq!(answer(climbing).await.0, "400", "{climbing}");
+    }
+}
+
+/// `RESOLVE_BENEATH` alone refuses such links; the Sidecar compares real paths, and serves them.
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_with_an_absolute_target_inside_the_root_is_served() {
+    let files = Files::start("").await;
+    let data = files.trees.path().join("source/data");
+    std::fs::write(files.trees.path().join("outside"), "secret").unwrap();
+    std::os::unix::fs::symlink(data.join("ks/t-1/nb-1-big-Data.db"), data.join("ks/in")).unwrap();
+    std::os::unix::fs::symlink(data.join("ks"), data.join("in")).unwrap();
+    std::os::unix::fs::symlink(files.trees.path().join("outside"), data.join("ks/out")).unwrap();
+    for path in ["ks/in", "in/in", "in/t-1/nb-1-big-Data.db"] {
+        let answer = files.ask("GET", &format!("/files/data/0/{path}")).await;
+        assert_eq!((answer.code(), answer.body.as_str()), (200, "0123456789"), "{path}");
+    }
+    for path in ["ks/out", "in/out"] {
+        let answer = files.ask("GET", &format!("/files/data/0/{path}")).await;
+        assert_eq!((answer.code(), &answer.json()["message"]), (403, &json!("Resolved path escapes base directory")));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

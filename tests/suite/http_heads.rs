@@ -102,7 +102,7 @@ async fn every_answer_of_every_route_spells_its_headers_as_the_sidecar_does_and_
             (file.clone(), "Range: bytes=500-\r\n", 416),
             (format!("{file}?digestAlgorithm=MD5"), "", 200),
             (format!("{file}?digestAlgorithm=x"), "", 400),
-            (format!("{API}/files/data/9/x"), "", 400),
+            (format!("{API}/files/data/9/x"), "", 404),
             (format!("{API}/files/data/x/x"), "", 400),
             ("/none".to_owned(), "", 404),
             (format!("{API}/files"), "", 200),

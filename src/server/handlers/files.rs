@@ -1,8 +1,8 @@
 //! The per-file routes: listing, file, digest.
 
 use std::io::SeekFrom;
+use std::sync::Arc;
 
-use axum::Json;
 use axum::body::Body;
 use axum::extract::Query;
 use axum::extract::rejection::QueryRejection;
@@ -16,6 +16,8 @@ use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::io::ReaderStream;
 
+use super::digest;
+use crate::manifest::RootSpec;
 use crate::model::{DigestAlgorithm, RelPath};
 use crate::protocol::{DigestBody, ErrorBody, ListingBody, routes};
 use crate::scan::ServedFile;
@@ -23,7 +25,7 @@ use crate::server::app::App;
 use crate::server::caller::{Participant, Source};
 use crate::server::error::ApiError;
 use crate::server::file_plan::{FilePlan, Validators, plan};
-use crate::server::file_target::{FileTarget, parse};
+use crate::server::file_target::{BadTarget, FileTarget, parse};
 use crate::source::{digest_of, listing, open_served};
 
 /// Bytes of a file read at a time.
@@ -73,7 +75,7 @@ pub(in crate::server) struct FileQuery {
         ("digestAlgorithm" = Option<String>, Query, description = "MD5 or XXHash32"),
     ),
     responses(
-        (status = 200, description = "The bytes, or with digestAlgorithm the digest",
+        (status = 200, description = "The bytes, or with digestAlgorithm the digest, after white space where it takes long",
             content((Vec<u8> = "application/octet-stream"), (DigestBody = "application/json"))),
         (status = 206, description = "The range asked for", body = Vec<u8>, content_type = "application/octet-stream"),
         (status = 304, description = "Not modified since"),
@@ -99,26 +101,50 @@ pub(in crate::server) async fn get_file(
     let Query(query) = query.map_err(|rejection| ApiError::Body(rejection.body_text()))?;
     let raw = uri.path().strip_prefix(routes::FILES).unwrap_or_default().trim_start_matches('/');
     let roots = app.roots(&instance);
-    let FileTarget { root, path } = parse(raw, |id| roots.iter().any(|root| root.id == id))?;
+    let FileTarget { root, readings } = parse(raw, |id| roots.iter().any(|root| root.id == id))?;
     let root = roots.iter().find(|known| known.id == root).ok_or(ApiError::NoRoute)?;
-    let ancestors = std::iter::successors(path.parent(), RelPath::parent);
-    if root.rules.excludes_file(&path) || ancestors.into_iter().any(|path| root.rules.excludes_directory(&path)) {
-        return Err(ApiError::Excluded);
-    }
     let asked = query.digest_algorithm;
     let algorithm: Option<DigestAlgorithm> = asked
         .as_deref()
         .map(str::parse)
         .transpose()
         .map_err(|error: crate::model::UnknownAlgorithm| ApiError::Algorithm(error))?;
-    let (file, served) = open_served(&root.home, &path).await?;
+    let (file, served) = open_target(root, readings).await?;
     match (algorithm, asked) {
         (Some(algorithm), Some(digest_algorithm)) => {
-            let digest = digest_of(file, algorithm, app.engine(), permit).await?.to_string();
-            Ok(Json(DigestBody { digest, digest_algorithm }).into_response())
+            let (engine, silence) = (Arc::clone(app.engine()), app.longest_silence());
+            let work = async move {
+                let digest = digest_of(file, algorithm, &engine, permit).await?.to_string();
+                Ok(DigestBody { digest, digest_algorithm })
+            };
+            digest::answer(work, silence, app.stopping().clone()).await
         }
         _ => stream_file(&app, file, &served, &request, permit).await,
     }
+}
+
+/// Opens the file that a path means: of its readings the first that names one. A reading that names an excluded file is
+/// refused and not passed over: the client means that file, and must not get another one's bytes in its place.
+async fn open_target(
+    root: &RootSpec,
+    readings: Vec<Result<RelPath, BadTarget>>,
+) -> Result<(std::fs::File, ServedFile), ApiError> {
+    let mut refusal = None;
+    for reading in readings {
+        let excluded = reading.as_ref().is_ok_and(|path| root.rules.excludes_with_ancestors(path));
+        let opened = match reading {
+            Ok(path) => open_served(&root.home, &path).await.map_err(ApiError::from),
+            Err(bad) => Err(bad.into()),
+        };
+        let names_no_file = matches!(opened, Err(ApiError::NoFile | ApiError::Target(_)));
+        let opened = if excluded { Err(ApiError::Excluded) } else { opened };
+        match opened {
+            Err(_) if names_no_file && matches!(refusal, Some(ApiError::Target(BadTarget::Directory))) => {}
+            Err(error) if names_no_file => refusal = Some(error),
+            opened => return opened,
+        }
+    }
+    Err(refusal.unwrap_or(ApiError::NoFile))
 }
 
 async fn stream_file(

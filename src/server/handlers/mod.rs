@@ -1,6 +1,7 @@
 //! One file for each resource.
 
 pub(super) mod data_copies;
+mod digest;
 pub(super) mod files;
 pub(super) mod health;
 pub(super) mod manifests;
