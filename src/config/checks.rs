@@ -135,6 +135,12 @@ pub(super) fn directory(value: &Value, home: Option<&Path>) -> Result<PathBuf, P
     if full.is_absolute() { Ok(full.components().collect()) } else { Err(Problem::RelativePath { path }) }
 }
 
+/// Whether a Sidecar lists a data directory of this spelling as an entry of itself: it compares texts, and takes the slash
+/// that its own paths do not have for a name.
+pub(super) fn lists_itself(value: &Value) -> bool {
+    matches!(value, Value::Text(path) if path.ends_with('/') || path.contains("//"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,6 +7,7 @@ use super::checks;
 use super::error::{Mistakes, Problem};
 use super::host::canonical;
 use super::section::{Item, Section};
+use super::value::Value;
 use crate::model::{DirectoryType, RootId};
 
 /// One Cassandra node's directories.
@@ -22,6 +23,9 @@ pub struct Instance {
     pub staging_dir: Option<PathBuf>,
     /// The roots, sorted, with an absolute path for each; at least one, and no path twice in the file.
     pub roots: Vec<(RootId, PathBuf)>,
+    /// The roots that stand in a listing themselves, as a directory: a Sidecar does this with a data directory that is spelled
+    /// with a slash at its end, or with two in a row.
+    pub listed_roots: Vec<RootId>,
 }
 
 /// The directories that are one path each, in the order of roots. Below `storage_dir` a directory has the name of
@@ -82,7 +86,7 @@ fn read_instance(
     let host = section.require("host", "a host", mistakes, checks::host);
     let port = section.read("port", mistakes, checks::port);
     let staging_dir = section.read("staging_dir", mistakes, |value| checks::directory(value, home));
-    let roots = read_roots(section, home, mistakes);
+    let (roots, listed_roots) = read_roots(section, home, mistakes);
 
     if let Some(id) = id {
         let line = section.get("id").and_then(|node| node.line);
@@ -111,11 +115,15 @@ fn read_instance(
         }
     }
     let roots = roots.into_iter().map(|(root, item)| (root, item.value)).collect();
-    Some(Instance { id, host, port, staging_dir, roots })
+    Some(Instance { id, host, port, staging_dir, roots, listed_roots })
 }
 
-/// The roots in order, each with the line and the key that names it.
-fn read_roots(section: &Section<'_>, home: Option<&Path>, mistakes: &mut Mistakes) -> Vec<(RootId, Item<PathBuf>)> {
+/// The roots in order, each with the line and the key that names it; and those that are listed themselves.
+fn read_roots(
+    section: &Section<'_>,
+    home: Option<&Path>,
+    mistakes: &mut Mistakes,
+) -> (Vec<(RootId, Item<PathBuf>)>, Vec<RootId>) {
     let mistakes_before = mistakes.count();
     let storage_dir = section.read("storage_dir", mistakes, |value| checks::directory(value, home));
     let below_storage_dir = |directory_type: DirectoryType| {
@@ -125,11 +133,15 @@ fn read_roots(section: &Section<'_>, home: Option<&Path>, mistakes: &mut Mistake
     };
 
     let mut roots = Vec::new();
-    let data_dirs = section.list("data_dirs", "a list of absolute paths", mistakes, |v| checks::directory(v, home));
+    let data_dir = |value: &Value| Ok((checks::directory(value, home)?, checks::lists_itself(value)));
+    let data_dirs = section.list("data_dirs", "a list of absolute paths", mistakes, data_dir);
+    let mut listed = Vec::new();
     // An index is a `u32`; the parser's limits keep a list far below that.
-    roots.extend(
-        (0_u32..).zip(data_dirs.into_iter().flatten()).map(|(i, dir)| (RootId::new(DirectoryType::Data, i), dir)),
-    );
+    for (index, Item { value: (path, lists_itself), line, key }) in (0_u32..).zip(data_dirs.into_iter().flatten()) {
+        let id = RootId::new(DirectoryType::Data, index);
+        roots.push((id, Item { value: path, line, key }));
+        listed.extend(lists_itself.then_some(id));
+    }
     if roots.is_empty() {
         roots.extend(below_storage_dir(DirectoryType::Data));
     }
@@ -147,5 +159,5 @@ fn read_roots(section: &Section<'_>, home: Option<&Path>, mistakes: &mut Mistake
     if roots.is_empty() && mistakes.count() == mistakes_before {
         mistakes.add(section.line, section.key.clone(), Problem::NoDirectories);
     }
-    roots
+    (roots, listed)
 }

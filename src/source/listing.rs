@@ -17,9 +17,9 @@ const CHUNK_BYTES: usize = 64 << 10;
 
 /// Walks the roots for a listing. Dropping the future stops the walk.
 ///
-/// A link that leads nowhere is left out, and told apart from the files; a directory that cannot be listed fails it all,
+/// The roots in `listed` stand in it as entries of their own. A link that leads nowhere is left out, and told apart from the files; a directory that cannot be listed fails it all,
 /// for a client would take what is missing for absent.
-pub async fn listing(roots: Vec<RootSpec>, threads: Threads) -> Result<Listing, ServeError> {
+pub async fn listing(roots: Vec<RootSpec>, listed: &[RootId], threads: Threads) -> Result<Listing, ServeError> {
     let context = Context::default();
     let _stop = context.cancel.clone().on_drop();
     let walked = in_pool(threads, move || {
@@ -37,27 +37,29 @@ pub async fn listing(roots: Vec<RootSpec>, threads: Threads) -> Result<Listing, 
             return Err(ServeError::Unlistable { entry, problem: problem.clone() });
         }
     }
-    Ok(Listing { roots: walked })
+    Ok(Listing { roots: walked, listed: listed.to_vec() })
 }
 
 /// What a walk found, to be written as the body of a listing.
 #[derive(Debug)]
 pub struct Listing {
     roots: Vec<(RootId, Vec<WalkedDirectory>)>,
+    listed: Vec<RootId>,
 }
 
 impl Listing {
     /// The body, piece by piece; a piece is little longer than 64 KiB, however many files a directory has.
     pub fn into_body(self) -> impl Iterator<Item = Bytes> + Send {
         let mut writer = Writer::default();
-        let mut entries = self.roots.into_iter().flat_map(|(root, directories)| {
+        let mut entries = self.roots.into_iter().flat_map(move |(root, directories)| {
+            let lists_itself = self.listed.contains(&root);
             directories.into_iter().flat_map(move |WalkedDirectory { path, modified_ms, files, .. }| {
                 let files = files.into_iter().filter_map({
                     let path = path.clone();
                     // The walk refuses paths that are too long.
                     move |file| path.join(&file.name).ok().map(|path| (path, Some(file.listed)))
                 });
-                let itself = (!path.is_root()).then_some((path, None));
+                let itself = (lists_itself || !path.is_root()).then_some((path, None));
                 itself.into_iter().chain(files).map(move |(path, file)| (FileUrl::new(root, path), file, modified_ms))
             })
         });
@@ -146,7 +148,7 @@ mod tests {
             std::fs::write(home.path().join(format!("{number:0100}")), "x").unwrap();
         }
         let root = RootSpec { id: RootId::DATA_0, home: home.path().to_owned(), rules: RootRules::none() };
-        let listing = listing(vec![root], Threads::choose(None, 1)).await.unwrap();
+        let listing = listing(vec![root], &[], Threads::choose(None, 1)).await.unwrap();
         let pieces: Vec<Bytes> = listing.into_body().collect();
         assert!(pieces.iter().all(|piece| piece.len() < CHUNK_BYTES + 1024), "{}", pieces.len());
         let body: crate::protocol::ListingBody = serde_json::from_slice(&pieces.concat()).unwrap();
@@ -155,7 +157,7 @@ mod tests {
 
     #[tokio::test]
     async fn nothing_is_listed_as_nothing() {
-        let listing = listing(Vec::new(), Threads::choose(None, 1)).await.unwrap();
+        let listing = listing(Vec::new(), &[], Threads::choose(None, 1)).await.unwrap();
         assert_eq!(listing.into_body().collect::<Vec<_>>().concat(), br#"{"files":[],"totalSize":0}"#);
     }
 }

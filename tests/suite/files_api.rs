@@ -403,3 +403,35 @@ async fn instances_of_one_process_are_told_apart_by_the_host_header() {
     }
     running.stop().await;
 }
+
+/// As a Sidecar does, which compares the texts of paths: a destination of its kind expects the entry.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_root_that_is_spelled_with_a_slash_too_many_is_listed_itself() {
+    let trees = tempfile::tempdir().unwrap();
+    let base = trees.path().display().to_string();
+    for root in ["plain", "end", "double", "gone"] {
+        std::fs::create_dir(trees.path().join(root)).unwrap();
+    }
+    let dirs = [format!("{base}/plain"), format!("{base}/end/"), format!("{base}//double"), format!("{base}/none/")];
+    let yaml = format!(
+        "cassandra_instances: [{{id: 1, host: here, data_dirs: {dirs:?}, hints_dir: '{base}/gone/'}}]\n\
+         live_migration: {{migration_map: {{here: there}}}}\n"
+    );
+    let config = twintree::config::Config::parse(&yaml, std::path::Path::new("sidecar.yaml"), None).unwrap();
+    let listener = twintree::server::Listener::bind("127.0.0.1", 0).await.unwrap();
+    let address = listener.address().to_string();
+    let running = listener.serve(twintree::server::App::new(config).unwrap());
+    let listed = move || exchange(&address, "here", "GET", &format!("{API}/files"), None).json();
+    let listing = tokio::task::spawn_blocking(listed).await.unwrap();
+    let entry = |index: u32, name: &str| {
+        let time = std::fs::metadata(trees.path().join(name)).unwrap().modified().unwrap();
+        let ms = time.duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as u64;
+        json!({ "fileUrl": format!("{API}/files/data/{index}/"), "size": -1, "fileType": "DIRECTORY", "lastModifiedTime": ms })
+    };
+    assert_eq!(
+        listing["files"],
+        json!([entry(1, "end"), entry(2, "double")]),
+        "a root that is not there is not listed"
+    );
+    running.stop().await;
+}

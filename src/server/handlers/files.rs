@@ -18,7 +18,7 @@ use tokio_util::io::ReaderStream;
 
 use super::digest;
 use crate::manifest::RootSpec;
-use crate::model::{DigestAlgorithm, RelPath};
+use crate::model::{DigestAlgorithm, RelPath, RootId};
 use crate::protocol::{DigestBody, ErrorBody, ListingBody, routes};
 use crate::scan::ServedFile;
 use crate::server::app::App;
@@ -47,7 +47,11 @@ pub(in crate::server) async fn list_files(participant: Participant) -> Result<Re
     let Participant { app, instance } = participant;
     let permit = app.listing_permit()?;
     let threads = app.threads(app.config().live_migration.max_concurrent_file_requests);
-    let listing = listing(app.roots(&instance).to_vec(), threads).await?;
+    // A root that is left out altogether is not listed either.
+    let listed =
+        |root: &&RootSpec| instance.listed_roots.contains(&root.id) && !root.rules.excludes_directory(&RelPath::root());
+    let listed: Vec<RootId> = app.roots(&instance).iter().filter(listed).map(|root| root.id).collect();
+    let listing = listing(app.roots(&instance).to_vec(), &listed, threads).await?;
     let pieces = futures_util::stream::iter(listing.into_body()).map(move |piece| {
         let _held = &permit;
         Ok::<_, std::convert::Infallible>(piece)
