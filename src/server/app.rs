@@ -10,43 +10,19 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::ApiError;
 use super::metrics::Metrics;
-use crate::config::{Config, ConfigError, HostName, Instance, Reading, Settings};
-use crate::exclude::{PatternError, Rules};
+use super::setup::{SetupError, engine, root_specs};
+use crate::config::{Config, HostName, Instance};
+use crate::exclude::Rules;
 use crate::manifest::{Identity, RootSpec};
 use crate::model::{RootId, Selection};
 use crate::net::{Endpoint, RetryPolicy};
 use crate::peer::{Peer, PeerError, PeerSettings};
 use crate::protocol::{MigrationState, TaskRequest};
-use crate::scan::{CacheError, DigestCache, Engine, ReadLimit, ReadMode};
+use crate::scan::Engine;
 use crate::source::{Busy, Completion, Offers};
-use crate::task::{History, HistoryError, HistoryLimits, Slots, Tasks, Unfinished};
+use crate::task::{History, HistoryLimits, Slots, Tasks, Unfinished};
 use crate::verify::{RunInput, Verification};
 use crate::work::{BuildJob, Threads, now_ms};
-
-/// Why a service cannot start.
-#[derive(Debug, thiserror::Error)]
-pub enum SetupError {
-    /// The configuration has mistakes.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// Exclusion patterns that cannot be honoured; all of them.
-    #[error("live_migration: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
-    Patterns(Vec<PatternError>),
-    /// The history cannot be kept.
-    #[error(transparent)]
-    History(#[from] HistoryError),
-    /// Digests cannot be remembered.
-    #[error(transparent)]
-    Cache(#[from] CacheError),
-    /// The address cannot be listened on.
-    #[error("cannot listen on {address}: {cause}")]
-    Listen {
-        /// Host and port of the configuration.
-        address: String,
-        /// What the system said.
-        cause: std::io::Error,
-    },
-}
 
 /// How many listings a service makes and sends at once: each is a walk, and stands in memory until it was sent.
 const MAX_LISTINGS: usize = 4;
@@ -247,25 +223,4 @@ impl App {
         let roots = roots.collect();
         BuildJob { identity, roots, threads, engine: Arc::clone(self.engine()) }
     }
-}
-
-/// What reads files, as configured; the digest cache, where there is one, lies beside the history.
-fn engine(settings: &Settings) -> Result<Engine, CacheError> {
-    let Reading { limit, direct, cache, cache_max_age, .. } = settings.reading;
-    let cache = settings.state_dir.as_ref().zip(cache);
-    let cache = cache.map(|(state_dir, mode)| DigestCache::open(state_dir, mode, cache_max_age)).transpose()?;
-    let mode = if direct { ReadMode::Direct } else { ReadMode::PageCache };
-    Ok(Engine::new(mode, limit.map(ReadLimit::new), cache.map(Arc::new)))
-}
-
-/// An instance's roots with their rules; all mistakes at once.
-fn root_specs(instance: &Instance, rules: &Rules) -> Result<Vec<RootSpec>, Vec<PatternError>> {
-    let (mut specs, mut wrong) = (Vec::new(), Vec::new());
-    for (id, home) in &instance.roots {
-        match rules.for_root(*id, home) {
-            Ok(rules) => specs.push(RootSpec { id: *id, home: home.clone(), rules }),
-            Err(error) => wrong.push(error),
-        }
-    }
-    if wrong.is_empty() { Ok(specs) } else { Err(wrong) }
 }

@@ -6,8 +6,9 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use super::accept::{self, Manners};
-use super::app::{App, SetupError};
+use super::app::App;
 use super::routes::router;
+use super::setup::SetupError;
 use crate::net::Endpoint;
 
 /// An address that is bound and not served yet.

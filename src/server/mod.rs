@@ -13,8 +13,10 @@ mod metrics;
 mod metrics_format;
 mod openapi;
 mod routes;
+mod setup;
 mod take_up;
 
-pub use app::{App, SetupError};
+pub use app::App;
 pub use listen::{Listener, Running};
 pub use routes::router;
+pub use setup::SetupError;

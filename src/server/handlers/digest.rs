@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::protocol::DigestBody;
 use crate::server::error::ApiError;
-use crate::verify::ServeError;
+use crate::source::ServeError;
 
 /// Answers with the digest that `work` comes to. Where it takes longer than `silence`, the head goes out before it, and then
 /// white space as often: a client's read time-out counts from byte to byte.
