@@ -1,6 +1,9 @@
 //! Folders of `src/` are layers: each may use those above it in this list and none below, and some are kept free of
 //! I/O or of a library. Reads the sources, so it holds for code that no test runs.
 
+#[path = "layering/imports.rs"]
+mod imports;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -27,6 +30,9 @@ const LAYERS: [(&str, &[&str]); 15] = [
 /// `tokio_util::codec` decodes bytes that are at hand, and is no I/O.
 const IO: &[&str] =
     &["std::fs", "std::net", "std::io::", "std::process", "rustix::", "rayon::", "tokio::", "axum::", "reqwest::"];
+
+/// Folders whose modules use each other in no circle, those of folders below them included.
+const FREE_OF_CIRCLES: [&str; 1] = ["scan"];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
@@ -85,6 +91,12 @@ fn no_layer_uses_one_that_comes_after_it() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn modules_of_a_folder_use_each_other_in_no_circle() {
+    let circles: Vec<String> = FREE_OF_CIRCLES.iter().flat_map(|folder| imports::circles(folder)).collect();
+    assert!(circles.is_empty(), "{}", circles.join("\n"));
 }
 
 #[test]
