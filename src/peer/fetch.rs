@@ -1,8 +1,8 @@
 //! A file's digest from its bytes, where the source cannot give it: a stock source ends every request after some minutes,
 //! and a large file is not hashed by then. Its bytes come in pieces, each as long as a request may last.
 
-use reqwest::StatusCode;
 use reqwest::header::{CONTENT_RANGE, RANGE};
+use reqwest::{StatusCode, Url};
 
 use super::client::Peer;
 use super::error::PeerError;
@@ -17,18 +17,18 @@ struct Fetched {
 }
 
 impl Peer {
-    /// Fetches the `size` bytes of the file at `path` and hashes them here. What has come is kept when a connection breaks,
+    /// Fetches the `size` bytes of the file at `url` and hashes them here. What has come is kept when a connection breaks,
     /// and the rest asked for.
     pub(super) async fn digest_of_bytes(
         &self,
-        path: &str,
+        url: &Url,
         size: u64,
         algorithm: DigestAlgorithm,
     ) -> Result<ContentDigest, PeerError> {
         let mut fetched = Fetched { digest: StreamDigest::begin(algorithm), bytes: 0 };
         let mut retries = Retries::new(self.policy);
         loop {
-            let error = match self.fetch_on(path, size, algorithm, &mut fetched).await {
+            let error = match self.fetch_on(url, size, algorithm, &mut fetched).await {
                 Ok(()) => return Ok(fetched.digest.finish()),
                 Err(error) => error,
             };
@@ -40,7 +40,7 @@ impl Peer {
     /// Fetches from where the last answer broke off. An error leaves `fetched` as far as it came.
     async fn fetch_on(
         &self,
-        path: &str,
+        url: &Url,
         size: u64,
         algorithm: DigestAlgorithm,
         fetched: &mut Fetched,
@@ -49,7 +49,7 @@ impl Peer {
             return Ok(());
         }
         let range = (fetched.bytes > 0).then(|| format!("bytes={}-", fetched.bytes));
-        let mut response = self.get_patiently(path, range.as_deref().map(|range| (RANGE, range))).await?;
+        let mut response = self.get_patiently(url.clone(), range.as_deref().map(|range| (RANGE, range))).await?;
         if response.status() == StatusCode::PARTIAL_CONTENT {
             let expected = format!("bytes {}-{}/{size}", fetched.bytes, size.saturating_sub(1));
             if range.is_none() || response.headers().get(CONTENT_RANGE).is_none_or(|found| found != expected.as_str()) {

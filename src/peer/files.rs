@@ -5,19 +5,16 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use reqwest::StatusCode;
 use reqwest::header::HeaderName;
+use reqwest::{IntoUrl, StatusCode, Url};
 
 use super::client::Peer;
 use super::error::PeerError;
+use super::file_request::{FileRequest, Unaskable};
 use super::listing::ListingError;
 use crate::model::{ContentDigest, DigestAlgorithm, FileUrl};
 use crate::net::{CallError, MAX_ERROR_BODY_BYTES, Retries, cause_of, refusal};
 use crate::protocol::{DigestBody, routes};
-
-/// Everything but the unreserved characters of RFC 3986, and the slash between names.
-const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
 /// The bytes of a listing as they come.
 pub type ListingBytes = std::pin::Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
@@ -30,7 +27,7 @@ impl Peer {
     {
         let mut retries = Retries::new(self.policy);
         loop {
-            let error = match self.get_patiently(routes::FILES, None).await {
+            let error = match self.get_patiently(self.address().url(routes::FILES), None).await {
                 Ok(response) => match read(self.bytes_of(response)).await {
                     Ok(listing) => return Ok(listing),
                     Err(ListingError::Interrupted(cause)) => self.interrupted(&cause),
@@ -74,19 +71,20 @@ impl Peer {
         size: u64,
         algorithm: DigestAlgorithm,
     ) -> Result<ContentDigest, DigestFailure> {
-        let file = utf8_percent_encode(&file.text(), ENCODED).to_string();
-        let path = format!("{file}?digestAlgorithm={}", algorithm.name());
+        let request = FileRequest::new(self.address(), file).map_err(DigestFailure::Name)?;
+        let digest = request.digest(algorithm.name());
         let mut retries = Retries::new(self.policy);
         let answers = self.answers();
         loop {
             let begun = Instant::now();
-            let error = match self.digest_once(&path, algorithm).await {
+            let error = match self.digest_once(digest.clone(), algorithm).await {
                 Ok(digest) => return Ok(digest),
                 Err(error) => error,
             };
             if error.is_transient() && begun.elapsed() > self.idle_timeout && self.health().await.is_ok() {
-                tracing::info!(file, %error, "the source does not get done with a digest: the file is fetched");
-                let digest = self.digest_of_bytes(&file, size, algorithm).await.map_err(DigestFailure::File)?;
+                tracing::info!(%file, %error, "the source does not get done with a digest: the file is fetched");
+                let digest =
+                    self.digest_of_bytes(request.bytes(), size, algorithm).await.map_err(DigestFailure::File)?;
                 self.answered();
                 self.fetched_one();
                 return Ok(digest);
@@ -101,8 +99,8 @@ impl Peer {
         }
     }
 
-    async fn digest_once(&self, path: &str, algorithm: DigestAlgorithm) -> Result<ContentDigest, PeerError> {
-        let mut response = self.get_patiently(path, None).await?;
+    async fn digest_once(&self, url: Url, algorithm: DigestAlgorithm) -> Result<ContentDigest, PeerError> {
+        let mut response = self.get_patiently(url, None).await?;
         let mut body = Vec::new();
         while let Some(chunk) = self.while_alive(response.chunk()).await? {
             body.extend_from_slice(&chunk);
@@ -132,11 +130,11 @@ impl Peer {
     /// A GET whose answer may take hours to begin.
     pub(super) async fn get_patiently(
         &self,
-        path: &str,
+        url: impl IntoUrl,
         header: Option<(HeaderName, &str)>,
     ) -> Result<reqwest::Response, PeerError> {
         self.count_request();
-        let mut request = self.patient.get(self.address().url(path));
+        let mut request = self.patient.get(url);
         let in_part = header.is_some();
         if let Some((name, value)) = header {
             request = request.header(name, value);
@@ -182,6 +180,8 @@ impl Peer {
 /// Why there is no digest of a file.
 #[derive(Debug)]
 pub enum DigestFailure {
+    /// The file cannot be asked for by its name.
+    Name(Unaskable),
     /// The source answers, but not with this file's digest.
     File(PeerError),
     /// The source has delivered nothing at all since this file was first asked for: it would be the same with all others.

@@ -7,8 +7,9 @@ use std::io::{self, Read};
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use super::file_request::Unaskable;
 use super::short_strings::ShortStrings;
-use crate::model::{Content, EntryKind, FileEntry, Listed, Name, Problem, Reason, RelPath, RootId};
+use crate::model::{Content, EntryKind, FileEntry, Listed, Name, Problem, RelPath, RootId};
 use crate::protocol::{ListingEntry, UnlistedEntry, routes};
 use crate::scan::WalkedDirectory;
 
@@ -124,7 +125,7 @@ impl Roots {
         let (root, path) = self.place(&entry.file_url)?;
         let lossy = || {
             let lossy = entry.file_url.contains(char::REPLACEMENT_CHARACTER);
-            lossy.then(|| Problem::new(Reason::PeerError, "the per-file protocol cannot carry its name"))
+            lossy.then(|| Problem::from(Unaskable::NotText))
         };
         match entry.file_type {
             EntryKind::Directory => {
@@ -154,7 +155,8 @@ impl Roots {
         self.file(root, &path, Listed::Unlistable(Problem::new(entry.reason, entry.detail)))
     }
 
-    /// Which entry a file URL names. It is not percent-encoded.
+    /// Which entry a file URL names. It is not percent-encoded. The path of a root itself is empty: a source whose configured
+    /// directory ends in a slash lists it.
     fn place(&mut self, file_url: &str) -> Result<(RootId, RelPath), String> {
         self.entries += 1;
         if self.entries > MAX_ENTRIES {
@@ -165,7 +167,7 @@ impl Roots {
             let (kind, rest) = path.split_once('/')?;
             let (index, path) = rest.split_once('/')?;
             let root: RootId = format!("{kind}/{index}").parse().ok()?;
-            Some((root, RelPath::new(path.as_bytes()).ok().filter(|path| !path.is_root())?))
+            Some((root, RelPath::new(path.as_bytes()).ok()?))
         };
         named().ok_or_else(|| format!("{file_url:?} is the name of no entry"))
     }
@@ -250,6 +252,13 @@ mod tests {
     }
 
     #[test]
+    fn a_root_that_is_listed_itself_is_one_directory_as_always() {
+        let with = read(&body(&[entry("data/0/", -1, "DIRECTORY"), entry("data/0/x", 1, "FILE")])).unwrap();
+        assert_eq!(with, read(&body(&[entry("data/0/x", 1, "FILE")])).unwrap());
+        assert_eq!(read(&body(&[entry("data/0/", -1, "DIRECTORY")])).unwrap().len(), 1, "it is there, and empty");
+    }
+
+    #[test]
     fn a_name_the_protocol_mangled_is_never_comparable() {
         let entries = [entry("data/0/\u{fffd}", 1, "FILE"), entry("data/0/d\u{fffd}", -1, "DIRECTORY")];
         let roots = read(&body(&entries)).unwrap();
@@ -272,6 +281,8 @@ mod tests {
             file("data/0/../x"),
             file("data/0//x"),
             file("data/0"),
+            file("data/0/"),
+            body(&[entry("data/0/", -1, "DIRECTORY"), entry("data/0/", -1, "DIRECTORY")]),
             file("data/01/x"),
             file("nodata/0/x"),
             file("data/0/not/listed"),

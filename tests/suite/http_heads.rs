@@ -93,7 +93,7 @@ async fn every_answer_of_every_route_spells_its_headers_as_the_sidecar_does_and_
         let [source, destination] = ports;
         let (source_host, destination_host) = (format!("127.0.0.1:{source}"), format!("127.0.0.1:{destination}"));
         let file = format!("{API}/files/data/0/{}", first_file(&source_host));
-        let manifest = r#"{"protocolVersion":2,"maxConcurrency":4}"#;
+        let manifest = r#"{"lowestVersion":3,"highestVersion":3,"maxConcurrency":4}"#;
         for (path, more, code) in [
             (file.clone(), "", 200),
             (file.clone(), "Range: bytes=0-4\r\n", 206),

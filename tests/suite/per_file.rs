@@ -37,7 +37,7 @@ impl Stock {
         let trees = tempfile::tempdir().unwrap();
         let (s, d) = (trees.path().join("source"), trees.path().join("destination"));
         plant(&s, 6, 5, 300);
-        std::fs::write(s.join("data/50% a+b é#?.db"), "odd").unwrap();
+        std::fs::write(s.join("data/50%-a+b;c%2Fd%20e.db"), "odd").unwrap();
         copy_tree(&s, &d);
         change(&d);
         let source = StockSource::start(roots(&s), unreliable, 7).await;
@@ -304,19 +304,19 @@ async fn a_file_whose_digest_the_source_never_gets_done_is_fetched_and_hashed_he
     }
 }
 
-/// The bytes a destination sends, as a stock source gets them: one listing, and a digest under an encoded name.
+/// The bytes a destination sends, as a stock source gets them: one listing, and a digest under the name as it was listed.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_destination_asks_a_stock_source_is_recorded() {
     let trees = tempfile::tempdir().unwrap();
     std::fs::create_dir_all(trees.path().join("data/ks")).unwrap();
-    let file = trees.path().join("data/ks/50% é#?+~.db");
+    let file = trees.path().join("data/ks/50%20+~;%2F%.db");
     std::fs::write(&file, "").unwrap();
     std::fs::File::open(&file).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let heads = std::thread::spawn(move || {
         let listing = format!(
-            r#"{{"files":[{{"fileUrl":"{FILES}/data/0/ks","size":-1,"fileType":"DIRECTORY","lastModifiedTime":1}},{{"fileUrl":"{FILES}/data/0/ks/50% é#?+~.db","size":0,"fileType":"FILE","lastModifiedTime":0}}],"totalSize":0}}"#
+            r#"{{"files":[{{"fileUrl":"{FILES}/data/0/ks","size":-1,"fileType":"DIRECTORY","lastModifiedTime":1}},{{"fileUrl":"{FILES}/data/0/ks/50%20+~;%2F%.db","size":0,"fileType":"FILE","lastModifiedTime":0}}],"totalSize":0}}"#
         );
         let digest = r#"{"digest":"1B2M2Y8AsgTpgAmY7PhCfg==","digestAlgorithm":"MD5"}"#.to_owned();
         let answers = [(404, r#"{"status":"Not Found"}"#.to_owned()), (200, listing), (200, digest)];
@@ -338,7 +338,7 @@ async fn what_a_destination_asks_a_stock_source_is_recorded() {
     let [_, listing, digest] = heads.join().unwrap();
     let headers = format!("accept: */*\r\nhost: 127.0.0.1:{port}\r\n\r\n");
     assert_eq!(listing, format!("GET {FILES} HTTP/1.1\r\n{headers}"));
-    let name = "50%25%20%C3%A9%23%3F%2B~.db";
+    let name = "50%20+~;%2F%.db";
     assert_eq!(digest, format!("GET {FILES}/data/0/ks/{name}?digestAlgorithm=MD5 HTTP/1.1\r\n{headers}"));
 }
 

@@ -62,7 +62,7 @@ fn add(sum: &mut (u64, u64), more: (u64, u64)) {
     *sum = (sum.0 + more.0, sum.1 + more.1);
 }
 
-/// Leaves what the per-file protocol can carry: names in UTF-8, and links that stay below their root by names alone.
+/// Leaves what the per-file protocol can carry: names that stand in a request as they are, and links that stay below their root by names alone.
 /// Exclusions are another test's: the stock sides here have none.
 fn portable(mut case: Case, base: &Path) -> Case {
     (case.files_to_exclude, case.dirs_to_exclude, case.default_dirs) = (Vec::new(), Vec::new(), false);
@@ -82,7 +82,7 @@ fn remove_unportable(directory: &Path, home: &Path) {
         let entry = entry.unwrap();
         let (path, kind) = (entry.path(), entry.file_type().unwrap());
         let name = entry.file_name();
-        let named = std::str::from_utf8(name.as_bytes()).is_ok_and(|name| !name.contains(char::REPLACEMENT_CHARACTER));
+        let named = stands_in_a_request(name.as_bytes());
         let leaves = || {
             let target = fs::read_link(&path).unwrap();
             target.is_absolute() || path.canonicalize().is_ok_and(|target| !target.starts_with(home))
@@ -95,6 +95,13 @@ fn remove_unportable(directory: &Path, home: &Path) {
             remove_unportable(&path, home);
         }
     }
+}
+
+/// No character that must be escaped there, and no escape that a source would read as a character.
+fn stands_in_a_request(name: &[u8]) -> bool {
+    let escape = regex::bytes::Regex::new("(?i-u)%([46][1-9a-f]|[57][0-9a]|3[0-9]|2[de]|5f|7e)").unwrap();
+    let plain = |byte: &u8| byte.is_ascii_graphic() && !b"\"#<>?\\`{}".contains(byte);
+    name.iter().all(plain) && !escape.is_match(name)
 }
 
 fn homes(roots: &[Root]) -> BTreeMap<String, PathBuf> {

@@ -94,6 +94,7 @@ impl<'a> Digests<'a> {
         while let Some((position, answer)) = answers.next().await {
             let answer = match answer {
                 Ok(digest) => Ok(digest),
+                Err(DigestFailure::Name(why)) => Err(why.into()),
                 Err(DigestFailure::File(error)) => Err(Problem::new(Reason::PeerError, error.to_string())),
                 Err(DigestFailure::Outage(error)) => return Err(RunError::Source(error)),
             };
@@ -137,14 +138,14 @@ impl<'a> Digests<'a> {
 }
 
 /// Why a file that was listed will never have a digest, such as a pipe; the source need not be asked then.
-fn unreadable(file: &FileEntry) -> Option<&Problem> {
+pub(super) fn unreadable(file: &FileEntry) -> Option<&Problem> {
     match &file.listed {
         Listed::File { content: Content::Unverified(problem), .. } | Listed::Unlistable(problem) => Some(problem),
         Listed::File { .. } => None,
     }
 }
 
-fn url(directory: &MatchingDirectory, file: &FileEntry) -> FileUrl {
+pub(super) fn url(directory: &MatchingDirectory, file: &FileEntry) -> FileUrl {
     // The walk refused paths that are too long.
     let path = directory.path.join(&file.name).unwrap_or_else(|_| directory.path.clone());
     FileUrl::new(directory.root, path)
@@ -236,15 +237,25 @@ fn verdict(directory: &MatchingDirectory, file: &FileEntry, source: Option<Answe
             (DifferenceKind::Unverified, Some(unverified))
         }
     };
-    let evidence = |answer: Option<Answer>| {
-        let (size, modified_ms) = match file.listed {
-            Listed::File { size, modified_ms, .. } => (Some(size), Some(modified_ms)),
-            Listed::Unlistable(_) => (None, None),
-        };
-        let digests = answer.and_then(Result::ok).into_iter().collect();
-        Some(Evidence { kind: Some(EntryKind::File), size, modified_ms, digests })
-    };
-    let (source, destination) = (evidence(source), evidence(Some(destination)));
-    let difference = Difference { url: url(directory, file), kind, source, destination, unverified };
+    let digests = [source, Some(destination)].map(|answer| answer.and_then(Result::ok));
+    let difference = difference(directory, file, kind, digests, unverified);
     Findings { counters, differences: vec![difference] }
+}
+
+/// A difference of a file that both sides list with the same metadata, and the digests of source and destination.
+pub(super) fn difference(
+    directory: &MatchingDirectory,
+    file: &FileEntry,
+    kind: DifferenceKind,
+    digests: [Option<ContentDigest>; 2],
+    unverified: Option<Unverified>,
+) -> Difference {
+    let (size, modified_ms) = match file.listed {
+        Listed::File { size, modified_ms, .. } => (Some(size), Some(modified_ms)),
+        Listed::Unlistable(_) => (None, None),
+    };
+    let [source, destination] = digests.map(|digest| {
+        Some(Evidence { kind: Some(EntryKind::File), size, modified_ms, digests: digest.into_iter().collect() })
+    });
+    Difference { url: url(directory, file), kind, source, destination, unverified }
 }

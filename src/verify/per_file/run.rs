@@ -10,13 +10,12 @@ use tokio_util::io::{StreamReader, SyncIoBridge};
 use tokio_util::sync::CancellationToken;
 
 use super::digests::Digests;
-use super::names::settle_names;
+use super::names::{Askable, askable, settle_unlisted};
 use crate::manifest::{
-    Comparand as _, Depth, Described, Identity, Manifest, MatchingDirectory, findings, matching_files, notes,
-    scope_of_one_side,
+    Comparand as _, Depth, Described, Identity, Manifest, findings, matching_files, notes, scope_of_one_side,
 };
-use crate::model::{Counters, Findings, MetadataSummary, Outcome};
-use crate::peer::{ListedRoots, ListingError, read_listing};
+use crate::model::{Counters, FileUrl, Findings, MetadataSummary, Outcome};
+use crate::peer::{FileRequest, ListedRoots, ListingError, read_listing};
 use crate::protocol::Progress;
 use crate::scan::{Context, WalkedDirectory};
 use crate::task::Task;
@@ -59,11 +58,13 @@ impl<'a> PerFileRun<'a> {
         let _stop = self.context.cancel.clone().on_drop();
         let (local, listed) = tokio::try_join!(self.walk(), self.source_listing())?;
         let local = Arc::new(local);
-        let (mut findings, matching, source) = self.compare_metadata(listed, &local).await?;
-        settle_names(&mut findings);
+        let (mut findings, Askable { files, unaskable }, source) = self.compare_metadata(listed, &local).await?;
+        settle_unlisted(&mut findings);
         *self.counters() = findings.counters;
         if self.task.request.keep_going || findings.counters.metadata_summary() == MetadataSummary::Same {
-            let digests = Digests::new(matching, self.task, self.input, &self.context, &self.shown);
+            findings.absorb(unaskable);
+            *self.counters() = findings.counters;
+            let digests = Digests::new(files, self.task, self.input, &self.context, &self.shown);
             findings.absorb(digests.compare(&local).await?);
             findings.sort();
         }
@@ -108,20 +109,22 @@ impl<'a> PerFileRun<'a> {
         &self,
         listed: ListedRoots,
         local: &Arc<Manifest>,
-    ) -> Result<(Findings, Vec<MatchingDirectory>, Manifest), RunError> {
+    ) -> Result<(Findings, Askable, Manifest), RunError> {
         let listed = self.selected(listed);
         for file in listed.values().flatten().flat_map(|directory| &directory.files) {
             self.shown.source_files.fetch_add(1, Relaxed);
             self.shown.source_bytes.fetch_add(file.size(), Relaxed);
         }
         let (local, identity) = (Arc::clone(local), self.source_identity(local));
+        let peer = self.input.peer.address().clone();
         let compared = in_pool(self.input.threads, move || {
             let source = Manifest::of_listed(identity, with_empty_roots(listed, &local))?;
             // Manifests in memory are always readable.
             let found = findings(&source, &*local, Depth::Metadata);
             let found = found.map_err(|error| BuildFailure::Failed(error.to_string()))?;
-            let matching = matching_files(&source, &local);
-            Ok::<_, BuildFailure>((found, matching, source))
+            let refusal = |file: &FileUrl| FileRequest::new(&peer, file).err();
+            let askable = askable(matching_files(&source, &local), refusal);
+            Ok::<_, BuildFailure>((found, askable, source))
         });
         Ok(compared.await.map_err(BuildFailure::from)??)
     }

@@ -34,6 +34,8 @@ struct Shared {
     mode: Mutex<Mode>,
     /// Changes with every cut.
     cuts: watch::Sender<u32>,
+    /// The bytes of all requests, one text for each connection.
+    requests: Mutex<Vec<Vec<u8>>>,
 }
 
 impl ChaosProxy {
@@ -41,7 +43,8 @@ impl ChaosProxy {
     pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let shared = Arc::new(Shared { mode: Mutex::new(Mode::Refuse), cuts: watch::Sender::new(0) });
+        let (mode, cuts, requests) = (Mutex::new(Mode::Refuse), watch::Sender::new(0), Mutex::default());
+        let shared = Arc::new(Shared { mode, cuts, requests });
         let serving = Arc::clone(&shared);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
@@ -59,6 +62,17 @@ impl ChaosProxy {
     pub fn cuts(&self) -> u32 {
         *self.shared.cuts.borrow()
     }
+
+    /// The request lines that crossed the wire, as they stood there, sorted.
+    pub fn request_lines(&self) -> Vec<String> {
+        let line = regex::bytes::Regex::new("(?-u)(GET|POST|DELETE) [^\r\n]* HTTP/1.1\r\n").unwrap();
+        let requests = self.shared.requests.lock().unwrap();
+        let lines = requests.iter().flat_map(|bytes| line.find_iter(bytes));
+        let mut lines: Vec<String> = lines.map(|line| String::from_utf8(line.as_bytes().into()).unwrap()).collect();
+        lines.iter_mut().for_each(|line| line.truncate(line.len() - 2));
+        lines.sort();
+        lines
+    }
 }
 
 async fn serve(client: TcpStream, shared: Arc<Shared>) {
@@ -70,14 +84,25 @@ async fn serve(client: TcpStream, shared: Arc<Shared>) {
     let Ok(source) = TcpStream::connect(("127.0.0.1", to)).await else { return };
     let ((from_client, to_client), (from_source, to_source)) = (client.into_split(), source.into_split());
     tokio::select! {
-        () = requests(from_client, to_source) => {}
+        () = requests(from_client, to_source, &shared) => {}
         () = responses(from_source, to_client, &shared) => {}
         _ = cut.changed() => {}
     }
 }
 
-async fn requests(mut from: OwnedReadHalf, mut to: OwnedWriteHalf) {
-    let _ = tokio::io::copy(&mut from, &mut to).await;
+async fn requests(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, shared: &Shared) {
+    let connection = {
+        let mut requests = shared.requests.lock().unwrap();
+        requests.push(Vec::new());
+        requests.len() - 1
+    };
+    let mut buffer = vec![0; 4096];
+    while let Ok(got @ 1..) = from.read(&mut buffer).await {
+        shared.requests.lock().unwrap()[connection].extend_from_slice(&buffer[..got]);
+        if to.write_all(&buffer[..got]).await.is_err() {
+            return;
+        }
+    }
 }
 
 async fn responses(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, shared: &Shared) {

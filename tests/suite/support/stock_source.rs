@@ -260,6 +260,13 @@ impl Shared {
         let mut files = Vec::new();
         for (root, home) in &self.roots {
             if home.exists() {
+                // A configured directory that ends in a slash or holds two in a row gives the root an entry of its own.
+                let configured = home.as_os_str().as_bytes();
+                if configured.ends_with(b"/") || configured.windows(2).any(|two| two == b"//") {
+                    let ms = modified_ms(&fs::metadata(home).unwrap());
+                    let url = format!("{FILES}/{root}/");
+                    files.push(json!({ "fileUrl": url, "size": -1, "fileType": "DIRECTORY", "lastModifiedTime": ms }));
+                }
                 list_directory(home, &format!("{FILES}/{root}"), &mut files);
             }
         }
@@ -268,7 +275,7 @@ impl Shared {
     }
 
     fn file(&self, rest: &str, query: &str, cut: bool, range: Option<String>) -> Response {
-        let rest = percent_decoded(rest);
+        let rest = unreserved_decoded(rest);
         let mut parts = rest.splitn(3, |byte| *byte == b'/');
         let mut part = || parts.next().unwrap_or_default();
         let root = [part(), part()].map(|part| String::from_utf8(part.to_vec()).unwrap()).join("/");
@@ -327,12 +334,7 @@ fn list_directory(directory: &Path, url: &str, files: &mut Vec<Value>) {
         let entry = entry.unwrap();
         let url = format!("{url}/{}", String::from_utf8_lossy(entry.file_name().as_bytes()));
         let target = fs::metadata(entry.path()).unwrap();
-        let time = target.modified().unwrap();
-        // Whole milliseconds, rounded down, before the epoch too.
-        let ms = match time.duration_since(UNIX_EPOCH) {
-            Ok(after) => after.as_millis() as i64,
-            Err(before) => -(before.duration().as_nanos().div_ceil(1_000_000) as i64),
-        };
+        let ms = modified_ms(&target);
         let (size, kind) = if target.is_dir() { (-1, "DIRECTORY") } else { (target.len() as i64, "FILE") };
         files.push(json!({ "fileUrl": url, "size": size, "fileType": kind, "lastModifiedTime": ms }));
         if entry.file_type().unwrap().is_dir() {
@@ -341,17 +343,32 @@ fn list_directory(directory: &Path, url: &str, files: &mut Vec<Value>) {
     }
 }
 
-fn percent_decoded(text: &str) -> Vec<u8> {
+/// Whole milliseconds, rounded down, before the epoch too.
+fn modified_ms(metadata: &fs::Metadata) -> i64 {
+    let time = metadata.modified().unwrap();
+    match time.duration_since(UNIX_EPOCH) {
+        Ok(after) => after.as_millis() as i64,
+        Err(before) => -(before.duration().as_nanos().div_ceil(1_000_000) as i64),
+    }
+}
+
+/// Only escapes of unreserved characters are read as those characters; everything else is taken as it stands.
+fn unreserved_decoded(text: &str) -> Vec<u8> {
     let bytes = text.as_bytes();
     let mut decoded = Vec::new();
     let mut at = 0;
     while at < bytes.len() {
-        if bytes[at] == b'%' {
-            decoded.push(u8::from_str_radix(&text[at + 1..at + 3], 16).unwrap());
-            at += 3;
-        } else {
-            decoded.push(bytes[at]);
-            at += 1;
+        let escape = (bytes[at] == b'%').then(|| text.get(at + 1..at + 3)).flatten();
+        let byte = escape.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        match byte.filter(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(byte)) {
+            Some(byte) => {
+                decoded.push(byte);
+                at += 3;
+            }
+            None => {
+                decoded.push(bytes[at]);
+                at += 1;
+            }
         }
     }
     decoded
