@@ -187,7 +187,7 @@ async fn another_files_digest_proves_nothing() {
 async fn bytes_are_fetched_under_the_name_as_it_stands() {
     let name = "ks/SAI+a;b%2Fc%20d.db";
     let stock = Stock::start(|root| write_all(root, &[name]), "").await;
-    let address = Endpoint::http("127.0.0.1", port);
+    let address = Endpoint::http("127.0.0.1", stock.proxy.port);
     let peer = Peer::new(address, settings(Duration::from_millis(50))).unwrap();
     stock.source.give_up_digests_after(Duration::from_millis(200));
     let url = FileUrl::new(RootId::DATA_0, RelPath::new(name.as_bytes()).unwrap());
