@@ -1,7 +1,5 @@
 //! The paths of the API, in the form axum's router and a client's formatting share.
 
-/// Prefix of all live-migration routes.
-pub const LIVE_MIGRATION: &str = "/api/v1/live-migration";
 /// The Sidecar's health route.
 pub const HEALTH: &str = "/api/v1/__health";
 /// What a monitoring system reads (ours).
