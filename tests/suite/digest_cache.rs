@@ -5,9 +5,9 @@ use std::io::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
-use redb::{ReadableTable as _, TableDefinition};
 use serde_json::{Value, json};
 
+use crate::support::records::give_a_wrong_digest;
 use crate::support::services::{Pair, Setup, md5_request, storage_dirs};
 use crate::support::trees::{copy_tree, flip_byte, plant, planted};
 
@@ -37,10 +37,6 @@ async fn start(trees: &Path, settings: &str) -> Pair {
     Pair::start(setup).await
 }
 
-/// Device and inode; size, times, second of the read, digest.
-type Records = TableDefinition<'static, (u64, u64), (u64, i64, i64, i64, i64, i64, [u8; 32])>;
-const RECORDS: Records = TableDefinition::new("blake3 v1");
-
 /// Stops both services, gives one file of the source another recorded digest, as if its bytes had been others then, and
 /// starts them again.
 async fn with_a_wrong_record(pair: Pair, trees: &Path, settings: &str) -> Pair {
@@ -57,16 +53,7 @@ async fn with_a_wrong_record(pair: Pair, trees: &Path, settings: &str) -> Pair {
         panic!("the cache stays locked");
     };
     let database = opened().await;
-    let transaction = database.begin_write().unwrap();
-    {
-        let mut table = transaction.open_table(RECORDS).unwrap();
-        let (key, record) = {
-            let first = table.first().unwrap().unwrap();
-            (first.0.value(), first.1.value())
-        };
-        table.insert(key, (record.0, record.1, record.2, record.3, record.4, record.5, [7; 32])).unwrap();
-    }
-    transaction.commit().unwrap();
+    give_a_wrong_digest(&database, |_| true);
     drop(database);
     start(trees, settings).await
 }

@@ -186,3 +186,15 @@ async fn a_source_that_forgot_the_manifest_before_the_branches_is_named_with_the
     faced.fails_with(&format!(" answered 404: {text}")).await;
     assert!(faced.source.asked()[1].ends_with(&format!("/manifests/{id}/branches")));
 }
+
+/// The truth of the whole instance, where only a part was asked for: nothing is compared, and nothing counted.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_does_not_restrict_itself_proves_nothing() {
+    let faced = Faced::start().await;
+    let truth = bytes_of(&faced.pair.true_frames().await);
+    faced.source.script(move |_| Answer::manifest(truth.clone(), Ending::Clean));
+    for keyspaces in [json!(["ks"]), json!(["ks.table"]), json!(["other"])] {
+        let request = json!({ "maxConcurrency": 4, "digestAlgorithm": "MD5", "keyspaces": keyspaces });
+        faced.fails(&request, " does not restrict itself to the keyspaces asked for").await;
+    }
+}

@@ -38,5 +38,6 @@ mod serve_process;
 mod stock_names;
 mod support;
 mod tasks_api;
+mod trust;
 mod unlisted;
 mod wire_bytes;

@@ -17,6 +17,7 @@ pub mod random_faults;
 pub mod random_roots;
 pub mod random_trees;
 pub mod raw_http;
+pub mod records;
 pub mod scripted_source;
 pub mod services;
 pub mod stock_client;
