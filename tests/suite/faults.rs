@@ -36,7 +36,12 @@ impl Faced {
 
     /// The task fails with this message after the peer's address, and counts nothing as matched.
     pub async fn fails_with(&self, text: &str) -> Value {
-        let report = self.pair.verify(&md5_request()).await;
+        self.fails(&md5_request(), text).await
+    }
+
+    /// The same for another request.
+    pub async fn fails(&self, request: &Value, text: &str) -> Value {
+        let report = self.pair.verify(request).await;
         let message = report["message"].as_str().unwrap_or_default();
         let expected = format!("source 127.0.0.1:{}{text}", self.source.port);
         assert_eq!(report["state"], "FAILED", "{text}: {report:#}");
