@@ -1,6 +1,7 @@
 //! What the tasks of a service came to, all together, since it started.
 
-use super::kind::{Kind, Status as _};
+use super::job::Job;
+use super::kind::Status as _;
 use super::live::Task;
 use crate::protocol::TaskState;
 
@@ -19,7 +20,7 @@ pub struct TaskCounts<T> {
 
 impl<T> TaskCounts<T> {
     /// Counts a task that is no longer under way.
-    pub(super) fn add<K: Kind<Totals = T>>(&mut self, task: &Task<K>) {
+    pub(super) fn add<K: Job<Totals = T>>(&mut self, task: &Task<K>) {
         self.under_way -= 1;
         let state = task.status().state();
         if !state.is_final() {

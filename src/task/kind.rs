@@ -1,16 +1,14 @@
 //! What makes one kind of task different from another.
 
 use std::fmt::Debug;
-use std::sync::Arc;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::live::Task;
 use crate::protocol::TaskState;
 
-/// One kind of task, such as a verification: what is asked for, what its status shows, what it leaves behind, and how it is
-/// done. Everything else about a task is the same for all kinds.
+/// One kind of task, such as a verification: what is asked for, what its status shows, what it leaves behind. How it is done
+/// says [`super::Job`]; everything else about a task is the same for all kinds.
 pub trait Kind: Debug + Send + Sync + Sized + 'static {
     /// Its name in logs.
     const NAME: &'static str;
@@ -30,23 +28,11 @@ pub trait Kind: Debug + Send + Sync + Sized + 'static {
     /// One of the things a task found; a report has them page by page.
     type Finding: Debug + Clone + Serialize + DeserializeOwned + Send + Sync;
 
-    /// Sums over all tasks of this kind that have ended, for those who watch the service.
-    type Totals: Debug + Clone + Default + Send;
-
-    /// What a task needs to run.
-    type Input: Send + 'static;
-
-    /// Does the work, and leaves in the task how it ended.
-    fn run(task: Arc<Task<Self>>, input: Self::Input) -> impl Future<Output = ()> + Send;
-
     /// Puts into the summary that the task began again after its service had stopped.
     fn began_again(summary: &mut Self::Summary, note: String);
 
     /// Puts into the summary how long the task took, in milliseconds.
     fn took(summary: &mut Self::Summary, total_ms: u64);
-
-    /// Adds a task that has ended.
-    fn count(totals: &mut Self::Totals, task: &Task<Self>);
 }
 
 /// The names of the three tables of a kind in the history.

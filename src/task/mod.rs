@@ -1,8 +1,9 @@
 //! The life of a task of any kind: its state, its progress as others see it, one at a time on each instance, its history, and
-//! taking it up again after a restart. What a kind asks for, shows and does is handed in; see [`Kind`].
+//! taking it up again after a restart. What a kind asks for, shows and does is handed in; see [`Kind`] and [`Job`].
 
 mod counts;
 mod history;
+mod job;
 mod kind;
 mod live;
 mod registry;
@@ -16,6 +17,7 @@ mod unfinished;
 
 pub use counts::TaskCounts;
 pub use history::{History, HistoryError, HistoryLimits};
+pub use job::Job;
 pub use kind::{Kind, Status, TableNames};
 pub use live::Task;
 pub use registry::{StartError, Tasks};

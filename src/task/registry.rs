@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::counts::TaskCounts;
 use super::history::{History, HistoryError};
+use super::job::Job;
 use super::kind::{Kind, Status as _};
 use super::live::{CANCELLED, Task};
 use super::report::TaskReport;
@@ -31,18 +32,18 @@ pub enum StartError {
 
 /// The tasks of one kind. Clones share them.
 #[derive(Debug)]
-pub struct Tasks<K: Kind> {
+pub struct Tasks<K: Job> {
     inner: Arc<Inner<K>>,
 }
 
-impl<K: Kind> Clone for Tasks<K> {
+impl<K: Job> Clone for Tasks<K> {
     fn clone(&self) -> Self {
         Self { inner: Arc::clone(&self.inner) }
     }
 }
 
 #[derive(Debug)]
-struct Inner<K: Kind> {
+struct Inner<K: Job> {
     live: Mutex<Live<K>>,
     slots: Slots,
     history: Option<Arc<History<K>>>,
@@ -69,7 +70,7 @@ struct Live<K: Kind> {
 /// How many older tasks are kept in memory.
 const MAX_OLDER: usize = 100;
 
-impl<K: Kind> Tasks<K> {
+impl<K: Job> Tasks<K> {
     /// The tasks with the history, where the service keeps one. `slots` are those of all kinds of tasks.
     pub fn new(history: Option<History<K>>, unfinished: Unfinished, slots: Slots) -> Result<Self, HistoryError> {
         let all = history.as_ref().map(History::all).transpose()?.unwrap_or_default();

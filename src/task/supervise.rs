@@ -7,13 +7,14 @@ use tracing::Instrument as _;
 
 use super::counts::TaskCounts;
 use super::history::{Findings, History, HistoryError};
+use super::job::Job;
 use super::kind::{Kind, Status as _};
 use super::live::Task;
 use super::state::Event;
 use crate::work::{Died, blocking};
 
 /// Whatever happens in there, a task must not stay under way for ever: its instance would take no other.
-pub(super) async fn supervise<K: Kind>(
+pub(super) async fn supervise<K: Job>(
     task: Arc<Task<K>>,
     input: K::Input,
     history: Option<Arc<History<K>>>,
@@ -30,7 +31,7 @@ pub(super) async fn supervise<K: Kind>(
 }
 
 /// A history that cannot be written is said in the log: the verdict itself is not lost, the service still answers for it.
-async fn run_and_keep<K: Kind>(task: Arc<Task<K>>, input: K::Input, history: Option<Arc<History<K>>>) {
+async fn run_and_keep<K: Job>(task: Arc<Task<K>>, input: K::Input, history: Option<Arc<History<K>>>) {
     let _ = keep(&task, history.clone()).await;
     task.record();
     tracing::info!("a {} begins", K::NAME);

@@ -1,10 +1,8 @@
 //! The verification as a kind of task.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use super::compared::Compared;
-use super::run::{RunInput, run};
 use crate::model::{Counters, DifferenceKind, Verdict};
 use crate::protocol::{
     DifferenceBody, Progress, Protocol, ReportSummary, RollupBody, TaskRequest, TaskState, TaskStatus,
@@ -41,12 +39,6 @@ impl Kind for Verification {
     type Status = TaskStatus;
     type Summary = ReportSummary;
     type Finding = DifferenceBody;
-    type Totals = VerificationTotals;
-    type Input = RunInput;
-
-    async fn run(task: Arc<Task<Self>>, input: RunInput) {
-        run(task, input).await;
-    }
 
     fn began_again(summary: &mut ReportSummary, note: String) {
         summary.notes.push(note);
@@ -54,13 +46,6 @@ impl Kind for Verification {
 
     fn took(summary: &mut ReportSummary, total_ms: u64) {
         summary.timings.total_ms.get_or_insert(total_ms);
-    }
-
-    fn count(totals: &mut VerificationTotals, task: &Task<Self>) {
-        totals.source_requests += task.status().progress.source_requests;
-        for difference in task.findings().iter() {
-            *totals.differences.entry(difference.kind).or_default() += 1;
-        }
     }
 }
 

@@ -3,10 +3,11 @@
 mod by_manifest;
 mod compared;
 mod error;
+mod input;
 mod kind;
 mod per_file;
 mod run;
 
 pub use error::RunError;
+pub use input::RunInput;
 pub use kind::{Verification, VerificationTotals};
-pub use run::RunInput;

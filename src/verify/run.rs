@@ -6,37 +6,35 @@ use std::time::Duration;
 use super::by_manifest::ManifestRun;
 use super::compared::Compared;
 use super::error::RunError;
-use super::kind::Verification;
+use super::input::RunInput;
+use super::kind::{Verification, VerificationTotals};
 use super::per_file::PerFileRun;
-use crate::model::{Counters, DigestAlgorithm, Selection};
-use crate::peer::Peer;
+use crate::model::Counters;
 use crate::protocol::{Progress, Protocol};
-use crate::task::{Event, Task};
-use crate::work::{BuildJob, Threads};
+use crate::task::{Event, Job, Task};
 
 /// How often the status is brought up to date.
 const SHOW_INTERVAL: Duration = Duration::from_millis(200);
 
-/// What a run needs.
-#[derive(Debug)]
-pub struct RunInput {
-    /// What to scan here.
-    pub job: BuildJob,
-    /// The source.
-    pub peer: Peer,
-    /// How many threads may read files here.
-    pub threads: Threads,
-    /// How many requests may be under way at a time, where each is about one file; at least 1.
-    pub max_concurrency: u32,
-    /// The algorithm of the evidence, and of the per-file protocol.
-    pub algorithm: DigestAlgorithm,
-    /// What the task is restricted to; the job's rules know it already.
-    pub selection: Option<Selection>,
+impl Job for Verification {
+    type Input = RunInput;
+    type Totals = VerificationTotals;
+
+    async fn run(task: Arc<Task<Self>>, input: RunInput) {
+        run(task, input).await;
+    }
+
+    fn count(totals: &mut VerificationTotals, task: &Task<Self>) {
+        totals.source_requests += task.status().progress.source_requests;
+        for difference in task.findings().iter() {
+            *totals.differences.entry(difference.kind).or_default() += 1;
+        }
+    }
 }
 
 /// Runs a task to its end and leaves the result in it. Counters of matches that were shown on the way stay where it broke
 /// off: each of them was proven.
-pub(super) async fn run(task: Arc<Task<Verification>>, input: RunInput) {
+async fn run(task: Arc<Task<Verification>>, input: RunInput) {
     task.begin();
     let (result, progress) = verify(&task, &input).await;
     let Progress { source_requests, files_hashed, bytes_hashed, .. } = progress;

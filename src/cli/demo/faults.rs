@@ -5,7 +5,7 @@ use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
-use super::disk;
+use super::disk::disk;
 use super::instance::{Instance, copy_file, table_directory};
 use crate::cli::exit_code::CommandError;
 use crate::model::DifferenceKind;

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use super::disk;
+use super::disk::disk;
 use crate::cli::exit_code::CommandError;
 
 /// Keyspaces with their tables.

@@ -1,6 +1,7 @@
 //! `twintree demo`: two real services on loopback, an instance, a copy with faults planted in it, and what a
 //! verification over HTTP makes of them.
 
+mod disk;
 mod faults;
 mod instance;
 mod services;
@@ -18,14 +19,10 @@ use crate::model::DigestAlgorithm;
 use crate::net::TaskClient;
 use crate::protocol::{DifferenceBody, ReportBody, TaskRequest, TaskState};
 use crate::report::{self, ResultBody};
+use disk::disk;
 use faults::Fault;
 use instance::Instance;
 use services::Services;
-
-/// What the demo does to its files goes wrong only where the disk does.
-fn disk(path: &Path) -> impl Fn(std::io::Error) -> CommandError + '_ {
-    move |error| CommandError::Failed(format!("{}: {error}", path.display()))
-}
 
 pub(super) fn run(args: &DemoArgs, common: &Common) -> Result<ExitCode, CommandError> {
     let place = Place::new(args.keep.as_deref())?;

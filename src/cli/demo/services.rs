@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::disk;
+use super::disk::disk;
 use super::instance::Instance;
 use crate::cli::args::ScanArgs;
 use crate::cli::exit_code::CommandError;

@@ -16,8 +16,8 @@ use crate::protocol::{ManifestRequest, Progress, Protocol, SPOKEN_VERSIONS};
 use crate::task::Task;
 use crate::verify::compared::Compared;
 use crate::verify::error::RunError;
+use crate::verify::input::RunInput;
 use crate::verify::kind::{Passed, Verification};
-use crate::verify::run::RunInput;
 use crate::work::Build;
 
 /// How the manifest stream ended; `None` as long as it goes on.

@@ -9,7 +9,7 @@ use futures_util::StreamExt as _;
 use parking_lot::Mutex;
 use rayon::prelude::*;
 
-use super::run::Shown;
+use super::shown::Shown;
 use crate::manifest::{Manifest, MatchingDirectory};
 use crate::model::{
     Content, ContentDigest, Counters, Difference, DifferenceKind, DigestAlgorithm, EntryKind, Evidence, FileEntry,
@@ -19,8 +19,8 @@ use crate::peer::DigestFailure;
 use crate::scan::{Cancelled, Context, Expected, ReadError, digest_file, problem_of};
 use crate::task::Task;
 use crate::verify::error::RunError;
+use crate::verify::input::RunInput;
 use crate::verify::kind::{Passed, Verification};
-use crate::verify::run::RunInput;
 use crate::work::BuildFailure;
 use crate::work::in_pool;
 

@@ -3,5 +3,6 @@
 mod digests;
 mod names;
 mod run;
+mod shown;
 
 pub(super) use run::PerFileRun;

@@ -2,15 +2,16 @@
 //! compare metadata, then ask the source for the digest of every file while hashing our own.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 
 use futures_util::StreamExt as _;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::MutexGuard;
 use tokio_util::io::{StreamReader, SyncIoBridge};
 use tokio_util::sync::CancellationToken;
 
 use super::digests::Digests;
 use super::names::{Askable, askable, settle_unlisted};
+use super::shown::Shown;
 use crate::manifest::{
     Comparand as _, Depth, Described, Identity, Manifest, findings, matching_files, notes, scope_of_one_side,
 };
@@ -21,8 +22,8 @@ use crate::scan::{Context, WalkedDirectory};
 use crate::task::Task;
 use crate::verify::compared::Compared;
 use crate::verify::error::RunError;
+use crate::verify::input::RunInput;
 use crate::verify::kind::{Passed, Verification};
-use crate::verify::run::RunInput;
 use crate::work::BuildFailure;
 use crate::work::{blocking, in_pool};
 
@@ -36,16 +37,6 @@ pub(in crate::verify) struct PerFileRun<'a> {
     input: &'a RunInput,
     context: Context,
     shown: Shown,
-}
-
-/// What can be shown while the work goes on.
-#[derive(Debug, Default)]
-pub(super) struct Shown {
-    pub counters: Mutex<Counters>,
-    pub source_files: AtomicU64,
-    pub source_bytes: AtomicU64,
-    pub source_files_hashed: AtomicU64,
-    pub source_bytes_hashed: AtomicU64,
 }
 
 impl<'a> PerFileRun<'a> {
