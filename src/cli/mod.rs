@@ -12,6 +12,7 @@ mod output;
 mod progress;
 mod serve;
 mod tasks;
+mod trouble;
 mod verify;
 
 pub use args::Cli;

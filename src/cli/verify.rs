@@ -9,6 +9,7 @@ use super::destination::{destination, runtime};
 use super::exit_code::{CommandError, ExitCode};
 use super::output;
 use super::progress::{Bars, SideProgress};
+use super::trouble::TroubleRemarks;
 use crate::model::DigestAlgorithm;
 use crate::net::{CallError, TaskClient};
 use crate::protocol::{Protocol, ReportBody, TaskRequest, TaskStatus};
@@ -67,12 +68,18 @@ pub(super) async fn follow(destination: &TaskClient, id: &str, quiet: bool) -> R
     let mut wait = POLL.0;
     let mut answered = Instant::now();
     let mut told = false;
+    let mut troubles = TroubleRemarks::default();
     loop {
         match destination.status(id).await {
             Ok(status) => {
                 if status.protocol == Protocol::PerFile && !std::mem::replace(&mut told, true) && !quiet {
                     let reason = status.protocol_reason.as_deref().unwrap_or_default();
                     bars.remark(&report::printable(&format!("file by file, which takes longer: {reason}")));
+                }
+                if let Some(trouble) = troubles.look(status.source_trouble.as_deref())
+                    && !quiet
+                {
+                    bars.remark(&report::printable(trouble));
                 }
                 if status.state.is_final() {
                     return Ok(status);

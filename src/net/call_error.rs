@@ -140,7 +140,8 @@ pub async fn refusal(endpoint: &Endpoint, mut response: reqwest::Response) -> Ca
     }
 }
 
-/// The innermost cause: the outer ones repeat the URL and say "error sending request".
+/// The innermost cause, in plain words: the outer ones repeat the URL and say "error sending request", and the number of a
+/// system error helps nobody.
 pub fn cause_of(error: &reqwest::Error) -> String {
     let mut innermost: &dyn std::error::Error = error;
     while let Some(source) = innermost.source() {
@@ -148,6 +149,13 @@ pub fn cause_of(error: &reqwest::Error) -> String {
     }
     match error.is_timeout() {
         true => "it did not answer in time".to_owned(),
-        false => innermost.to_string(),
+        false => plain(&innermost.to_string()),
     }
+}
+
+/// `Connection refused (os error 111)` as `connection refused`.
+fn plain(text: &str) -> String {
+    let words = text.split(" (os error ").next().unwrap_or_default();
+    let (first, rest) = words.split_at(words.ceil_char_boundary(1));
+    format!("{}{rest}", first.to_lowercase())
 }

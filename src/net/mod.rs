@@ -6,9 +6,11 @@ mod connector;
 mod endpoint;
 mod retry;
 mod task_client;
+mod trouble;
 
 pub use call_error::{CallError, Failure, MAX_ERROR_BODY_BYTES, cause_of, refusal};
 pub use connector::{Timeouts, connect};
 pub use endpoint::{Endpoint, EndpointError, Scheme};
 pub use retry::{Retries, RetryPolicy};
 pub use task_client::TaskClient;
+pub use trouble::Troubles;

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 
 use super::call_error::{CallError, Failure};
+use super::trouble::Troubles;
 
 /// How a destination bears a source's failures.
 #[derive(Debug, Clone, Copy)]
@@ -36,6 +37,8 @@ impl Default for RetryPolicy {
 #[derive(Debug)]
 pub struct Retries {
     policy: RetryPolicy,
+    /// Where it is said that requests are tried again.
+    troubles: Troubles,
     delays: backon::ExponentialBackoff,
     failures: u32,
     /// When the first of these failures was.
@@ -45,9 +48,9 @@ pub struct Retries {
 }
 
 impl Retries {
-    /// A conversation in which nothing has failed yet.
-    pub fn new(policy: RetryPolicy) -> Self {
-        Self { policy, delays: delays(policy), failures: 0, since: Instant::now(), furthest: 0 }
+    /// A conversation in which nothing has failed yet. That requests are tried again is said in `troubles`.
+    pub fn new(policy: RetryPolicy, troubles: Troubles) -> Self {
+        Self { policy, troubles, delays: delays(policy), failures: 0, since: Instant::now(), furthest: 0 }
     }
 
     /// An answer has delivered so much since it began. Where that is more than any answer before it, earlier failures
@@ -79,12 +82,30 @@ impl Retries {
         match delay {
             Some(delay) if self.since.elapsed().saturating_add(delay) <= self.policy.budget => {
                 tracing::warn!(error = %call, delay_ms = delay.as_millis() as u64, "a request is tried again");
+                let (now, end) = (Instant::now(), self.since + self.policy.budget);
+                let retries_left = self.policy.max_retries.saturating_sub(self.failures as usize);
+                let last = now + delay.saturating_add(waits(self.policy, self.failures, retries_left));
+                self.troubles.note(&call, last.min(end));
                 Ok(delay)
             }
             _ if self.failures == 1 => Err(call.into()),
             _ => Err(CallError::GaveUp { last: Box::new(call), requests: self.failures }.into()),
         }
     }
+}
+
+/// How long so many retries wait together, those before them left out of account. Jitter comes on top, and so do the
+/// requests themselves. At most the budget. Pure.
+fn waits(policy: RetryPolicy, failures: u32, retries: usize) -> Duration {
+    let delay_of = |retry: u32| {
+        let factor = 1_u32.checked_shl(retry).unwrap_or(u32::MAX);
+        policy.delay.saturating_mul(factor).min(policy.max_delay)
+    };
+    // All but the first of them take the longest delay.
+    let growing = retries.min(32) as u32;
+    let rest = u32::try_from(retries.saturating_sub(32)).unwrap_or(u32::MAX);
+    let sum = (failures..failures.saturating_add(growing)).map(delay_of).fold(Duration::ZERO, Duration::saturating_add);
+    sum.saturating_add(policy.max_delay.saturating_mul(rest)).min(policy.budget)
 }
 
 fn delays(policy: RetryPolicy) -> backon::ExponentialBackoff {
@@ -111,7 +132,7 @@ mod tests {
 
     #[test]
     fn delays_grow_and_end() {
-        let mut retries = Retries::new(policy());
+        let mut retries = Retries::new(policy(), Troubles::default());
         for least in [10, 20, 40] {
             let delay = retries.after(status(503, None)).unwrap();
             assert!(
@@ -124,8 +145,24 @@ mod tests {
     }
 
     #[test]
+    fn the_waits_that_are_left_are_told_and_never_more_than_the_budget() {
+        let waits = |failures, retries| waits(policy(), failures, retries).as_millis();
+        // Of 10, 20 and 40 ms.
+        assert_eq!((waits(0, 3), waits(1, 2), waits(2, 1), waits(3, 0)), (70, 60, 40, 0));
+        assert_eq!((waits(0, usize::MAX), waits(u32::MAX, 50)), (120_000, 120_000));
+        let troubles = Troubles::default();
+        let mut retries = Retries::new(policy(), troubles.clone());
+        let asked = Duration::from_secs(100);
+        retries.after(status(503, Some(asked))).unwrap();
+        let text = troubles.text(Instant::now()).unwrap();
+        assert!(text.starts_with("source h:1 answered 503; trying for 1 min "), "{text}");
+        assert!(Retries::new(policy(), troubles.clone()).after(status(400, None)).is_err());
+        assert!(troubles.text(Instant::now()).unwrap().contains("503"), "what is not tried again is no trouble");
+    }
+
+    #[test]
     fn what_the_peer_asks_for_comes_first_and_progress_starts_over() {
-        let mut retries = Retries::new(policy());
+        let mut retries = Retries::new(policy(), Troubles::default());
         let asked = Duration::from_secs(7);
         assert_eq!(retries.after(status(503, Some(asked))).unwrap(), asked);
         for so_far in 1..=10 {
@@ -136,7 +173,7 @@ mod tests {
 
     #[test]
     fn a_peer_that_only_repeats_itself_is_given_up() {
-        let mut retries = Retries::new(policy());
+        let mut retries = Retries::new(policy(), Troubles::default());
         retries.delivered(5);
         for so_far in [1, 5, 4] {
             retries.after(status(500, None)).unwrap();
@@ -147,9 +184,12 @@ mod tests {
 
     #[test]
     fn a_refusal_is_final_and_so_is_a_wait_beyond_the_budget() {
-        assert!(matches!(Retries::new(policy()).after(status(400, None)), Err(CallError::Status { .. })));
+        assert!(matches!(
+            Retries::new(policy(), Troubles::default()).after(status(400, None)),
+            Err(CallError::Status { .. })
+        ));
         for long in [Duration::from_secs(3600), Duration::MAX] {
-            assert!(Retries::new(policy()).after(status(503, Some(long))).is_err());
+            assert!(Retries::new(policy(), Troubles::default()).after(status(503, Some(long))).is_err());
         }
     }
 }

@@ -48,7 +48,7 @@ pub async fn fetch_branches(
     mut on_files: impl FnMut(&Arc<Vec<Vec<FileEntry>>>),
 ) -> Result<OpenedBranches, PeerError> {
     let body = Bytes::from(request.encode());
-    let mut retries = Retries::new(peer.policy);
+    let mut retries = peer.retries();
     let id = manifest.id;
     let fetch = Fetch { peer, manifest, contents, request };
     loop {

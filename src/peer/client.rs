@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use reqwest::header::CONTENT_TYPE;
 use uuid::Uuid;
 
 use super::error::PeerError;
-use crate::net::{CallError, Endpoint, RetryPolicy, Timeouts, connect, refusal};
+use crate::net::{CallError, Endpoint, Retries, RetryPolicy, Timeouts, Troubles, connect, refusal};
 use crate::protocol::{Frame, FrameDecoder, routes};
 
 /// How a peer is called.
@@ -37,7 +37,8 @@ pub struct Peer {
     requests: Arc<AtomicU64>,
     answers: Arc<AtomicU64>,
     fetched: Arc<AtomicU64>,
-    pub(super) policy: RetryPolicy,
+    policy: RetryPolicy,
+    pub(super) troubles: Troubles,
 }
 
 impl Peer {
@@ -58,6 +59,7 @@ impl Peer {
             answers: Arc::default(),
             fetched: Arc::default(),
             policy: settings.policy,
+            troubles: Troubles::default(),
         })
     }
 
@@ -69,6 +71,16 @@ impl Peer {
     /// How many requests were sent to it so far, repeated ones included.
     pub fn requests(&self) -> u64 {
         self.requests.load(Relaxed)
+    }
+
+    /// Why its answers do not come and how long they are tried for, in words for a person; `None` where all is well.
+    pub fn trouble(&self) -> Option<String> {
+        self.troubles.text(Instant::now())
+    }
+
+    /// The retries of one conversation with it.
+    pub(super) fn retries(&self) -> Retries {
+        Retries::new(self.policy, self.troubles.clone())
     }
 
     pub(super) fn count_request(&self) {
@@ -113,6 +125,7 @@ impl Peer {
         self.count_request();
         let request = self.http.post(self.address.url(path)).header(CONTENT_TYPE, content_type).body(body);
         let response = request.send().await.map_err(|error| CallError::unreachable(&self.address, &error))?;
+        self.troubles.clear();
         if response.status() != reqwest::StatusCode::OK {
             return Err(match refusal(&self.address, response).await {
                 CallError::Status { endpoint, status: 404, message, .. } if message.is_empty() => {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::assembly::{Assembly, AssemblyError, Contents, RemoteManifest, Step};
@@ -22,6 +23,7 @@ pub struct Exchange {
     request: ManifestRequest,
     metadata: watch::Sender<Option<Arc<RemoteManifest>>>,
     state: Mutex<State>,
+    unwanted: CancellationToken,
 }
 
 #[derive(Debug, Default)]
@@ -41,18 +43,38 @@ struct State {
 impl Exchange {
     /// An exchange that has not begun.
     pub fn new(peer: Peer, request: ManifestRequest) -> Self {
-        Self { peer, request, metadata: watch::Sender::new(None), state: Mutex::default() }
+        Self {
+            peer,
+            request,
+            metadata: watch::Sender::new(None),
+            state: Mutex::default(),
+            unwanted: CancellationToken::new(),
+        }
     }
 
     /// Runs the exchange to its end. Only then is every content hash known and checked.
     pub async fn run(&self) -> Result<(), PeerError> {
-        let mut retries = Retries::new(self.peer.policy);
+        let mut retries = self.peer.retries();
         loop {
-            match self.attempt(&mut retries).await {
+            let delay = match self.attempt(&mut retries).await {
                 Ok(()) => return Ok(()),
-                Err(error) => tokio::time::sleep(retries.after(error)?).await,
+                Err(error) if self.unwanted.is_cancelled() => return Err(error),
+                Err(error) => retries.after(error)?,
+            };
+            tokio::select! {
+                () = tokio::time::sleep(delay) => {}
+                () = self.unwanted.cancelled() => {
+                    let cause = "nobody wants the stream any more".to_owned();
+                    return Err(CallError::interrupted(self.peer.address(), cause).into());
+                }
             }
         }
+    }
+
+    /// Cancelled by whoever tells the source that it need not go on: however the stream ends from then on, it is not asked
+    /// for again.
+    pub fn unwanted(&self) -> &CancellationToken {
+        &self.unwanted
     }
 
     /// The tables, as soon as the source has walked.

@@ -7,7 +7,7 @@ use reqwest::{StatusCode, Url};
 use super::client::Peer;
 use super::error::PeerError;
 use crate::model::{ContentDigest, DigestAlgorithm};
-use crate::net::{CallError, Retries};
+use crate::net::CallError;
 use crate::scan::StreamDigest;
 
 /// How much of a file has come.
@@ -26,7 +26,7 @@ impl Peer {
         algorithm: DigestAlgorithm,
     ) -> Result<ContentDigest, PeerError> {
         let mut fetched = Fetched { digest: StreamDigest::begin(algorithm), bytes: 0 };
-        let mut retries = Retries::new(self.policy);
+        let mut retries = self.retries();
         loop {
             let error = match self.fetch_on(url, size, algorithm, &mut fetched).await {
                 Ok(()) => return Ok(fetched.digest.finish()),

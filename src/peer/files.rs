@@ -13,7 +13,7 @@ use super::error::PeerError;
 use super::file_request::{FileRequest, Unaskable};
 use super::listing::ListingError;
 use crate::model::{ContentDigest, DigestAlgorithm, FileUrl};
-use crate::net::{CallError, MAX_ERROR_BODY_BYTES, Retries, cause_of, refusal};
+use crate::net::{CallError, MAX_ERROR_BODY_BYTES, cause_of, refusal};
 use crate::protocol::{DigestBody, routes};
 
 /// The bytes of a listing as they come.
@@ -25,7 +25,7 @@ impl Peer {
     where
         F: Future<Output = Result<T, ListingError>>,
     {
-        let mut retries = Retries::new(self.policy);
+        let mut retries = self.retries();
         loop {
             let error = match self.get_patiently(self.address().url(routes::FILES), None).await {
                 Ok(response) => match read(self.bytes_of(response)).await {
@@ -73,7 +73,7 @@ impl Peer {
     ) -> Result<ContentDigest, DigestFailure> {
         let request = FileRequest::new(self.address(), file).map_err(DigestFailure::Name)?;
         let digest = request.digest(algorithm.name());
-        let mut retries = Retries::new(self.policy);
+        let mut retries = self.retries();
         let answers = self.answers();
         loop {
             let begun = Instant::now();
@@ -140,6 +140,7 @@ impl Peer {
             request = request.header(name, value);
         }
         let response = self.while_alive(request.send()).await?;
+        self.troubles.clear();
         match response.status() {
             StatusCode::OK => Ok(response),
             // Only where a part was asked for: half a listing is none.

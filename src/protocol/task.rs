@@ -151,6 +151,9 @@ pub struct TaskStatus {
     /// Why by this protocol; null as long as the source has not answered.
     #[serde(default)]
     pub protocol_reason: Option<String>,
+    /// Why the source does not answer at the moment, and how long it is tried for; absent where all is well (ours).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_trouble: Option<String>,
     /// Progress on both sides.
     #[serde(flatten)]
     pub progress: Progress,
@@ -174,6 +177,7 @@ impl TaskStatus {
             counters: Counters::default(),
             protocol: Protocol::Manifest,
             protocol_reason: None,
+            source_trouble: None,
             progress: Progress::default(),
             started_at: at_ms,
             ended_at: None,

@@ -76,12 +76,14 @@ impl Status for TaskStatus {
 
     fn end(&mut self, at_ms: i64, message: Option<String>) {
         (self.ended_at, self.message) = (Some(at_ms), message);
+        self.source_trouble = None;
     }
 
     fn restart(&mut self) {
         self.state = TaskState::NotStarted;
         self.counters = Counters::default();
         self.protocol_reason = None;
+        self.source_trouble = None;
         self.progress = Progress::default();
     }
 }
@@ -94,6 +96,11 @@ impl Task<Verification> {
                 (status.protocol, status.protocol_reason) = (protocol, Some(reason.to_owned()));
             }
         });
+    }
+
+    /// Says what trouble there is with the source at the moment.
+    pub(super) fn in_trouble(&self, trouble: Option<String>) {
+        self.show(|status| status.source_trouble = trouble);
     }
 
     /// Notes that a phase is over; what was noted before stays.

@@ -10,6 +10,7 @@ use super::input::RunInput;
 use super::kind::{Verification, VerificationTotals};
 use super::per_file::PerFileRun;
 use crate::model::Counters;
+use crate::peer::Peer;
 use crate::protocol::{Progress, Protocol};
 use crate::task::{Event, Job, Task};
 
@@ -54,7 +55,7 @@ async fn run(task: Arc<Task<Verification>>, input: RunInput) {
 
 async fn verify(task: &Task<Verification>, input: &RunInput) -> (Result<Compared, RunError>, Progress) {
     let by_manifests = ManifestRun::start(task, input);
-    let result = while_wanted(task, by_manifests.compare(), || by_manifests.look()).await;
+    let result = while_wanted(task, &input.peer, by_manifests.compare(), || by_manifests.look()).await;
     by_manifests.look();
     by_manifests.stop(&result).await;
     match result {
@@ -66,27 +67,31 @@ async fn verify(task: &Task<Verification>, input: &RunInput) -> (Result<Compared
     }
     drop(by_manifests);
     let by_files = PerFileRun::new(task, input);
-    let result = while_wanted(task, by_files.compare(), || by_files.look()).await;
+    let result = while_wanted(task, &input.peer, by_files.compare(), || by_files.look()).await;
     (result, by_files.progress())
 }
 
 /// Does the work until it is done or nobody wants it any more, and shows how far it is.
 async fn while_wanted(
     task: &Task<Verification>,
+    peer: &Peer,
     work: impl Future<Output = Result<Compared, RunError>>,
     look: impl Fn() -> (Progress, Counters),
 ) -> Result<Compared, RunError> {
     let mut work = std::pin::pin!(work);
     let mut ticks = tokio::time::interval(SHOW_INTERVAL);
-    loop {
+    let result = loop {
         tokio::select! {
-            result = &mut work => return result,
-            () = task.cancel.cancelled() => return Err(RunError::Cancelled),
-            () = task.stop.cancelled() => return Err(RunError::ServiceStopped),
+            result = &mut work => break result,
+            () = task.cancel.cancelled() => break Err(RunError::Cancelled),
+            () = task.stop.cancelled() => break Err(RunError::ServiceStopped),
             _ = ticks.tick() => {
                 let (progress, counters) = look();
                 task.counted(progress, counters);
+                task.in_trouble(peer.trouble());
             }
         }
-    }
+    };
+    task.in_trouble(None);
+    result
 }

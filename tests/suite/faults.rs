@@ -61,7 +61,7 @@ async fn a_source_where_nobody_listens_is_named_after_the_last_retry() {
     assert_eq!(report["state"], "FAILED");
     let message = report["message"].as_str().unwrap();
     assert!(
-        message.starts_with(&format!("source 127.0.0.1:{port} cannot be reached: Connection refused")),
+        message.starts_with(&format!("source 127.0.0.1:{port} cannot be reached: connection refused")),
         "{message}"
     );
     assert!(message.ends_with("(gave up after 3 requests)"), "{message}");

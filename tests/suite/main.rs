@@ -35,6 +35,7 @@ mod real_sstables;
 mod reports;
 mod request_counts;
 mod serve_process;
+mod source_trouble;
 mod stock_names;
 mod support;
 mod tasks_api;

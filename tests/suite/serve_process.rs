@@ -162,7 +162,7 @@ fn verify_names_a_service_that_is_not_there_and_exits_with_3() {
     let url = format!("http://{address}/");
     let (code, errors) = fails(&["verify".as_ref(), "--destination".as_ref(), url.as_ref()]);
     assert_eq!(code, Some(3), "{errors}");
-    assert!(errors.contains(&format!("{address} cannot be reached: Connection refused")), "{errors}");
+    assert!(errors.contains(&format!("{address} cannot be reached: connection refused")), "{errors}");
 }
 
 /// Both roles are in one process here, so its log has the lines of both.

@@ -29,6 +29,9 @@ pub(super) async fn assemble(sides: &Sides, algorithm: DigestAlgorithm) -> Resul
         let anew = (sides.depth == Depth::Content).then_some(algorithm);
         // Metadata that differs ends the task; the source need not go on hashing after the last batch.
         let release = fails_fast && batches.peek().is_none();
+        if release {
+            sides.stream_unwanted.cancel();
+        }
         let batch = sides.batch(batch.into(), anew, release).await?;
         let comparing = sides.clone();
         findings.absorb(blocking(move || batch.compare(&comparing)).await?);

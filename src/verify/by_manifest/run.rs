@@ -168,6 +168,7 @@ impl<'a> ManifestRun<'a> {
             local: Arc::clone(local),
             threads: *threads,
             engine: Arc::clone(&job.engine),
+            stream_unwanted: self.exchange.unwanted().clone(),
         }
     }
 

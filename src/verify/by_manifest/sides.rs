@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tokio_util::sync::CancellationToken;
+
 use crate::manifest::{
     Comparand as _, Depth, DirectoryPair, DirectoryTable, Manifest, OpenedSide, PairSide, PlannedRoot, RootHashes,
     SubtreeHash, compare_directory, plan_instance,
@@ -22,6 +24,8 @@ pub(super) struct Sides {
     pub depth: Depth,
     pub threads: Threads,
     pub engine: Arc<Engine>,
+    /// Cancelled before the source is told that it need not go on.
+    pub stream_unwanted: CancellationToken,
 }
 
 impl Sides {
