@@ -25,3 +25,7 @@ pub mod source;
 pub mod task;
 pub mod verify;
 pub mod work;
+
+#[cfg(test)]
+#[path = "../tests/suite/support/material.rs"]
+mod material;

@@ -1,5 +1,8 @@
 //! Exclusion patterns mean what Java's own `PathMatcher` makes of them.
 
+#[path = "suite/support/material.rs"]
+mod material;
+
 use std::path::Path;
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -52,12 +55,12 @@ fn every_recorded_answer_is_given() {
     assert_eq!(differing(table), Vec::<String>::new());
 }
 
-/// Needs a Java development kit, and says so where there is none. `PATH_MATCHER_SEED` repeats a run, and
+/// Needs a Java development kit. `PATH_MATCHER_SEED` repeats a run, and
 /// `PATH_MATCHER_ROWS` makes it longer or shorter.
 #[test]
 fn fresh_answers_of_java_are_given() {
     if !cfg!(target_os = "linux") {
-        eprintln!("skipped: on other systems than Linux, Java compares names in a normal form of Unicode");
+        material::missing("jvm", "on other systems than Linux, Java compares names in a normal form of Unicode");
         return;
     }
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/PathMatcherTable.java");
@@ -66,7 +69,7 @@ fn fresh_answers_of_java_are_given() {
     match compiled {
         Ok(output) => assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr)),
         Err(error) => {
-            eprintln!("skipped: no javac ({error}), so only the recorded answers are compared");
+            material::missing("jvm", &format!("no javac ({error}), so only the recorded answers are compared"));
             return;
         }
     }

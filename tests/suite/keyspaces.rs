@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::support::oracle::Oracle;
-use crate::support::outside;
+use crate::support::outside_oracle;
 use crate::support::services::{Pair, Setup, storage_dirs};
 use crate::support::stock_source::{StockSource, Unreliable};
 use crate::support::trees::copy_tree;
@@ -66,7 +66,7 @@ async fn verify(source: &Path, destination: &Path, stock: bool, request: &Value)
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_what_is_selected_is_compared_by_both_protocols() {
-    let oracle = outside("oracle/sidecar_counters.py");
+    let oracle = outside_oracle();
     for keep in [&["ks1"][..], &["ks1.a", "ks10"], &["ks2.ab", "ks2.a"]] {
         for (number, fault) in ["", "ks1/a", "ks1/ab", "ks2/stray", "ks10/ab"].into_iter().enumerate() {
             let trees = tempfile::tempdir().unwrap();

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::process::{Command, Output, Stdio};
 
+use crate::support::material::missing;
 use crate::support::raw_http::{RawAnswer, exchange, exchange_with};
 use crate::support::services::{Pair, md5_request, storage_dirs};
 use crate::support::trees::{copy_tree, flip_byte, plant, planted};
@@ -74,7 +75,7 @@ async fn promtool_finds_no_fault_in_the_classic_format() {
         let mut promtool = Command::new("promtool");
         promtool.args(["check", "metrics"]);
         let Some(output) = judge(promtool, &answer.body) else {
-            eprintln!("skipped: the program promtool is not installed");
+            missing("promtool", "the program is not installed");
             return;
         };
         let said = [output.stdout, output.stderr].concat();
@@ -97,7 +98,7 @@ async fn the_parser_of_pythons_client_takes_openmetrics() {
         python
     };
     if !judge(python("import prometheus_client"), "").is_some_and(|output| output.status.success()) {
-        eprintln!("skipped: Python's prometheus_client is not installed");
+        missing("prometheus_client", "Python cannot import it");
         return;
     }
     let (pair, _trees) = busy_pair().await;

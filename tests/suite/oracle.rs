@@ -16,7 +16,7 @@ use twintree::scan::Context;
 
 use crate::support::oracle::{Expected, Oracle};
 use crate::support::ordinary_user::as_ordinary_user;
-use crate::support::outside;
+use crate::support::outside_oracle;
 use crate::support::random_cases::{Case, Root, instance_lines};
 use crate::support::services::{Pair, Setup};
 
@@ -37,7 +37,7 @@ const LISTS: [(&str, &[&str]); 5] = [
 
 #[test]
 fn counters_and_differences_are_those_of_the_per_file_protocol() {
-    let Some(oracle) = outside("oracle/sidecar_counters.py") else { return };
+    let Some(oracle) = outside_oracle() else { return };
     as_ordinary_user(|unreadable| {
         let mut oracle = Oracle::start(&oracle);
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();

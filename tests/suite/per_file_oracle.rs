@@ -14,7 +14,7 @@ use crate::support::disk::remove_broken_links;
 use crate::support::flaky_front::FlakyFront;
 use crate::support::oracle::{Expected, Oracle};
 use crate::support::ordinary_user::as_ordinary_user;
-use crate::support::outside;
+use crate::support::outside_oracle;
 use crate::support::random_cases::{Case, Root, instance_lines};
 use crate::support::services::{Pair, Setup};
 use crate::support::stock_client::StockClient;
@@ -31,7 +31,7 @@ const PERCENT: usize = 2;
 
 #[test]
 fn counters_are_the_oracles_in_both_directions_whatever_the_network_loses() {
-    let Some(oracle) = outside("oracle/sidecar_counters.py") else { return };
+    let Some(oracle) = outside_oracle() else { return };
     as_ordinary_user(|unreadable| {
         let mut oracle = Oracle::start(&oracle);
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();

@@ -2,13 +2,13 @@
 
 use serde_json::json;
 
-use crate::support::outside;
+use crate::support::outside_sstables;
 use crate::support::services::{Pair, md5_request, storage_dirs};
 use crate::support::trees::{copy_tree, flip_byte};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_copy_is_proven_equal_with_one_request() {
-    let Some(original) = outside("data/cassandra") else { return };
+    let Some(original) = outside_sstables() else { return };
     let copy = tempfile::tempdir().unwrap();
     copy_tree(&original, copy.path());
     let (mut s, mut d) = (original.display().to_string(), copy.path().display().to_string());
@@ -24,7 +24,7 @@ async fn a_copy_is_proven_equal_with_one_request() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_changed_byte_is_named_with_both_digests_in_two_requests() {
-    let Some(original) = outside("data/cassandra") else { return };
+    let Some(original) = outside_sstables() else { return };
     let copy = tempfile::tempdir().unwrap();
     copy_tree(&original, copy.path());
     let name = "data/analytics/events-7a1d2f40a1c111eeb5f0c7d2f1e90a11/oa-13-big-Data.db";

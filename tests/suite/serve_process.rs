@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use rustix::process::Signal;
 use serde_json::Value;
 
+use crate::support::material::missing;
 use crate::support::process::{Process, free_port, twintree};
 use crate::support::trees::endless_file;
 
@@ -98,7 +99,7 @@ fn ctrl_c_on_verify_cancels_the_task_and_stops_the_reading_on_both_sides() {
     assert_eq!((code, &report["state"]), (Some(4), &"CANCELLED".into()), "{report:#}");
     assert_eq!(both.status().unwrap()["state"], "CANCELLED");
     let Some(mut left) = scanning_threads(service.id()) else {
-        eprintln!("skipped: the system does not tell a process's threads");
+        missing("threads", "the system does not list a process's threads");
         return;
     };
     for _ in 0..3000 {
@@ -213,7 +214,7 @@ fn the_systemd_unit_is_one_and_starts_the_program_as_it_is_called() {
     let file = directory.path().join("twintree.service");
     std::fs::write(&file, unit.replace("/usr/local/bin/twintree", env!("CARGO_BIN_EXE_twintree"))).unwrap();
     match std::process::Command::new("systemd-analyze").arg("verify").arg(&file).output() {
-        Err(_) => eprintln!("skipped: systemd-analyze is not at hand"),
+        Err(error) => missing("systemd", &format!("systemd-analyze cannot be started: {error}")),
         Ok(output) => {
             let said = String::from_utf8_lossy(&output.stderr);
             assert!(!said.contains("twintree.service:"), "{said}");

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use twintree::config::Config;
 use twintree::server::{App, Listener};
 
+use crate::support::material::missing;
 use crate::support::raw_http::{RawAnswer, exchange};
 use crate::support::services::Pair;
 use crate::support::trees::{copy_tree, endless_file, plant};
@@ -212,7 +213,7 @@ async fn hosts_without_ports_are_told_apart_by_their_addresses() {
     let source = Listener::bind("127.0.0.1", 0).await.unwrap();
     let port = source.address().port();
     let Ok(destination) = Listener::bind("127.0.0.2", port).await else {
-        eprintln!("skipped: 127.0.0.2 cannot be bound");
+        missing("loopback", "127.0.0.2 cannot be bound");
         return;
     };
     let trees = tempfile::tempdir().unwrap();

@@ -5,6 +5,7 @@ pub mod disk;
 pub mod flaky_front;
 pub mod grown;
 pub mod manifests;
+pub mod material;
 pub mod naive_diff;
 pub mod one_root;
 pub mod oracle;
@@ -25,13 +26,33 @@ pub mod stock_source;
 pub mod trees;
 
 use std::path::PathBuf;
+use std::process::Command;
 
-/// Material that lies beside a checkout and is never part of it. Says on standard error that a test skips without it.
-pub fn outside(relative: &str) -> Option<PathBuf> {
+/// Material that lies beside a checkout and is never part of it; `None` where a test skips without it.
+fn outside(material: &str, relative: &str) -> Option<PathBuf> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared").join(relative);
     if path.exists() {
         return Some(path);
     }
-    eprintln!("skipped: {relative} is not beside this checkout");
+    material::missing(material, &format!("{relative} is not beside this checkout"));
     None
+}
+
+/// The independent statement of the per-file protocol's counters.
+pub fn outside_oracle() -> Option<PathBuf> {
+    outside("oracle", "oracle/sidecar_counters.py")
+}
+
+/// The real SSTables of several releases.
+pub fn outside_sstables() -> Option<PathBuf> {
+    outside("sstables", "data/cassandra")
+}
+
+/// Whether a program can be started; says that a test skips without it.
+pub fn has_program(material: &str, program: &str) -> bool {
+    let found = Command::new(program).arg("--version").output().map(drop);
+    if let Err(error) = &found {
+        material::missing(material, &format!("the program {program} cannot be started: {error}"));
+    }
+    found.is_ok()
 }
