@@ -33,7 +33,23 @@ impl HashKind {
 }
 
 /// The hash of a directory with everything below it, where everything below it is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+///
+/// There is no `==`, under which what is not known would be equal to what is not known:
+///
+/// ```compile_fail,E0369
+/// use twintree::manifest::SubtreeHash;
+///
+/// let equal = SubtreeHash::Unproven == SubtreeHash::Unproven;
+/// ```
+///
+/// [`SubtreeHash::proves_equal`] is the question whether two subtrees are the same:
+///
+/// ```
+/// use twintree::manifest::SubtreeHash;
+///
+/// assert!(!SubtreeHash::Unproven.proves_equal(&SubtreeHash::Unproven));
+/// ```
+#[derive(Debug, Clone, Copy)]
 pub enum SubtreeHash {
     /// Everything the hash covers was read.
     Proven(Blake3Digest),
@@ -45,6 +61,17 @@ impl SubtreeHash {
     /// Whether the two hashes prove their subtrees equal.
     pub fn proves_equal(&self, other: &Self) -> bool {
         matches!((self, other), (Self::Proven(a), Self::Proven(b)) if a == b)
+    }
+
+    /// Whether both say the same of one and the same subtree, be it that nothing is proven: for a claim that is checked
+    /// against what it should be. Proves nothing about two subtrees.
+    pub fn is_same_claim_as(&self, other: &Self) -> bool {
+        self.digest() == other.digest()
+    }
+
+    /// Whether there is a hash.
+    pub fn is_proven(&self) -> bool {
+        matches!(self, Self::Proven(_))
     }
 
     /// The hash, where there is one.
@@ -178,10 +205,17 @@ mod tests {
     }
 
     #[test]
+    fn the_same_claim_is_no_proof() {
+        let [one, two] = [1, 2].map(|n| SubtreeHash::Proven(Blake3Digest([n; 32])));
+        assert!(one.is_same_claim_as(&one) && SubtreeHash::Unproven.is_same_claim_as(&SubtreeHash::Unproven));
+        assert!(!one.is_same_claim_as(&two) && !one.is_same_claim_as(&SubtreeHash::Unproven));
+    }
+
+    #[test]
     fn a_file_without_digest_makes_only_the_content_hash_unproven() {
         let files = [file(b"f", 1, Content::NotRead)];
         assert!(subtree_hash(HashKind::Metadata, &files, std::iter::empty()).digest().is_some());
-        assert_eq!(subtree_hash(HashKind::Content, &files, std::iter::empty()), SubtreeHash::Unproven);
+        assert!(!subtree_hash(HashKind::Content, &files, std::iter::empty()).is_proven());
     }
 
     #[test]
@@ -210,6 +244,6 @@ mod tests {
         let empty = subtree_hash(HashKind::Metadata, &[], std::iter::empty());
         let with = |root| instance_hash(HashKind::Metadata, &[(RootId::DATA_0, root)]);
         assert!(!with(None).proves_equal(&with(Some(empty))));
-        assert_eq!(with(Some(SubtreeHash::Unproven)), SubtreeHash::Unproven);
+        assert!(!with(Some(SubtreeHash::Unproven)).is_proven());
     }
 }

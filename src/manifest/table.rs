@@ -20,7 +20,7 @@ impl DirectoryIndex {
 }
 
 /// One directory.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Directory {
     /// The directory it is in; the root is its own parent.
     pub parent: DirectoryIndex,
@@ -38,6 +38,16 @@ pub struct Directory {
     pub unlisted: Option<Problem>,
 }
 
+impl Directory {
+    /// Whether both records say the same, their hashes included; see [`SubtreeHash::is_same_claim_as`].
+    pub fn is_same_claim_as(&self, other: &Self) -> bool {
+        let Self { parent, name, link, files, bytes, metadata, unlisted } = self;
+        (parent, name, link, files, bytes, unlisted)
+            == (&other.parent, &other.name, &other.link, &other.files, &other.bytes, &other.unlisted)
+            && metadata.is_same_claim_as(&other.metadata)
+    }
+}
+
 /// Sums over everything below a directory, the directory itself not counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Totals {
@@ -53,7 +63,7 @@ pub struct Totals {
 ///
 /// Checked on construction, so that every index, parent and path is sound, no path is longer than
 /// [`crate::model::MAX_PATH_BYTES`], and the depth therefore at most half of that.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct DirectoryTable {
     directories: Vec<Directory>,
     /// For each directory, the index after its last descendant.
@@ -78,6 +88,12 @@ impl DirectoryTable {
             directory.metadata = hash;
         }
         self
+    }
+
+    /// Whether both tables say the same; see [`SubtreeHash::is_same_claim_as`].
+    pub fn is_same_claim_as(&self, other: &Self) -> bool {
+        let (ours, theirs) = (&self.directories, &other.directories);
+        ours.len() == theirs.len() && ours.iter().zip(theirs).all(|(a, b)| a.is_same_claim_as(b))
     }
 
     /// The number of directories, the root included.
@@ -155,13 +171,13 @@ impl DirectoryTable {
                 continue;
             }
             let metadata = self.hash_of(HashKind::Metadata, index, &[], |child| self.get(child).metadata);
-            if metadata != directory.metadata {
+            if !metadata.is_same_claim_as(&directory.metadata) {
                 return Err(TableError::Hash(index.0, HashKind::Metadata));
             }
             if let Some(content) = content {
                 let hash = self.hash_of(HashKind::Content, index, &[], |child| content[child.at()]);
                 // Who claims less than it could says that something else is wrong with the directory: no proof, and no lie.
-                if content[index.at()].digest().is_some() && hash != content[index.at()] {
+                if content[index.at()].is_proven() && !hash.is_same_claim_as(&content[index.at()]) {
                     return Err(TableError::Hash(index.0, HashKind::Content));
                 }
             }
@@ -170,12 +186,11 @@ impl DirectoryTable {
     }
 
     fn check_children_proven(&self, index: DirectoryIndex, content: Option<&[SubtreeHash]>) -> Result<(), TableError> {
-        let proven = |hash: SubtreeHash| hash != SubtreeHash::Unproven;
         for (child, _) in self.children(index) {
-            if proven(self.get(index).metadata) && !proven(self.get(child).metadata) {
+            if self.get(index).metadata.is_proven() && !self.get(child).metadata.is_proven() {
                 return Err(TableError::Hash(index.0, HashKind::Metadata));
             }
-            if content.is_some_and(|content| proven(content[index.at()]) && !proven(content[child.at()])) {
+            if content.is_some_and(|content| content[index.at()].is_proven() && !content[child.at()].is_proven()) {
                 return Err(TableError::Hash(index.0, HashKind::Content));
             }
         }
@@ -205,12 +220,12 @@ impl DirectoryTable {
             return Err(FilesError::Twice(index));
         }
         let metadata = self.hash_of(HashKind::Metadata, index, files, |child| self.get(child).metadata);
-        if metadata != directory.metadata {
+        if !metadata.is_same_claim_as(&directory.metadata) {
             return Err(FilesError::Hash(index, HashKind::Metadata));
         }
         if let Some(content) = content {
             let hash = self.hash_of(HashKind::Content, index, files, |child| content[child.at()]);
-            if content[index.at()].digest().is_some() && hash != content[index.at()] {
+            if content[index.at()].is_proven() && !hash.is_same_claim_as(&content[index.at()]) {
                 return Err(FilesError::Hash(index, HashKind::Content));
             }
         }
@@ -286,7 +301,7 @@ mod tests {
     fn a_list_that_is_not_the_whole_directory_has_no_hash() {
         let table = table(vec![directory(0, "", 1)]).unwrap();
         let hash = table.hash_of(HashKind::Content, DirectoryIndex::ROOT, &[], |_| SubtreeHash::Unproven);
-        assert_eq!(hash, SubtreeHash::Unproven);
+        assert!(!hash.is_proven());
     }
 
     /// A peer that could not list a directory has no hash of it, whatever it sends.

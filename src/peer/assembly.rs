@@ -48,7 +48,7 @@ pub enum AssemblyError {
 }
 
 /// The tables of a source.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct RemoteManifest {
     /// The name under which the source keeps it.
     pub id: Uuid,
@@ -68,6 +68,16 @@ impl RemoteManifest {
     pub fn files_and_bytes(&self) -> (u64, u64) {
         let totals = self.roots.iter().filter_map(|(_, table)| table.as_ref()).map(|t| t.totals(DirectoryIndex::ROOT));
         totals.fold((0, 0), |(files, bytes), own| (files.saturating_add(own.files), bytes.saturating_add(own.bytes)))
+    }
+
+    /// Whether the other one says the same of the same roots, under whatever id.
+    pub(super) fn has_same_roots_as(&self, other: &Self) -> bool {
+        let same = |((id, table), (other_id, other)): (&(RootId, _), &(RootId, _))| match (table, other) {
+            (Some(table), Some(other)) => id == other_id && DirectoryTable::is_same_claim_as(table, other),
+            (None, None) => id == other_id,
+            _ => false,
+        };
+        self.roots.len() == other.roots.len() && self.roots.iter().zip(&other.roots).all(same)
     }
 
     /// A root's number on the wire, and its table.

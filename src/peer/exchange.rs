@@ -167,7 +167,7 @@ impl Exchange {
     /// After an interruption the tables must be those that decisions were already made on.
     fn publish(&self, manifest: Arc<RemoteManifest>) -> Result<(), PeerError> {
         let before = self.metadata.borrow().clone();
-        if before.is_some_and(|before| before.roots != manifest.roots) {
+        if before.is_some_and(|before| !before.has_same_roots_as(&manifest)) {
             return Err(PeerError::TreeChanged { peer: self.peer.address().clone() });
         }
         let directories = |table: &Option<DirectoryTable>| table.as_ref().map_or(0, DirectoryTable::len);
