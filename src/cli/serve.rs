@@ -1,4 +1,4 @@
-//! `twintree serve`: the service, until it is told to stop.
+//! `twintree serve`: the service, until it is asked to stop.
 
 use std::time::Duration;
 

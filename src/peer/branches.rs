@@ -1,4 +1,4 @@
-//! Opening branches at the source: their files, checked against the hashes they must give, and files read anew.
+//! Opening branches at the source: their files, checked against the hashes they must give, and files read a second time.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::protocol::{BRANCHES_MEDIA_TYPE, BranchDirectory, BranchFrame, BranchR
 use crate::scan::FileDigests;
 use crate::work::blocking;
 
-/// A file the source read anew.
+/// A file the source read a second time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RemoteRead {
     /// The position of its directory in the request.
@@ -32,11 +32,11 @@ pub struct RemoteRead {
 pub struct OpenedBranches {
     /// The files of each directory asked for, in the order asked.
     pub files: Arc<Vec<Vec<FileEntry>>>,
-    /// The files read anew.
+    /// The files read a second time.
     pub reads: Vec<RemoteRead>,
 }
 
-/// Opens the directories of a request. `on_files` is called once all files are known, before any was read anew, so
+/// Opens the directories of a request. `on_files` is called once all files are known, before any was read a second time, so
 /// that both sides can read at the same time; it may be called again where the connection breaks.
 ///
 /// `contents`, where given, are the source's content hashes, which the files must then give.

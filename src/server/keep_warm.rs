@@ -39,7 +39,7 @@ impl App {
         }
     }
 
-    /// One round over one instance; it begins anew where a verification came between, and passes over what is recorded by
+    /// One round over one instance; it begins again where a verification came between, and passes over what is recorded by
     /// then.
     async fn warm_instance(&self, instance: &Instance, engine: &Arc<Engine>) {
         loop {

@@ -1,4 +1,4 @@
-//! The source's answer to a branch request: files from the manifest, and files whose leaves differ read anew.
+//! The source's answer to a branch request: files from the manifest, and files whose leaves differ read a second time.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -133,7 +133,7 @@ fn stream(
     offer: Arc<Offer>,
     manifest: Arc<Manifest>,
     asked: Vec<Asked>,
-    anew: Option<(DigestAlgorithm, SecondReads)>,
+    second: Option<(DigestAlgorithm, SecondReads)>,
     threads: Threads,
 ) -> impl Stream<Item = Bytes> + Send {
     async_stream::stream! {
@@ -146,7 +146,7 @@ fn stream(
             }
         }
         yield encode_frame(&BranchFrame::FilesEnd);
-        if let Some((algorithm, targets)) = anew.filter(|(_, targets)| !targets.is_empty()) {
+        if let Some((algorithm, targets)) = second.filter(|(_, targets)| !targets.is_empty()) {
             let context = Context::of(offer.build.engine());
             // Stops the reading where the destination hangs up and this stream is dropped.
             let _stop = CancelOnDrop(context.clone());

@@ -125,10 +125,10 @@ mod tests {
         assert_eq!(completion.complete(8).await.unwrap(), None);
         let text = std::fs::read_to_string(home.join(FILE)).unwrap();
         assert_eq!(text, r#"{"state":"COMPLETED","endTime":7}"#);
-        let anew = Completion::new(Some(&home));
-        assert_eq!(anew.status().await.unwrap(), MigrationStatus::completed(7));
-        assert!(anew.clear().await.unwrap());
-        assert_eq!(anew.status().await.unwrap(), MigrationStatus::NOT_COMPLETED);
+        let again = Completion::new(Some(&home));
+        assert_eq!(again.status().await.unwrap(), MigrationStatus::completed(7));
+        assert!(again.clear().await.unwrap());
+        assert_eq!(again.status().await.unwrap(), MigrationStatus::NOT_COMPLETED);
     }
 
     #[tokio::test]

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::work::{Build, BuildJob, Phase};
 
-/// How many unfinished builds a service works on at a time; a further destination is told to come back.
+/// How many unfinished builds a service works on at a time; a further destination is asked to come back.
 const MAX_RUNNING: usize = 4;
 
 /// How long a build goes on that no destination listens to: longer than the two minutes for which a destination tries to
@@ -152,7 +152,7 @@ impl Offers {
 }
 
 /// A new build of an instance makes older ones worthless that nobody listens to: a migration map gives a source one
-/// destination, and that one has just asked anew. Of the finished ones the last used is kept all the same, for the
+/// destination, and that one has just asked again. Of the finished ones the last used is kept all the same, for the
 /// branches it may still be asked for. Bounds the memory of destinations that verify again and again, and frees the place
 /// of a build whose stream broke before its destination learned its id.
 fn drop_older(offers: &mut HashMap<Uuid, Arc<Offer>>, instance: u64) {

@@ -70,7 +70,7 @@ async fn equal_trees_are_proven_file_by_file_over_few_connections() {
         assert_eq!((stock.source.digests(), stock.source.requests()), (files, files + 2));
         assert_eq!(report["sourceRequests"], files + 2);
         assert!(stock.source.most_under_way() <= 3, "{}", stock.source.most_under_way());
-        // They are kept: one is made anew only where another has not yet been given back.
+        // They are kept: another one is made only where another has not yet been given back.
         assert!(stock.source.connections() * 2 < stock.source.requests(), "{} connections", stock.source.connections());
     }
 }

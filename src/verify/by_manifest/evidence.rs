@@ -10,7 +10,7 @@ use crate::scan::FileDigests;
 pub(super) struct TwoReads {
     /// The digest in the manifest.
     pub first: Blake3Digest,
-    /// The read anew; `None` where it was not read a second time.
+    /// The second read; `None` where it was not read a second time.
     pub second: Option<Result<FileDigests, Problem>>,
 }
 

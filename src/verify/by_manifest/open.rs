@@ -26,13 +26,13 @@ pub(super) async fn assemble(sides: &Sides, algorithm: DigestAlgorithm) -> Resul
     let mut released = false;
     let mut batches = pairs.chunks(BRANCH_BATCH).peekable();
     while let Some(batch) = batches.next() {
-        let anew = (sides.depth == Depth::Content).then_some(algorithm);
+        let second = (sides.depth == Depth::Content).then_some(algorithm);
         // Metadata that differs ends the task; the source need not go on hashing after the last batch.
         let release = fails_fast && batches.peek().is_none();
         if release {
             sides.stream_unwanted.cancel();
         }
-        let batch = sides.batch(batch.into(), anew, release).await?;
+        let batch = sides.batch(batch.into(), second, release).await?;
         let comparing = sides.clone();
         findings.absorb(blocking(move || batch.compare(&comparing)).await?);
         released |= release;
@@ -90,13 +90,13 @@ impl Sides {
         Planned { findings, pairs: remote, fails_fast }
     }
 
-    async fn batch(&self, pairs: Arc<[Pair]>, anew: Option<DigestAlgorithm>, last: bool) -> Result<Batch, RunError> {
+    async fn batch(&self, pairs: Arc<[Pair]>, second: Option<DigestAlgorithm>, last: bool) -> Result<Batch, RunError> {
         let (asking, asked) = (self.clone(), Arc::clone(&pairs));
-        let request = Arc::new(blocking(move || asking.request(&asked, anew, last)).await?);
+        let request = Arc::new(blocking(move || asking.request(&asked, second, last)).await?);
         let reading = SecondReads::default();
         let (remote, contents) = (Arc::clone(&self.remote), self.contents.clone());
         let fetched = fetch_branches(&self.peer, remote, contents, Arc::clone(&request), |files| {
-            if let Some(algorithm) = anew {
+            if let Some(algorithm) = second {
                 reading.start(self, &pairs, &request, files, algorithm);
             }
         });
@@ -104,10 +104,10 @@ impl Sides {
         Ok(Batch { pairs, opened, ours: reading.finish().await? })
     }
 
-    fn request(&self, pairs: &[Pair], anew: Option<DigestAlgorithm>, last: bool) -> BranchRequest {
+    fn request(&self, pairs: &[Pair], second: Option<DigestAlgorithm>, last: bool) -> BranchRequest {
         let mut weight = 0;
-        let directories = pairs.iter().map(|(id, pair)| self.ask(*id, pair, anew.is_some(), &mut weight)).collect();
-        BranchRequest { directories, algorithm: anew.map(|a| a.name().to_owned()), last }
+        let directories = pairs.iter().map(|(id, pair)| self.ask(*id, pair, second.is_some(), &mut weight)).collect();
+        BranchRequest { directories, algorithm: second.map(|a| a.name().to_owned()), last }
     }
 
     fn ask(&self, id: RootId, pair: &DirectoryPair, with_leaves: bool, weight: &mut usize) -> BranchDirectory {

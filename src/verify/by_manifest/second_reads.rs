@@ -22,10 +22,10 @@ pub(super) struct SecondReads {
 /// A file of a request: the position of its directory, and its name.
 type Key = (usize, Name);
 
-/// What came of reading files anew.
+/// What came of reading files a second time.
 pub(super) type Reads = HashMap<Key, Result<FileDigests, Problem>>;
 
-/// The files that both sides read anew.
+/// The files that both sides read a second time.
 fn wanted(
     sides: &Sides,
     pairs: &[(RootId, DirectoryPair)],
@@ -34,7 +34,7 @@ fn wanted(
 ) -> (Vec<Key>, Vec<SecondRead>) {
     let (mut keys, mut targets) = (Vec::new(), Vec::new());
     for (position, ((id, pair), files)) in pairs.iter().zip(files).enumerate() {
-        // Without leaves the source reads nothing anew, and one fresh digest alone is no evidence.
+        // Without leaves the source reads nothing a second time, and one digest alone is no evidence.
         if request.directories[position].leaves.is_none() {
             continue;
         }

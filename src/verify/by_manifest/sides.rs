@@ -24,7 +24,7 @@ pub(super) struct Sides {
     pub depth: Depth,
     pub threads: Threads,
     pub engine: Arc<Engine>,
-    /// Cancelled before the source is told that it need not go on.
+    /// Cancelled before the source learns that it need not go on.
     pub stream_unwanted: CancellationToken,
 }
 

@@ -70,7 +70,7 @@ impl Trees {
     }
 }
 
-/// The differences but for their digests: a task reads files anew for evidence, and one that fails fast may have read
+/// The differences but for their digests: a task reads files a second time for evidence, and one that fails fast may have read
 /// some files already.
 fn without_digests(result: &Value) -> Value {
     let mut differences = result["differences"].clone();
