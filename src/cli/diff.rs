@@ -1,14 +1,18 @@
 //! `twintree diff`: two trees of this machine, each a directory or a manifest file.
 
 use std::path::Path;
+use std::time::Instant;
 
 use super::args::{Common, DiffArgs};
 use super::exit_code::{CommandError, ExitCode};
 use super::local::{Scan, Tree, pool};
 use super::output;
-use crate::manifest::{Comparand, Depth, Manifest, ManifestFile, diff};
-use crate::model::{MetadataSummary, Outcome};
-use crate::report::{self, ResultBody};
+use crate::manifest::{Comparand, Depth, Described, Manifest, ManifestFile, diff};
+use crate::model::{MetadataSummary, Verdict};
+use crate::protocol::{ReportBody, ReportSummary, RollupBody, Timings};
+use crate::report;
+use crate::verify::Compared;
+use crate::work::now_ms;
 
 /// One side of the comparison.
 enum Side {
@@ -34,18 +38,19 @@ pub(super) fn run(args: &DiffArgs, common: &Common) -> Result<ExitCode, CommandE
         let what = "--exclude-file, --exclude-dir and --keyspace say what to scan, and a manifest is scanned already";
         return Err(CommandError::Usage(what.to_owned()));
     }
-    let outcome = compare(&sides, args, common)?;
-    let result = ResultBody::from(&outcome);
+    let (verdict, result) = compare(&sides, args, common)?;
     if args.json {
         output::print_json(&result)?;
     } else {
         output::print(&report::outcome(&result))?;
     }
-    Ok(outcome.verdict().into())
+    Ok(verdict.into())
 }
 
 /// Metadata first: where it differs and nobody asked to go on, no file is read.
-fn compare(sides: &[Side; 2], args: &DiffArgs, common: &Common) -> Result<Outcome, CommandError> {
+fn compare(sides: &[Side; 2], args: &DiffArgs, common: &Common) -> Result<(Verdict, ReportBody), CommandError> {
+    let (began, clock) = (now_ms(), Instant::now());
+    let elapsed_ms = || Some(u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX));
     let pool = pool(&args.scan)?;
     let trees = sides.iter().zip(["source", "destination"]).filter_map(|(side, label)| match side {
         Side::Directory(tree) => Some((label, tree)),
@@ -53,16 +58,31 @@ fn compare(sides: &[Side; 2], args: &DiffArgs, common: &Common) -> Result<Outcom
     });
     let scan = Scan::new(trees.collect(), &args.scan, common.quiet);
     let walked = scan.walk(&pool)?;
-    if !args.keep_going {
-        let (source, destination) = pair(sides, &walked)?;
-        let outcome = diff(source, destination, Depth::Metadata)?;
-        if outcome.counters.metadata_summary() == MetadataSummary::Different {
-            return Ok(outcome);
-        }
-    }
-    scan.hash(&pool, &walked)?;
+    let mut timings = Timings { walked_ms: elapsed_ms(), source_walked_ms: elapsed_ms(), ..Timings::default() };
     let (source, destination) = pair(sides, &walked)?;
-    Ok(diff(source, destination, Depth::Content)?)
+    let mut outcome = match args.keep_going {
+        true => None,
+        false => Some(diff(source, destination, Depth::Metadata)?),
+    };
+    if outcome.as_ref().is_none_or(|outcome| outcome.counters.metadata_summary() == MetadataSummary::Same) {
+        scan.hash(&pool, &walked)?;
+        (timings.hashed_ms, timings.source_hashed_ms) = (elapsed_ms(), elapsed_ms());
+        outcome = Some(diff(source, destination, Depth::Content)?);
+    }
+    let Some(outcome) = outcome else { return Err(CommandError::Failed("nothing was compared".to_owned())) };
+    let mut from = scan.provenances().into_iter();
+    let mut provenance = |side: &Side| matches!(side, Side::Directory(_)).then(|| from.next()).flatten();
+    let (source_from, destination_from) = (provenance(&sides[0]), provenance(&sides[1]));
+    let (left, right) = (source.tables(), destination.tables());
+    let name = source.identity().instance.clone();
+    let source = Described { identity: source.identity(), tables: &left };
+    let destination = Described { identity: destination.identity(), tables: &right };
+    let compared = Compared::new(outcome, (source, source_from), (destination, destination_from), args.keep_going);
+    timings.total_ms = elapsed_ms();
+    let Compared { outcome, rollups, read } = compared;
+    let rollups = rollups.into_iter().map(RollupBody::from).collect();
+    let summary = ReportSummary { notes: outcome.notes.clone(), rollups, read, timings };
+    Ok((outcome.verdict(), ReportBody::local(&outcome, summary, name, (began, now_ms()))))
 }
 
 /// Both sides, the scanned ones in the order they were walked.

@@ -10,7 +10,7 @@ use super::progress::{Bars, SideProgress};
 use crate::config::{Config, Instance};
 use crate::exclude::Rules;
 use crate::manifest::{BuildError, HashError, Identity, Manifest, RootSpec};
-use crate::model::{RootId, Selection};
+use crate::model::{Provenance, RootId, Selection};
 use crate::scan::{Cancel, Context, Engine, ReadLimit, ReadMode, host_name};
 use crate::work::now_ms;
 
@@ -122,6 +122,11 @@ impl<'a> Scan<'a> {
             })
             .map_err(hash_error)
         })
+    }
+
+    /// Where what was read of each tree came from, in their order.
+    pub(super) fn provenances(&self) -> Vec<Provenance> {
+        self.trees.iter().map(|(_, context)| context.progress.provenance()).collect()
     }
 
     /// Runs blocking work while another thread moves the bars, and Ctrl-C asks the work to stop.

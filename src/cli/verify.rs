@@ -13,7 +13,7 @@ use super::trouble::TroubleRemarks;
 use crate::model::DigestAlgorithm;
 use crate::net::{CallError, TaskClient};
 use crate::protocol::{Protocol, ReportBody, TaskRequest, TaskStatus};
-use crate::report::{self, ResultBody};
+use crate::report;
 
 /// The first and the longest wait between two looks at a task.
 const POLL: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(500));
@@ -122,5 +122,5 @@ pub(super) fn print(report: ReportBody, as_json: bool) -> Result<(), CommandErro
     if as_json {
         return output::print_json(&report);
     }
-    output::print(&report::outcome(&ResultBody::from(report)))
+    output::print(&report::outcome(&report))
 }

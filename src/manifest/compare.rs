@@ -213,8 +213,9 @@ impl Comparison {
                     self.metadata_mismatch(DifferenceKind::ModificationTime, s, d);
                 } else {
                     self.findings.counters.metadata_matched += 1;
-                    if self.depth == Depth::Content {
-                        self.contents(s, d, content, other_content);
+                    match self.depth {
+                        Depth::Content => self.contents(s, d, content, other_content),
+                        Depth::Metadata => self.findings.content_not_compared += 1,
                     }
                 }
             }

@@ -76,6 +76,7 @@ pub fn findings(source: &dyn Comparand, destination: &dyn Comparand, depth: Dept
     let mut found = Findings::default();
     for planned in plan_instance(&left.hashes(), &right.hashes(), depth) {
         found.counters.add(&planned.plan.proven);
+        found.content_not_compared += planned.plan.content_not_compared;
         for pair in planned.plan.open {
             let source_files = left.files(planned.id, pair.source)?;
             let destination_files = right.files(planned.id, pair.destination)?;

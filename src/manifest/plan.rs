@@ -51,6 +51,8 @@ pub struct RootPlan {
     pub proven: Counters,
     /// The directories to open, in pre-order.
     pub open: Vec<DirectoryPair>,
+    /// Files that equal metadata hashes prove to match in metadata, where content is not looked at.
+    pub content_not_compared: u64,
 }
 
 impl RootPlan {
@@ -99,8 +101,9 @@ impl Planner<'_> {
         if self.proves_equal(source, destination) {
             let totals = self.destination.table.totals(destination);
             self.plan.proven.metadata_matched += totals.files + totals.directories;
-            if self.depth == Depth::Content {
-                self.plan.proven.files_matched += totals.files;
+            match self.depth {
+                Depth::Content => self.plan.proven.files_matched += totals.files,
+                Depth::Metadata => self.plan.content_not_compared += totals.files,
             }
             return;
         }
@@ -205,5 +208,5 @@ fn find<'a>(side: &[(RootId, Option<RootHashes<'a>>)], id: RootId) -> Option<Roo
 
 /// All directories of a root that only one side has.
 fn one_sided(table: &DirectoryTable, pair: impl Fn(DirectoryIndex) -> DirectoryPair) -> RootPlan {
-    RootPlan { proven: Counters::default(), open: table.indices().map(pair).collect() }
+    RootPlan { open: table.indices().map(pair).collect(), ..RootPlan::default() }
 }

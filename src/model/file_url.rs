@@ -30,6 +30,18 @@ impl FileUrl {
         format!("{PREFIX}/{}/{}", self.root, String::from_utf8_lossy(self.path.as_bytes()))
     }
 
+    /// Reads what [`FileUrl::text`] and [`FileUrl::path_hex`] say of an entry; `None` where that names none.
+    pub fn parse(text: &str, path_hex: Option<&str>) -> Option<Self> {
+        let mut parts = text.strip_prefix(PREFIX)?.strip_prefix('/')?.splitn(3, '/');
+        let (kind, index, path) = (parts.next()?, parts.next()?, parts.next().unwrap_or_default());
+        let root = format!("{kind}/{index}").parse().ok()?;
+        let path = match path_hex {
+            Some(hex) => hex::decode(hex).ok()?,
+            None => path.as_bytes().to_vec(),
+        };
+        Some(Self { root, path: RelPath::new(&path).ok()? })
+    }
+
     /// The path's bytes in hex where [`FileUrl::text`] cannot carry them; `None` where it can.
     pub fn path_hex(&self) -> Option<String> {
         std::str::from_utf8(self.path.as_bytes()).is_err().then(|| hex::encode(self.path.as_bytes()))
@@ -55,5 +67,16 @@ mod tests {
         assert_eq!(url.path_hex().as_deref(), Some("6b732fff"));
         assert_eq!(url.to_string(), "data/0/ks/\\xff");
         assert_eq!(FileUrl::new(RootId::DATA_0, RelPath::new(b"a").unwrap()).path_hex(), None);
+        assert_eq!(FileUrl::parse(&url.text(), url.path_hex().as_deref()), Some(url));
+    }
+
+    #[test]
+    fn what_names_no_entry_is_not_read() {
+        let parse = |text: &str| FileUrl::parse(&format!("{PREFIX}{text}"), None);
+        assert_eq!(parse("/data/1/ks/a b").unwrap().to_string(), "data/1/ks/a b");
+        assert_eq!(parse("/data/1").unwrap().path, RelPath::root());
+        for text in ["", "/", "/data", "/data/x/a", "/other/0/a", "/data/0/../a", "data/0/a"] {
+            assert_eq!(parse(text), None, "{text}");
+        }
     }
 }

@@ -9,6 +9,8 @@ pub struct Findings {
     pub counters: Counters,
     /// Every entry that is not the same or could not be checked.
     pub differences: Vec<Difference>,
+    /// Files with the same metadata whose content was not looked at: the comparison was one of metadata.
+    pub content_not_compared: u64,
 }
 
 impl Findings {
@@ -18,13 +20,14 @@ impl Findings {
         let evidence = || Some(Evidence { kind: Some(EntryKind::Directory), ..Evidence::default() });
         let (source, destination, kind) = (evidence(), evidence(), DifferenceKind::Unverified);
         let difference = Difference { url, kind, source, destination, unverified: Some(unverified) };
-        Self { counters, differences: vec![difference] }
+        Self { counters, differences: vec![difference], content_not_compared: 0 }
     }
 
     /// Adds what was found elsewhere in the same comparison.
     pub fn absorb(&mut self, other: Self) {
         self.counters.add(&other.counters);
         self.differences.extend(other.differences);
+        self.content_not_compared += other.content_not_compared;
     }
 
     /// Orders the differences by root and path.
@@ -42,6 +45,8 @@ pub struct Outcome {
     pub counters: Counters,
     /// Every entry that is not the same or could not be checked, ordered by root and path.
     pub differences: Vec<Difference>,
+    /// Files with the same metadata whose content was not compared, because metadata elsewhere differs.
+    pub content_not_compared: u64,
     /// Facts a reader should know that change no counter and no state.
     pub notes: Vec<String>,
 }
@@ -78,8 +83,8 @@ impl Verdict {
 impl Outcome {
     /// The outcome of a comparison of all that is in the scope. The findings are sorted.
     pub fn new(scope: Scope, findings: Findings, notes: Vec<String>) -> Self {
-        let Findings { counters, differences } = findings;
-        Self { scope, counters, differences, notes }
+        let Findings { counters, differences, content_not_compared } = findings;
+        Self { scope, counters, differences, notes, content_not_compared }
     }
 
     /// What it proves.
@@ -150,7 +155,9 @@ mod tests {
             destination: None,
             unverified: None,
         };
-        let verdict = |differences| Outcome::new(scope.clone(), Findings { counters, differences }, vec![]).verdict();
+        let verdict = |differences| {
+            Outcome::new(scope.clone(), Findings { counters, differences, content_not_compared: 0 }, vec![]).verdict()
+        };
         assert_eq!((verdict(vec![]), verdict(vec![difference])), (Verdict::Equal, Verdict::Unverified));
     }
 }

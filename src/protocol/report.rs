@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::task::TaskStatus;
+use super::task::{Progress, Protocol, TaskState, TaskStatus};
 use crate::manifest::{Rollup, RollupState};
-use crate::model::{Difference, DifferenceKind, EntryKind, Evidence, Provenance, Reason};
+use crate::model::{Difference, DifferenceKind, EntryKind, Evidence, Outcome, Provenance, Reason, Verdict};
 
 /// One difference.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -162,7 +162,8 @@ impl From<Rollup> for RollupBody {
     }
 }
 
-/// The body of a task's report: one page of its differences.
+/// A result: the body of a task's report with one page of its differences, and what every command with `--json` prints. A
+/// comparison without a service has no task: its id is empty, its port 0.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ReportBody {
@@ -178,6 +179,60 @@ pub struct ReportBody {
     pub offset: u64,
     /// The page.
     pub differences: Vec<DifferenceBody>,
+}
+
+impl ReportBody {
+    /// The result of a comparison without a service: begun and ended at these moments, in milliseconds since the epoch, of a
+    /// source of this name.
+    pub fn local(outcome: &Outcome, summary: ReportSummary, source: String, (began, ended): (i64, i64)) -> Self {
+        let differences: Vec<DifferenceBody> = outcome.differences.iter().map(DifferenceBody::from).collect();
+        let state = match outcome.verdict() {
+            Verdict::Equal | Verdict::NothingCompared => TaskState::Completed,
+            Verdict::Different | Verdict::Unverified => TaskState::Failed,
+        };
+        let mut status = TaskStatus {
+            id: String::new(),
+            digest_algorithm: LOCAL_ALGORITHM.to_owned(),
+            state,
+            source,
+            port: 0,
+            counters: outcome.counters,
+            protocol: Protocol::Manifest,
+            protocol_reason: None,
+            source_trouble: None,
+            progress: progress(&summary.read),
+            started_at: began,
+            ended_at: Some(ended),
+            message: outcome.summary(),
+            scope: Some(outcome.scope.clone()),
+            trusting: summary.read.trusts(),
+            content_not_compared: outcome.content_not_compared,
+            headline: String::new(),
+        };
+        status.refresh();
+        let differences_total = differences.len() as u64;
+        Self { status, summary, differences_total, offset: 0, differences }
+    }
+}
+
+/// What equality rests on where no task asked for another digest.
+const LOCAL_ALGORITHM: &str = "BLAKE3";
+
+/// Files found and bytes read, as far as a comparison without a service knows them.
+fn progress(read: &ReadBody) -> Progress {
+    let files = |side: &Option<SideBody>| side.as_ref().map_or((0, 0), |side| (side.files, side.bytes));
+    let hashed = |side: &Option<SideBody>| side.as_ref().and_then(|side| side.from).map_or(0, |from| from.read_bytes());
+    let ((source_files_total, source_bytes_total), (files_total, bytes_total)) =
+        (files(&read.source), files(&read.destination));
+    Progress {
+        source_files_total,
+        source_bytes_total,
+        files_total,
+        bytes_total,
+        source_bytes_hashed: hashed(&read.source),
+        bytes_hashed: hashed(&read.destination),
+        ..Progress::default()
+    }
 }
 
 impl From<&Difference> for DifferenceBody {

@@ -4,7 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Counters, DigestAlgorithm, Selection, SelectionError, UnknownAlgorithm};
+use super::headline::Headline;
+use crate::model::{Counters, DigestAlgorithm, Scope, Selection, SelectionError, UnknownAlgorithm};
 
 /// A task request that passed its checks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -163,12 +164,44 @@ pub struct TaskStatus {
     pub ended_at: Option<i64>,
     /// Why it failed or was cancelled; null otherwise.
     pub message: Option<String>,
+    /// What it speaks of (ours). Until the source has answered, what is known of this side.
+    #[serde(default)]
+    pub scope: Option<Scope>,
+    /// Digests of earlier reads stand for some files (ours).
+    #[serde(default)]
+    pub trusting: bool,
+    /// Files with the same metadata whose content was not compared, because metadata elsewhere differs (ours).
+    #[serde(default)]
+    pub content_not_compared: u64,
+    /// All of that in a sentence (ours).
+    #[serde(default)]
+    pub headline: String,
 }
 
 impl TaskStatus {
+    /// Makes the headline that of all the other fields.
+    pub fn refresh(&mut self) {
+        self.headline = Headline {
+            state: self.state,
+            counters: &self.counters,
+            message: self.message.as_deref(),
+            scope: self.scope.as_ref(),
+            trusting: self.trusting,
+            content_not_compared: self.content_not_compared,
+            progress: &self.progress,
+        }
+        .text();
+    }
+
     /// The status of a task that was accepted at this moment, in milliseconds since the epoch.
-    pub fn accepted(id: String, request: &TaskRequest, (source, port): (String, u16), at_ms: i64) -> Self {
-        Self {
+    pub fn accepted(
+        id: String,
+        request: &TaskRequest,
+        (source, port): (String, u16),
+        scope: Scope,
+        at_ms: i64,
+    ) -> Self {
+        let mut status = Self {
             id,
             digest_algorithm: request.digest_algorithm.clone(),
             state: TaskState::NotStarted,
@@ -182,7 +215,13 @@ impl TaskStatus {
             started_at: at_ms,
             ended_at: None,
             message: None,
-        }
+            scope: Some(scope),
+            trusting: false,
+            content_not_compared: 0,
+            headline: String::new(),
+        };
+        status.refresh();
+        status
     }
 }
 

@@ -1,7 +1,9 @@
 //! Differences as comma-separated values (RFC 4180), a line for each.
 
 use super::units::printable;
-use crate::protocol::{DifferenceBody, EvidenceBody};
+use super::words::counters;
+use crate::model::FileUrl;
+use crate::protocol::{DifferenceBody, EvidenceBody, ReportBody, TaskStatus};
 
 /// The columns.
 const HEADER: [&str; 13] = [
@@ -20,24 +22,35 @@ const HEADER: [&str; 13] = [
     "destinationLastModifiedTime",
 ];
 
-/// The differences below a line of column names. Control characters in names are escaped, and stand exactly in `pathHex`.
-pub fn csv(differences: &[DifferenceBody]) -> String {
+/// A page of a report: a line of column names, a row of kind `summary` with state, headline and counters in `detail`, and a row
+/// for each difference. Control characters in names are escaped, and stand exactly in `pathHex`.
+pub fn csv(report: &ReportBody) -> String {
     let mut writer = ::csv::Writer::from_writer(Vec::new());
     let header = HEADER.into_iter().chain(["destinationDigests"]);
     // A vector takes whatever is written.
     let _ = writer.write_record(header);
-    for difference in differences {
+    let _ = writer.write_record(summary(&report.status));
+    for difference in &report.differences {
         let _ = writer.write_record(row(difference));
     }
     String::from_utf8(writer.into_inner().unwrap_or_default()).unwrap_or_default()
 }
 
+/// There is no place for a headline in a table, and none of these facts may be missing from it.
+fn summary(status: &TaskStatus) -> Vec<String> {
+    let counted = counters(&status.counters).map(|(count, what)| format!("{what}: {count}"));
+    let detail = format!("{}: {}; {}", status.state, printable(&status.headline), counted.join("; "));
+    let mut row = vec![String::new(); HEADER.len() + 1];
+    row[2] = "summary".to_owned();
+    row[5] = detail;
+    row
+}
+
 fn row(difference: &DifferenceBody) -> Vec<String> {
     let text = |text: &Option<String>| text.as_deref().map(printable).unwrap_or_default();
-    let exact = difference.file_url.chars().any(char::is_control).then(|| {
-        let path = difference.file_url.split('/').skip(7).collect::<Vec<_>>().join("/");
-        hex::encode(path)
-    });
+    let escaped = difference.file_url.chars().any(char::is_control);
+    let exact =
+        FileUrl::parse(&difference.file_url, None).filter(|_| escaped).map(|url| hex::encode(url.path.as_bytes()));
     let mut row = vec![
         printable(&difference.file_url),
         difference.path_hex.clone().or(exact).unwrap_or_default(),
@@ -81,11 +94,9 @@ mod tests {
             source: None,
             destination: None,
         };
-        let text = csv(&[difference]);
-        let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(lines.len(), 2);
-        let escaped = r#""/api/v1/live-migration/files/data/0/a,""b""\n.db",612c2262220a2e6462,missing-at-source,"#;
-        assert_eq!(lines[1], format!("{escaped},,,,,,,,,,"));
-        assert_eq!(lines[0].split(',').count(), 14);
+        let row = row(&difference);
+        let exact = "612c2262220a2e6462";
+        assert_eq!(row[..3], ["/api/v1/live-migration/files/data/0/a,\"b\"\\n.db", exact, "missing-at-source"]);
+        assert_eq!(row.len(), HEADER.len() + 1);
     }
 }

@@ -3,7 +3,7 @@
 use maud::{DOCTYPE, Markup, html};
 
 use super::units::{printable, time_utc};
-use super::words::{counters, evidence_words, headline, name, provenance};
+use super::words::{counters, evidence_words, name, provenance};
 use crate::protocol::{DifferenceBody, ReportBody, RollupBody, SideBody, Timings};
 
 const STYLE: &str = "body{font-family:sans-serif;margin:2em}table{border-collapse:collapse}\
@@ -14,14 +14,13 @@ const STYLE: &str = "body{font-family:sans-serif;margin:2em}table{border-collaps
 pub fn html(report: &ReportBody, path: &str, limit: u64) -> String {
     let status = &report.status;
     let title = format!("{} {}", status.state, status.id);
-    let headline = headline(status.state, &status.counters, status.message.as_deref(), report.summary.read.trusts());
     let page = html! {
         (DOCTYPE)
         html lang="en" {
             head { meta charset="utf-8"; title { (title) } style { (STYLE) } }
             body {
                 h1 { (status.state.to_string()) }
-                p { (headline) }
+                p { (printable(&status.headline)) }
                 (facts(report))
                 h2 { "Counters" }
                 table { @for (count, what) in counters(&status.counters) {
@@ -113,7 +112,8 @@ fn pages(report: &ReportBody, path: &str, limit: u64) -> Markup {
     let link = |offset: u64| format!("{path}?format=html&offset={offset}&limit={limit}");
     html! {
         p {
-            @if total == 0 { "none" }
+            @if total == 0 && report.status.state.is_final() { "none" }
+            @else if total == 0 { "none known yet: the task is not finished" }
             @else if report.differences.is_empty() { "none on this page; there are " (total) " in all" }
             @else { (offset + 1) " to " (end) " of " (total) }
             @if offset > 0 { " " a href=(link(offset.saturating_sub(limit))) { "previous page" } }

@@ -2,13 +2,11 @@
 
 mod csv;
 mod html;
-mod result;
 mod terminal;
 mod units;
 mod words;
 
 pub use csv::csv;
 pub use html::html;
-pub use result::ResultBody;
 pub use terminal::{inspection, outcome, task_line};
 pub use units::{printable, time_utc};

@@ -2,35 +2,37 @@
 
 use std::fmt::Write as _;
 
-use super::result::ResultBody;
 use super::units::{printable, time_utc};
-use super::words::{counters, evidence_words, headline, name, provenance};
+use super::words::{counters, evidence_words, name, provenance};
 use crate::manifest::{HashKind, ManifestFile};
 use crate::model::{Provenance, Selection};
-use crate::protocol::{DifferenceBody, TaskStatus};
+use crate::protocol::{DifferenceBody, ReportBody, RollupBody, TaskStatus};
 
 /// How many differences are printed before the rest is only counted; `--json` has them all.
 const MAX_PRINTED: usize = 200;
 
 /// A comparison: verdict, counters, notes, differences with their evidence.
-pub fn outcome(result: &ResultBody) -> String {
+pub fn outcome(result: &ReportBody) -> String {
     let mut out = String::new();
-    let trusted = result.read.trusts();
-    let headline = headline(result.state, &result.counters, result.message.as_deref(), trusted);
-    let _ = writeln!(out, "{}: {headline}", result.state);
-    for (count, what) in counters(&result.counters) {
+    let status = &result.status;
+    let _ = writeln!(out, "{}: {}", status.state, printable(&status.headline));
+    for (count, what) in counters(&status.counters) {
         let _ = writeln!(out, "  {what:<26} {count:>12}");
     }
-    for (side, read) in [("source", &result.read.source), ("destination", &result.read.destination)] {
+    for (side, read) in [("source", &result.summary.read.source), ("destination", &result.summary.read.destination)] {
         if let Some(from) = read.as_ref().and_then(|read| read.from).filter(|from| *from != Provenance::default()) {
             let _ = writeln!(out, "  read by the {side:<14} {}", provenance(&from));
         }
     }
-    if !result.notes.is_empty() {
+    if !result.summary.notes.is_empty() {
         let _ = writeln!(out, "\nnotes:");
-        result.notes.iter().for_each(|note| {
+        result.summary.notes.iter().for_each(|note| {
             let _ = writeln!(out, "  {}", printable(note));
         });
+    }
+    sums(&mut out, &result.summary.rollups);
+    if !status.state.is_final() {
+        let _ = writeln!(out, "\ndifferences: none known yet, the task is not finished");
     }
     if !result.differences.is_empty() {
         let _ = writeln!(out, "\ndifferences:");
@@ -41,6 +43,21 @@ pub fn outcome(result: &ResultBody) -> String {
         }
     }
     out
+}
+
+/// Keyspaces and tables in which not everything is equal; nothing where all is.
+fn sums(out: &mut String, rollups: &[RollupBody]) {
+    let unequal: Vec<&RollupBody> = rollups.iter().filter(|rollup| !rollup.differences.is_empty()).collect();
+    if unequal.is_empty() {
+        return;
+    }
+    let _ = writeln!(out, "\nnot equal by keyspace and table:");
+    for rollup in unequal {
+        let place = [Some(&rollup.root), rollup.keyspace.as_ref(), rollup.table.as_ref()];
+        let place: Vec<&str> = place.into_iter().flatten().map(String::as_str).collect();
+        let found: Vec<String> = rollup.differences.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+        let _ = writeln!(out, "  {:<40} {}", printable(&place.join(" ")), found.join(", "));
+    }
 }
 
 fn one_difference(out: &mut String, difference: &DifferenceBody) {
@@ -57,15 +74,14 @@ fn one_difference(out: &mut String, difference: &DifferenceBody) {
 
 /// A task in one line.
 pub fn task_line(status: &TaskStatus) -> String {
-    let message = status.message.as_deref().map(|m| format!("  {}", printable(m))).unwrap_or_default();
     format!(
-        "{}  {:<11}  {}  source {}:{}  files matched {}{message}",
+        "{}  {:<11}  {}  source {}:{}  {}",
         printable(&status.id),
         status.state,
         time_utc(status.started_at),
         printable(&status.source),
         status.port,
-        status.counters.files_matched,
+        printable(&status.headline),
     )
 }
 

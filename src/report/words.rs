@@ -1,8 +1,8 @@
 //! What all renderings say in the same words.
 
 use super::units::{printable, time_utc};
-use crate::model::{Counters, EntryKind, Provenance};
-use crate::protocol::{DifferenceBody, EvidenceBody, TaskState};
+use crate::model::{Counters, EntryKind, FileUrl, Provenance};
+use crate::protocol::{DifferenceBody, EvidenceBody};
 
 /// The counters with their names, in the order in which they are shown.
 pub(super) fn counters(c: &Counters) -> [(u64, &'static str); 7] {
@@ -15,21 +15,6 @@ pub(super) fn counters(c: &Counters) -> [(u64, &'static str); 7] {
         (c.digest_mismatches, "digest mismatches"),
         (c.digest_verification_failures, "could not be verified"),
     ]
-}
-
-/// What a state amounts to, in a sentence; `trusted`: some files were not read in this run.
-pub(super) fn headline(state: TaskState, counters: &Counters, message: Option<&str>, trusted: bool) -> String {
-    let Counters { files_matched, metadata_matched, .. } = counters;
-    match (state, message) {
-        (TaskState::Completed, _) if *files_matched == 0 => "there was not a single file to compare".to_owned(),
-        (TaskState::Completed, _) if trusted => format!(
-            "equal, trusting digests of earlier reads; {files_matched} files, {metadata_matched} entries in all"
-        ),
-        (TaskState::Completed, _) => format!("equal; {files_matched} files proven, {metadata_matched} entries in all"),
-        (_, Some(message)) => printable(message),
-        (TaskState::Failed, None) => "not proven equal".to_owned(),
-        (state, None) => state.to_string(),
-    }
 }
 
 /// Where what is known came from; only what there is.
@@ -53,11 +38,11 @@ pub(super) fn provenance(from: &Provenance) -> String {
 
 /// Root and path, without the prefix that all file URLs share; the exact bytes where the text does not have them.
 pub(super) fn name(difference: &DifferenceBody) -> String {
-    let url = &difference.file_url;
-    let short = url.strip_prefix("/api/v1/live-migration/files/").unwrap_or(url);
-    match &difference.path_hex {
-        Some(hex) => format!("{} (path bytes {hex})", printable(short)),
-        None => printable(short),
+    match (FileUrl::parse(&difference.file_url, difference.path_hex.as_deref()), &difference.path_hex) {
+        (Some(url), Some(hex)) => format!("{url} (path bytes {hex})"),
+        (Some(url), None) => url.to_string(),
+        // Not what a twintree says; it is shown as it came.
+        (None, _) => printable(&difference.file_url),
     }
 }
 

@@ -69,6 +69,9 @@ pub trait Status: Debug + Clone + PartialEq + Serialize + DeserializeOwned + Sen
     /// Notes when it ended, and why where it was not done as asked.
     fn end(&mut self, at_ms: i64, message: Option<String>);
 
+    /// Brings up to date what follows from the rest; called after every change.
+    fn refresh(&mut self);
+
     /// Forgets what was done so far: the task begins again.
     fn restart(&mut self);
 }

@@ -72,6 +72,7 @@ impl<K: Kind> Task<K> {
     /// The task of an earlier service, which begins again under its id.
     pub(super) fn again(mut stored: StoredTask<K>, slot: Slot, resumable: bool) -> Self {
         stored.status.restart();
+        stored.status.refresh();
         stored.restarts += 1;
         let task = Self::new(stored, slot, resumable);
         let now = jiff::Timestamp::from_millisecond(now_ms()).unwrap_or_default();
@@ -110,6 +111,7 @@ impl<K: Kind> Task<K> {
         let mut status = self.status.lock();
         if !status.state().is_final() {
             change(&mut status);
+            status.refresh();
         }
     }
 
@@ -128,6 +130,7 @@ impl<K: Kind> Task<K> {
         let mut status = self.status.lock();
         let state = next(status.state(), Event::Begin);
         status.enter(state);
+        status.refresh();
     }
 
     /// The end of the task. What the status shows stays as it was shown last.
@@ -142,6 +145,7 @@ impl<K: Kind> Task<K> {
         drop(self.slot.lock().take());
         status.end(now_ms(), message);
         status.enter(state);
+        status.refresh();
     }
 
     /// Somebody cancelled it, and the work has stopped.

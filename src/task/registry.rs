@@ -335,6 +335,7 @@ fn end<K: Kind>(task: &mut StoredTask<K>, event: Event, reason: String) {
     let state = next(task.status.state(), event);
     task.status.end(now_ms(), Some(reason));
     task.status.enter(state);
+    task.status.refresh();
 }
 
 /// The task last started on each instance.

@@ -2,24 +2,28 @@
 
 use crate::manifest::{Described, DirectoryIndex, DirectoryTable, Rollup, rollups};
 use crate::model::{MetadataSummary, Outcome, Provenance, RootId, Verdict};
-use crate::protocol::{ReadBody, SideBody};
+use crate::protocol::{ReadBody, SideBody, not_compared};
 
 /// A finished comparison.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Compared {
+pub struct Compared {
+    /// What was found.
     pub outcome: Outcome,
+    /// The sums by keyspace and table.
     pub rollups: Vec<Rollup>,
+    /// What was read on both sides.
     pub read: ReadBody,
 }
 
 impl Compared {
     /// Puts the outcome of a comparison of these two sides into words and sums.
-    pub(super) fn new(
+    pub fn new(
         mut outcome: Outcome,
         (source, source_from): (Described<'_>, Option<Provenance>),
         (destination, destination_from): (Described<'_>, Option<Provenance>),
         keep_going: bool,
     ) -> Self {
+        outcome.notes.extend(not_compared(outcome.content_not_compared));
         outcome.notes.extend(trusted_note("source", source_from));
         outcome.notes.extend(trusted_note("destination", destination_from));
         if outcome.verdict() == Verdict::NothingCompared {

@@ -79,6 +79,10 @@ impl Status for TaskStatus {
         self.source_trouble = None;
     }
 
+    fn refresh(&mut self) {
+        Self::refresh(self);
+    }
+
     fn restart(&mut self) {
         self.state = TaskState::NotStarted;
         self.counters = Counters::default();
@@ -137,7 +141,12 @@ impl Task<Verification> {
             summary.read = read;
         });
         self.leave(outcome.differences.iter().map(DifferenceBody::from).collect());
-        self.counted(progress, outcome.counters);
+        let trusting = self.summary().read.trusts();
+        self.show(|status| {
+            (status.progress, status.counters) = (progress, outcome.counters);
+            (status.trusting, status.content_not_compared) = (trusting, outcome.content_not_compared);
+            status.scope = Some(outcome.scope.clone());
+        });
         let event = match outcome.verdict() {
             // A tree without files is the same on both sides to the per-file protocol too; the notes say that nothing was
             // compared.

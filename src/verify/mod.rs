@@ -8,6 +8,7 @@ mod kind;
 mod per_file;
 mod run;
 
+pub use compared::Compared;
 pub use error::RunError;
 pub use input::RunInput;
 pub use kind::{Verification, VerificationTotals};

@@ -47,7 +47,11 @@ fn every_pair_of_directory_and_manifest_gives_the_same_result() {
         .map(|(left, right)| {
             let (code, out, _) = twintree(&["diff", text(left), text(right), "--json"]);
             assert_eq!(code, 1);
-            serde_json::from_str(&out).unwrap()
+            let mut result: Value = serde_json::from_str(&out).unwrap();
+            // Names, times and what was read are those of the two sides; the verdict and its reasons are not.
+            let sides = ["source", "startedAt", "endedAt", "timings", "read", "bytesHashed", "sourceBytesHashed"];
+            sides.iter().for_each(|key| assert!(result.as_object_mut().unwrap().remove(*key).is_some(), "{key}"));
+            result
         })
         .collect();
     assert!(results.windows(2).all(|pair| pair[0] == pair[1]));
@@ -71,6 +75,19 @@ fn metadata_that_differs_ends_the_comparison_unless_it_is_to_keep_going() {
     };
     assert_eq!(counters(&[]), (1, 1.into(), 0.into()));
     assert_eq!(counters(&["--keep-going"]), (1, 1.into(), 1.into()));
+    // What was not compared is said, and how to have it.
+    let (_, out, _) = twintree(&["diff", text(&s), text(&d)]);
+    let headline = "FAILED: entries that are not proven equal: 1 missing at the destination; content of 1 files was not \
+                    compared: add --keep-going\n";
+    assert!(out.starts_with(headline), "{out}");
+    assert!(out.contains("\nnot equal by keyspace and table:\n  data ks t-1 "), "{out}");
+    let sums = out.find("not equal by keyspace").unwrap();
+    assert!(sums < out.find("\ndifferences:").unwrap(), "sums stand before single differences: {out}");
+    let not_compared = |extra: &[&str]| {
+        let (_, out, _) = twintree(&[&["diff", text(&s), text(&d), "--json"], extra].concat());
+        serde_json::from_str::<Value>(&out).unwrap()["contentNotCompared"].clone()
+    };
+    assert_eq!((not_compared(&[]), not_compared(&["--keep-going"])), (1.into(), 0.into()));
 }
 
 #[test]

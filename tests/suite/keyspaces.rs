@@ -92,6 +92,16 @@ async fn only_what_is_selected_is_compared_by_both_protocols() {
             let reports = [verify(&s, &d, false, &request).await, verify(&s, &d, true, &request).await];
             let protocols: Vec<&str> = reports.iter().map(|report| report["protocol"].as_str().unwrap()).collect();
             assert_eq!(protocols, ["manifest", "per-file"]);
+            for report in &reports {
+                let names: Vec<&str> = report["scope"]["selection"]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .map(|name| name.as_str().unwrap())
+                    .collect();
+                let headline = report["headline"].as_str().unwrap();
+                assert!(!names.is_empty() && headline.contains(&format!(" within {}", names.join(", "))), "{headline}");
+            }
             [&s, &d].into_iter().for_each(|storage| reduce(storage, keep));
             let Some(oracle) = &oracle else { continue };
             let mut arguments = vec!["--root".to_owned(), "data/0".to_owned()];

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::support::program::twintree;
 use crate::support::raw_http::{RawAnswer, exchange};
 use crate::support::services::{Pair, Setup, md5_request, storage_dirs};
 use crate::support::trees::{copy_tree, endless_file, flip_byte, plant, planted};
@@ -91,8 +92,10 @@ async fn pages_in_every_form_have_all_differences_once_from_memory_and_from_the_
         let csv = raw(&pair, &format!("{id}/report?format=csv&offset=1&limit=4")).await;
         assert_eq!(csv.header("content-type"), Some("text/csv; charset=utf-8"));
         let lines: Vec<&str> = csv.body.lines().collect();
-        assert_eq!((lines.len(), &lines[0][..26]), (5, "fileUrl,pathHex,kind,side,"));
-        for (line, difference) in lines[1..].iter().zip(&collected[1..]) {
+        assert_eq!((lines.len(), &lines[0][..26]), (6, "fileUrl,pathHex,kind,side,"));
+        assert!(lines[1].starts_with(",,summary,,,"), "{}", lines[1]);
+        assert!(lines[1].contains("FAILED: entries that are not proven equal: "), "{}", lines[1]);
+        for (line, difference) in lines[2..].iter().zip(&collected[1..]) {
             let digest = difference["source"]["digests"]["MD5"].as_str().unwrap();
             assert!(line.contains(&format!("MD5:{digest}")), "{line}");
         }
@@ -152,4 +155,53 @@ async fn a_task_is_watched_to_its_end() {
     assert_eq!(again, std::slice::from_ref(last));
     let unknown = raw(&pair, "00000000-0000-1000-8000-000000000000/events").await;
     assert_eq!(unknown.code(), 404);
+}
+
+/// One shape of result, whoever prints it.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_command_and_route_gives_a_result_of_one_shape() {
+    let (pair, trees) = differing("").await;
+    let route = pair.verify(&md5_request()).await;
+    let id = route["id"].as_str().unwrap().to_owned();
+    let url = format!("http://127.0.0.1:{}", pair.destination_port);
+    let sides = ["source", "destination"].map(|side| trees.path().join(side).join("data").display().to_string());
+    let printed = tokio::task::spawn_blocking(move || {
+        let commands: [&[&str]; 3] = [
+            &["verify", "--destination", &url, "--json", "--quiet"],
+            &["tasks", "--destination", &url, "--json", "show", &id],
+            &["diff", &sides[0], &sides[1], "--json", "--quiet"],
+        ];
+        commands.map(|command| serde_json::from_str::<Value>(&twintree(command).1).unwrap())
+    });
+    let keys = |result: &Value| result.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    for result in printed.await.unwrap() {
+        assert_eq!(keys(&result), keys(&route));
+    }
+}
+
+/// A task under way has found nothing yet, and that is not the same as having nothing to find.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_of_a_task_under_way_says_so_in_every_form() {
+    let (pair, trees) = differing("").await;
+    for side in ["source", "destination"] {
+        endless_file(&trees.path().join(side).join("commitlog/CommitLog-7-1.log"));
+    }
+    let id = pair.begin(&md5_request()).await;
+    pair.wait_until(&id, |status| status["bytesHashed"].as_u64() > Some(0)).await;
+    let (_, report) = pair.get(&format!("/files-verification-tasks/{id}/report")).await;
+    assert_eq!(report["state"], "IN_PROGRESS");
+    let headline = report["headline"].as_str().unwrap().to_owned();
+    assert!(headline.starts_with("not finished; snapshots left out; "), "{headline}");
+    let html = raw(&pair, &format!("{id}/report?format=html")).await.body;
+    assert!(
+        html.contains("not finished; snapshots left out") && html.contains("none known yet: the task is not finished")
+    );
+    let csv = raw(&pair, &format!("{id}/report?format=csv")).await.body;
+    assert!(csv.contains("IN_PROGRESS: not finished; snapshots left out"), "{csv}");
+    let (url, shown) = (format!("http://127.0.0.1:{}", pair.destination_port), id.clone());
+    let show = move || twintree(&["tasks", "--destination", &url, "show", &shown]).1;
+    let shown = tokio::task::spawn_blocking(show).await.unwrap();
+    assert!(shown.starts_with("IN_PROGRESS: not finished; snapshots left out; "), "{shown}");
+    assert!(shown.contains("differences: none known yet, the task is not finished"), "{shown}");
+    pair.patch(&format!("/files-verification-tasks/{id}")).await;
 }

@@ -18,7 +18,7 @@ use crate::config::Config;
 use crate::model::DigestAlgorithm;
 use crate::net::TaskClient;
 use crate::protocol::{DifferenceBody, ReportBody, TaskRequest, TaskState};
-use crate::report::{self, ResultBody};
+use crate::report;
 use disk::disk;
 use faults::Fault;
 use instance::Instance;
@@ -142,7 +142,7 @@ impl Demo<'_> {
         let id = destination.create_task(&request).await?.task_id;
         follow(destination, &id, self.common.quiet).await?;
         let report = destination.report(&id).await?;
-        print(&report::outcome(&ResultBody::from(report.clone())))?;
+        print(&report::outcome(&report))?;
         print(&format!(
             "\n{} bytes read on each side, {} request{} to the source, {:.2} s.\n",
             report.status.progress.bytes_hashed,

@@ -84,7 +84,7 @@ pub(in crate::server) async fn get_report(
     let body = ReportBody { status, summary, differences_total, offset, differences };
     Ok(match format {
         Format::Json => Json(body).into_response(),
-        Format::Csv => ([(CONTENT_TYPE, "text/csv; charset=utf-8")], report::csv(&body.differences)).into_response(),
+        Format::Csv => ([(CONTENT_TYPE, "text/csv; charset=utf-8")], report::csv(&body)).into_response(),
         Format::Html => {
             let path = routes::report(&body.status.id);
             ([(CONTENT_TYPE, "text/html; charset=utf-8")], report::html(&body, &path, limit.max(1))).into_response()

@@ -10,6 +10,7 @@ use axum::http::StatusCode;
 use serde::Deserialize;
 
 use super::{body, id};
+use crate::manifest::scope_of_one_side;
 use crate::protocol::{ErrorBody, TaskCreated, TaskRequest, TaskStatus, parse_task_request, routes};
 use crate::server::caller::Destination;
 use crate::server::error::ApiError;
@@ -49,7 +50,8 @@ pub(in crate::server) async fn create_task(
     let input = app.run_input(&instance, &source, &request).map_err(ApiError::Internal)?;
     let accepted = request.clone();
     let named = (source.host, input.peer.address().port);
-    let status = |id| TaskStatus::accepted(id, &accepted, named, now_ms());
+    let scope = scope_of_one_side(&input.job.identity, input.job.roots.iter().map(|root| root.id));
+    let status = |id| TaskStatus::accepted(id, &accepted, named, scope, now_ms());
     let task = app.tasks().start(instance.id, request, status, input)?;
     // Whoever holds the id may ask for it after a crash.
     task.recorded().await;

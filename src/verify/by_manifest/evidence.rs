@@ -69,7 +69,7 @@ mod tests {
             unverified: None,
         };
         let counters = Counters { digest_mismatches: 1, ..Counters::default() };
-        let mut findings = Findings { counters, differences: vec![difference] };
+        let mut findings = Findings { counters, differences: vec![difference], content_not_compared: 0 };
         settle(&mut findings, 0, &source, &destination);
         let difference = findings.differences[0].clone();
         (findings, difference)

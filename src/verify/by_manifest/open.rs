@@ -78,6 +78,7 @@ impl Sides {
         let mut fails_fast = false;
         for PlannedRoot { id, plan } in self.plan() {
             findings.counters.add(&plan.proven);
+            findings.content_not_compared += plan.content_not_compared;
             fails_fast |= self.depth == Depth::Metadata
                 && plan.metadata_surely_differs(self.remote_table(id), self.local_table(id));
             pairs.extend(plan.open.into_iter().map(|pair| (id, pair)));

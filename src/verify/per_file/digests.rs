@@ -239,7 +239,7 @@ fn verdict(directory: &MatchingDirectory, file: &FileEntry, source: Option<Answe
     };
     let digests = [source, Some(destination)].map(|answer| answer.and_then(Result::ok));
     let difference = difference(directory, file, kind, digests, unverified);
-    Findings { counters, differences: vec![difference] }
+    Findings { counters, differences: vec![difference], content_not_compared: 0 }
 }
 
 /// A difference of a file that both sides list with the same metadata, and the digests of source and destination.

@@ -79,6 +79,7 @@ mod tests {
                 difference(b"d\xff/x", DifferenceKind::MissingAtSource),
                 difference("d\u{fffd}".as_bytes(), DifferenceKind::MissingAtDestination),
             ],
+            content_not_compared: 0,
         };
         settle_unlisted(&mut findings);
         let expected =

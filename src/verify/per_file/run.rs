@@ -54,6 +54,7 @@ impl<'a> PerFileRun<'a> {
         *self.counters() = findings.counters;
         if self.task.request.keep_going || findings.counters.metadata_summary() == MetadataSummary::Same {
             findings.absorb(unaskable);
+            findings.content_not_compared = 0;
             *self.counters() = findings.counters;
             let digests = Digests::new(files, self.task, self.input, &self.context, &self.shown);
             findings.absorb(digests.compare(&local).await?);
