@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::causes::causes;
 use super::compare::{OpenedSide, compare_directory};
 use super::file::{FileError, ManifestFile};
 use super::hash::SubtreeHash;
@@ -65,8 +66,8 @@ impl Comparand for ManifestFile {
 pub fn diff(source: &dyn Comparand, destination: &dyn Comparand, depth: Depth) -> Result<Outcome, FileError> {
     let found = findings(source, destination, depth)?;
     let (left, right) = (source.tables(), destination.tables());
-    let source = Described { identity: source.identity(), tables: &left };
-    let destination = Described { identity: destination.identity(), tables: &right };
+    let source = Described { identity: source.identity(), tables: &left, listed: false };
+    let destination = Described { identity: destination.identity(), tables: &right, listed: false };
     Ok(Outcome::new(scope(source, destination), found, notes(source, destination)))
 }
 
@@ -129,10 +130,10 @@ impl<'a> Opened<'a> {
     }
 }
 
-/// Facts that change no counter and no state, and that a reader should know: rules that are not the same, and roots
+/// Facts that change no counter and no state, and that a reader should know: causes of many differences first, then rules that are not the same, and roots
 /// that are absent, and links behind which nobody looked.
 pub fn notes(source: Described<'_>, destination: Described<'_>) -> Vec<String> {
-    let mut notes = Vec::new();
+    let mut notes = causes(source, destination);
     if source.identity.rules != destination.identity.rules {
         notes.push(format!(
             "the two sides leave out different files: source {}, destination {}",

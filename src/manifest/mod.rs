@@ -1,6 +1,7 @@
 //! The Merkle trees of an instance: built from disk, written to and read from files, checked, and compared.
 
 mod block;
+mod causes;
 pub(crate) mod codec;
 mod columns;
 mod compare;

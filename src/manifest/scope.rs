@@ -13,6 +13,8 @@ pub struct Described<'a> {
     pub identity: &'a Identity,
     /// Its roots.
     pub tables: &'a [(RootId, Option<&'a DirectoryTable>)],
+    /// All that is known is a listing, which has no more of an empty root than of an absent one.
+    pub listed: bool,
 }
 
 /// What a comparison of these two sides speaks of: the roots of either side, what both are restricted to, and what either
@@ -72,8 +74,8 @@ mod tests {
 
     fn scope_of(source: &Identity, destination: &Identity) -> Scope {
         let [data, hints] = ["data/0", "hints/0"].map(|root| root.parse().unwrap());
-        let source = Described { identity: source, tables: &[(hints, None)] };
-        scope(source, Described { identity: destination, tables: &[(data, None), (hints, None)] })
+        let source = Described { identity: source, tables: &[(hints, None)], listed: false };
+        scope(source, Described { identity: destination, tables: &[(data, None), (hints, None)], listed: false })
     }
 
     #[test]

@@ -9,6 +9,7 @@
 
 mod broken_links;
 mod cancelling;
+mod causes;
 mod cli;
 mod conversations;
 mod diff_reference;

@@ -191,8 +191,8 @@ impl<'a> ManifestRun<'a> {
     }
 
     fn compared(&self, findings: Findings, remote: &RemoteManifest, local: &Manifest) -> Compared {
-        let source = Described { identity: &remote.identity, tables: &remote.tables() };
-        let destination = Described { identity: &local.identity, tables: &local.tables() };
+        let source = Described { identity: &remote.identity, tables: &remote.tables(), listed: false };
+        let destination = Described { identity: &local.identity, tables: &local.tables(), listed: false };
         let outcome = Outcome::new(scope(source, destination), findings, notes(source, destination));
         let from = (self.exchange.provenance(), Some(self.build.provenance()));
         Compared::new(outcome, (source, from.0), (destination, from.1), self.task.request.keep_going)

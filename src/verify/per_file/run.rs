@@ -60,8 +60,8 @@ impl<'a> PerFileRun<'a> {
             findings.absorb(digests.compare(&local).await?);
             findings.sort();
         }
-        let source = Described { identity: &source.identity, tables: &source.tables() };
-        let destination = Described { identity: &local.identity, tables: &local.tables() };
+        let source = Described { identity: &source.identity, tables: &source.tables(), listed: true };
+        let destination = Described { identity: &local.identity, tables: &local.tables(), listed: false };
         let roots = source.tables.iter().chain(destination.tables).map(|(id, _)| *id);
         let scope = scope_of_one_side(destination.identity, roots);
         let mut notes = notes(source, destination);
