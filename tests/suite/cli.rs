@@ -106,6 +106,23 @@ fn what_could_not_be_checked_exits_3_and_a_difference_beside_it_1() {
     assert_eq!(twintree(&["diff", text(&s), text(&d)]).0, 1);
 }
 
+/// No service takes part, so nothing is named by the URL that it would have there.
+#[test]
+fn local_commands_name_entries_by_root_and_path() {
+    let tmp = two_trees();
+    let (s, d, file) = (tmp.path().join("source"), tmp.path().join("destination"), tmp.path().join("m"));
+    let toc = d.join("ks/t-1/nb-1-big-TOC.txt");
+    fs::remove_file(&toc).unwrap();
+    std::os::unix::fs::symlink("nothing", &toc).unwrap();
+    twintree(&["manifest", text(&d), "-o", text(&file)]);
+    for command in [&["diff", text(&s), text(&d)][..], &["inspect", text(&file)]] {
+        let (code, out, err) = twintree(command);
+        assert_eq!((code, err.as_str()), (3, ""), "{command:?}");
+        assert!(out.contains("data/0/ks/t-1/nb-1-big-TOC.txt"), "{out}");
+        assert!(!out.contains("/api/"), "{out}");
+    }
+}
+
 #[test]
 fn nothing_to_compare_is_no_success() {
     let tmp = tempfile::tempdir().unwrap();
@@ -251,5 +268,11 @@ fn the_demo_finds_what_it_planted_and_cleans_up_after_itself() {
     let out = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(0), "{out}");
     assert!(out.contains("Everything came out as planted"), "{out}");
+    let read: Vec<Vec<&str>> =
+        out.lines().filter(|line| line.contains("bytes read by the source")).map(|l| l.split(' ').collect()).collect();
+    assert_eq!(read.len(), 2, "{out}");
+    // The first copy has other files than its source; the mended one has the same.
+    assert_ne!(read[0][0], read[0][6], "{out}");
+    assert_eq!(read[1][0], read[1][6], "{out}");
     assert_eq!(fs::read_dir(tmp.path()).unwrap().count(), 0, "nothing is left behind");
 }

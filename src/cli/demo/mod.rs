@@ -143,11 +143,13 @@ impl Demo<'_> {
         follow(destination, &id, self.common.quiet).await?;
         let report = destination.report(&id).await?;
         print(&report::outcome(&report))?;
+        let progress = &report.status.progress;
         print(&format!(
-            "\n{} bytes read on each side, {} request{} to the source, {:.2} s.\n",
-            report.status.progress.bytes_hashed,
-            report.status.progress.source_requests,
-            if report.status.progress.source_requests == 1 { "" } else { "s" },
+            "\n{} bytes read by the source, {} by the destination, {} request{} to the source, {:.2} s.\n",
+            progress.source_bytes_hashed,
+            progress.bytes_hashed,
+            progress.source_requests,
+            if progress.source_requests == 1 { "" } else { "s" },
             begun.elapsed().as_secs_f64()
         ))?;
         Ok(report)
