@@ -28,7 +28,7 @@ pub struct Cli {
 /// Options that every command has.
 #[derive(Debug, Args)]
 pub struct Common {
-    /// Show no progress and no task id
+    /// Write nothing but errors to standard error: no progress, no remarks, no warnings
     #[arg(long, short, global = true)]
     pub quiet: bool,
     /// How logs are written to standard error

@@ -35,16 +35,16 @@ pub(super) fn run(args: &ManifestArgs, common: &Common) -> Result<ExitCode, Comm
     let absent: Vec<String> =
         manifest.roots().iter().filter(|root| root.tree.is_none()).map(|root| root.id.to_string()).collect();
     if !absent.is_empty() {
-        output::remark(&format!("twintree: not there, and in the manifest as such: {}", absent.join(", ")));
+        output::remark(common, &format!("twintree: not there, and in the manifest as such: {}", absent.join(", ")));
     }
     match content {
         _ if totals.files == 0 => {
-            output::remark("twintree: there is not a single file in it");
+            output::remark(common, "twintree: there is not a single file in it");
             Ok(ExitCode::Unchecked)
         }
         SubtreeHash::Proven(_) => Ok(ExitCode::Equal),
         SubtreeHash::Unproven => {
-            output::remark("twintree: something could not be read; twintree inspect says what");
+            output::remark(common, "twintree: something could not be read; twintree inspect says what");
             Ok(ExitCode::Unchecked)
         }
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use indicatif::{HumanCount, MultiProgress, ProgressBar, ProgressStyle};
 
+use super::args::Common;
 use super::output;
 
 /// A bar for each side of a comparison.
@@ -43,8 +44,8 @@ impl Bars {
     }
 
     /// Says something above the bars.
-    pub(super) fn remark(&self, text: &str) {
-        self.lines.suspend(|| output::remark(text));
+    pub(super) fn remark(&self, common: &Common, text: &str) {
+        self.lines.suspend(|| output::remark(common, text));
     }
 
     /// Shows how far the side with this number is.

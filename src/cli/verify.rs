@@ -49,11 +49,9 @@ pub(super) fn run(args: &VerifyArgs, common: &Common) -> Result<ExitCode, Comman
             },
         };
         let id = created.task_id;
-        if !common.quiet {
-            output::remark(&format!("task {id}"));
-        }
+        output::remark(common, &format!("task {id}"));
         let status = tokio::select! {
-            status = follow(&destination, &id, common.quiet), if !interrupted => status?,
+            status = follow(&destination, &id, common), if !interrupted => status?,
             _ = async { interrupted || interrupt.recv().await.is_some() } => destination.cancel(&id).await?,
         };
         let report = destination.report(&id).await?;
@@ -63,8 +61,8 @@ pub(super) fn run(args: &VerifyArgs, common: &Common) -> Result<ExitCode, Comman
 }
 
 /// Looks at the task until it has ended. A service that restarts or a network that hiccups is borne for a while.
-pub(super) async fn follow(destination: &TaskClient, id: &str, quiet: bool) -> Result<TaskStatus, CommandError> {
-    let bars = Bars::new(&["source", "destination"], quiet);
+pub(super) async fn follow(destination: &TaskClient, id: &str, common: &Common) -> Result<TaskStatus, CommandError> {
+    let bars = Bars::new(&["source", "destination"], common.quiet);
     let mut wait = POLL.0;
     let mut answered = Instant::now();
     let mut told = false;
@@ -72,14 +70,12 @@ pub(super) async fn follow(destination: &TaskClient, id: &str, quiet: bool) -> R
     loop {
         match destination.status(id).await {
             Ok(status) => {
-                if status.protocol == Protocol::PerFile && !std::mem::replace(&mut told, true) && !quiet {
+                if status.protocol == Protocol::PerFile && !std::mem::replace(&mut told, true) {
                     let reason = status.protocol_reason.as_deref().unwrap_or_default();
-                    bars.remark(&report::printable(&format!("file by file, which takes longer: {reason}")));
+                    bars.remark(common, &report::printable(&format!("file by file, which takes longer: {reason}")));
                 }
-                if let Some(trouble) = troubles.look(status.source_trouble.as_deref())
-                    && !quiet
-                {
-                    bars.remark(&report::printable(trouble));
+                if let Some(trouble) = troubles.look(status.source_trouble.as_deref()) {
+                    bars.remark(common, &report::printable(trouble));
                 }
                 if status.state.is_final() {
                     return Ok(status);

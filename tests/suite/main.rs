@@ -32,6 +32,7 @@ mod oracle;
 mod path_escapes;
 mod per_file;
 mod per_file_oracle;
+mod quiet;
 mod real_sstables;
 mod reports;
 mod request_counts;

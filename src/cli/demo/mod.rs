@@ -140,7 +140,7 @@ impl Demo<'_> {
         let digest_algorithm = DigestAlgorithm::Md5.name().to_owned();
         let request = TaskRequest { max_concurrency: 10, digest_algorithm, keep_going, keyspaces: None };
         let id = destination.create_task(&request).await?.task_id;
-        follow(destination, &id, self.common.quiet).await?;
+        follow(destination, &id, self.common).await?;
         let report = destination.report(&id).await?;
         print(&report::outcome(&report))?;
         let progress = &report.status.progress;
