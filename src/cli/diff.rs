@@ -75,8 +75,8 @@ fn compare(sides: &[Side; 2], args: &DiffArgs, common: &Common) -> Result<(Verdi
     let (source_from, destination_from) = (provenance(&sides[0]), provenance(&sides[1]));
     let (left, right) = (source.tables(), destination.tables());
     let name = source.identity().instance.clone();
-    let source = Described { identity: source.identity(), tables: &left };
-    let destination = Described { identity: destination.identity(), tables: &right };
+    let source = Described { identity: source.identity(), tables: &left, listed: false };
+    let destination = Described { identity: destination.identity(), tables: &right, listed: false };
     let compared = Compared::new(outcome, (source, source_from), (destination, destination_from), args.keep_going);
     timings.total_ms = elapsed_ms();
     let Compared { outcome, rollups, read } = compared;

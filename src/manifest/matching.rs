@@ -66,3 +66,34 @@ fn metadata(file: &FileEntry) -> Option<(u64, i64)> {
         Listed::Unlistable(_) => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Content, Name, Problem, Reason};
+
+    fn entry(name: &str, listed: Listed) -> FileEntry {
+        FileEntry { name: Name::new(name.as_bytes()).unwrap(), listed }
+    }
+
+    fn file(name: &str, size: u64, modified_ms: i64) -> FileEntry {
+        entry(name, Listed::File { size, modified_ms, content: Content::NotRead })
+    }
+
+    #[test]
+    fn only_files_with_the_same_size_and_time_are_to_be_compared() {
+        let gone = |name| entry(name, Listed::Unlistable(Problem::new(Reason::Vanished, "")));
+        let source = [file("a", 1, 5), file("b", 1, 5), file("c", 1, 5), gone("e"), gone("f"), file("g", 7, 8)];
+        let destination = vec![
+            file("b", 2, 5),
+            file("c", 1, 6),
+            file("d", 1, 5),
+            gone("e"),
+            file("f", 1, 5),
+            file("g", 7, 8),
+            file("h", 1, 5),
+        ];
+        assert_eq!(same_metadata(&source, destination), [file("g", 7, 8)]);
+        assert_eq!(same_metadata(&source[..1], vec![file("a", 1, 5)]), [file("a", 1, 5)]);
+    }
+}

@@ -298,6 +298,28 @@ mod tests {
     }
 
     #[test]
+    fn a_table_has_the_directories_up_to_its_length() {
+        let table = table(vec![directory(0, "", 0), directory(0, "a", 0)]).unwrap();
+        assert_eq!([0, 1, 2, 9].map(|index| table.contains(DirectoryIndex(index))), [true, true, false, false]);
+        assert!(!table.is_empty());
+    }
+
+    #[test]
+    fn files_must_have_the_number_and_the_bytes_of_the_record() {
+        let table = table(vec![directory(0, "", 1)]).unwrap();
+        let file = |name: &str, size| FileEntry {
+            name: Name::new(name.as_bytes()).unwrap(),
+            listed: crate::model::Listed::File { size, modified_ms: 5, content: crate::model::Content::NotRead },
+        };
+        let root = DirectoryIndex::ROOT;
+        for files in [vec![file("a", 9)], vec![file("a", 4), file("b", 6)], vec![]] {
+            assert_eq!(table.check_files(root, &files, None), Err(FilesError::Sums(root)), "{files:?}");
+        }
+        let hash = table.check_files(root, &[file("a", 10)], None);
+        assert_eq!(hash, Err(FilesError::Hash(root, HashKind::Metadata)));
+    }
+
+    #[test]
     fn a_list_that_is_not_the_whole_directory_has_no_hash() {
         let table = table(vec![directory(0, "", 1)]).unwrap();
         let hash = table.hash_of(HashKind::Content, DirectoryIndex::ROOT, &[], |_| SubtreeHash::Unproven);

@@ -123,6 +123,17 @@ mod tests {
         Verdict::of(&counters)
     }
 
+    fn outcome(counters: Counters, differences: Vec<Difference>) -> Outcome {
+        let scope = Scope {
+            roots: vec![RootId::DATA_0],
+            selection: None,
+            files_excluded: vec![],
+            directories_excluded: vec![],
+            source_rules: SourceRules::Same,
+        };
+        Outcome::new(scope, Findings { counters, differences, content_not_compared: 0 }, vec![])
+    }
+
     #[test]
     fn a_difference_outweighs_what_could_not_be_checked() {
         let base = Counters { files_matched: 3, metadata_matched: 3, ..Counters::default() };
@@ -134,19 +145,32 @@ mod tests {
     }
 
     #[test]
+    fn each_counter_of_a_difference_counts_alone_and_together() {
+        let none = Counters { files_matched: 3, ..Counters::default() };
+        let each = [
+            (Counters { files_not_found_at_source: 1, ..none }, "1 missing at the source"),
+            (Counters { files_not_found_at_destination: 1, ..none }, "1 missing at the destination"),
+            (Counters { metadata_mismatches: 1, ..none }, "1 with other metadata"),
+            (Counters { digest_mismatches: 1, ..none }, "1 with other content"),
+        ];
+        for (counters, text) in each {
+            let outcome = outcome(counters, vec![]);
+            assert_eq!(outcome.verdict(), Verdict::Different, "{text}");
+            assert_eq!(outcome.summary(), Some(format!("entries that are not proven equal: {text}")));
+        }
+        let mut all = none;
+        each.iter().for_each(|(counters, _)| all.add(counters));
+        assert_eq!(verdict(all), Verdict::Different);
+        assert_eq!(outcome(none, vec![]).summary(), None);
+    }
+
+    #[test]
     fn nothing_compared_is_not_equal() {
         assert_eq!(verdict(Counters { metadata_matched: 5, ..Counters::default() }), Verdict::NothingCompared);
     }
 
     #[test]
     fn a_list_that_no_counter_accounts_for_is_not_equal() {
-        let scope = Scope {
-            roots: vec![RootId::DATA_0],
-            selection: None,
-            files_excluded: vec![],
-            directories_excluded: vec![],
-            source_rules: SourceRules::Same,
-        };
         let counters = Counters { files_matched: 3, metadata_matched: 3, ..Counters::default() };
         let difference = Difference {
             url: FileUrl::new(RootId::DATA_0, RelPath::root()),
@@ -155,9 +179,7 @@ mod tests {
             destination: None,
             unverified: None,
         };
-        let verdict = |differences| {
-            Outcome::new(scope.clone(), Findings { counters, differences, content_not_compared: 0 }, vec![]).verdict()
-        };
+        let verdict = |differences| outcome(counters, differences).verdict();
         assert_eq!((verdict(vec![]), verdict(vec![difference])), (Verdict::Equal, Verdict::Unverified));
     }
 }

@@ -110,6 +110,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn only_a_regular_file_is_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let of = |path: &std::path::Path| FileIdentity::of(&rustix::fs::stat(path).unwrap());
+        let file = dir.path().join("file");
+        std::fs::write(&file, b"").unwrap();
+        assert!(of(&file).is_regular());
+        assert!(!of(dir.path()).is_regular());
+        assert!(of(&file).same_file(&of(&file)) && !of(&file).same_file(&of(dir.path())));
+        let time = std::time::UNIX_EPOCH + std::time::Duration::from_micros(1_234_567);
+        std::fs::File::options().write(true).open(&file).unwrap().set_modified(time).unwrap();
+        assert_eq!((modified_ms(&rustix::fs::stat(&file).unwrap()), of(&file).modified_ms()), (1234, 1234));
+    }
+
+    #[test]
     fn times_before_the_epoch_round_down() {
         assert_eq!(floor_ms((0, 1_999_999)), 1);
         assert_eq!(floor_ms((-1, 999_999_999)), -1);

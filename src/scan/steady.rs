@@ -199,6 +199,21 @@ mod tests {
         assert_eq!(reads.get(), ATTEMPTS);
     }
 
+    /// To open a pipe for reading waits for somebody who writes, unless one says not to wait.
+    #[test]
+    fn a_pipe_that_took_the_place_of_a_file_does_not_hang_the_scan() {
+        use std::os::fd::AsFd as _;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f");
+        fs::write(&path, b"one").unwrap();
+        let seen = expected(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        let (open, name) = (File::open(dir.path()).unwrap(), Name::new(b"f").unwrap());
+        let read = digest_file(open.as_fd(), &name, seen, DigestAlgorithm::Md5, &Context::default());
+        assert!(matches!(read, Err(ReadError::Problem(problem)) if problem.reason == Reason::NotARegularFile));
+    }
+
     #[test]
     fn a_file_that_settles_down_is_read_again() {
         let dir = tempfile::tempdir().unwrap();

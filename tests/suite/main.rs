@@ -12,6 +12,7 @@ mod cancelling;
 mod causes;
 mod cli;
 mod conversations;
+mod decisions;
 mod diff_reference;
 mod digest_cache;
 mod faults;
