@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::HostNameError;
+use super::limits::MAX_BYTES;
 use crate::model::RootId;
 
 /// A configuration that cannot be used. Printed as one line for each mistake.
@@ -66,8 +67,8 @@ pub enum Problem {
         /// What the system said.
         message: String,
     },
-    /// The file is larger than [`super::MAX_BYTES`].
-    #[error("is larger than {} bytes; expected a configuration file", super::MAX_BYTES)]
+    /// The file is larger than [`MAX_BYTES`].
+    #[error("is larger than {} bytes; expected a configuration file", MAX_BYTES)]
     TooLarge,
     /// The file holds bytes that are no UTF-8.
     #[error("is not UTF-8 text; expected YAML in UTF-8")]

@@ -5,12 +5,10 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use super::error::{ConfigError, Mistakes, Problem};
+use super::limits::MAX_BYTES;
 use super::section::Section;
 use super::{ClientConfig, Config, Listen, LiveMigration, Settings};
 use super::{instances, sections, value};
-
-/// The largest file that is read, in bytes.
-pub const MAX_BYTES: usize = 4 * 1024 * 1024;
 
 impl Config {
     /// Reads and checks the file at `path`; `~` in it is the home directory of the user who runs this process.

@@ -1,6 +1,6 @@
 //! Why a pattern cannot be used.
 
-use super::pattern::MAX_PATTERN_BYTES;
+use super::limits::MAX_PATTERN_BYTES;
 
 /// A mistake in one exclusion pattern, or something in it that cannot be given Java's meaning.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -67,35 +67,4 @@ pub enum PatternError {
         /// The whole pattern.
         pattern: String,
     },
-}
-
-/// A mistake found while a body is translated; [`Fault::of`] adds the pattern it stands in.
-#[derive(Debug)]
-pub(super) struct Fault {
-    java_takes_it: bool,
-    construct: String,
-    expected: &'static str,
-}
-
-impl Fault {
-    /// Java refuses it too.
-    pub(super) fn malformed(construct: impl Into<String>, expected: &'static str) -> Self {
-        Self { java_takes_it: false, construct: construct.into(), expected }
-    }
-
-    /// Java takes it, and means something that is not rebuilt here.
-    pub(super) fn unsupported(construct: impl Into<String>, expected: &'static str) -> Self {
-        Self { java_takes_it: true, construct: construct.into(), expected }
-    }
-
-    /// The error of a whole pattern.
-    pub(super) fn of(self, pattern: &str) -> PatternError {
-        let Self { java_takes_it, construct, expected } = self;
-        let pattern = pattern.to_owned();
-        if java_takes_it {
-            PatternError::Unsupported { pattern, construct, expected }
-        } else {
-            PatternError::Malformed { pattern, construct, expected }
-        }
-    }
 }

@@ -1,7 +1,7 @@
 //! What stands after a `\`, and what stands between `[` and `]`, in Java's `regex:` syntax.
 
-use super::error::Fault;
-use super::java_regex::Parser;
+use super::body_error::BodyError;
+use super::java_cursor::Cursor;
 use super::notation::Set;
 
 /// What a `\` and the characters after it come to.
@@ -14,11 +14,11 @@ pub(super) enum Escaped {
     Place(&'static str),
 }
 
-impl Parser {
+impl Cursor {
     /// Reads an escape whose `\` has been read. The predefined classes are ASCII only, as in Java.
-    pub(super) fn escape(&mut self) -> Result<Escaped, Fault> {
+    pub(super) fn escape(&mut self) -> Result<Escaped, BodyError> {
         let Some(symbol) = self.next() else {
-            return Err(Fault::malformed("'\\' at the end", "a character after '\\'"));
+            return Err(BodyError::malformed("'\\' at the end", "a character after '\\'"));
         };
         let set = |members, negated| Ok(Escaped::Set { members, negated });
         match symbol.c {
@@ -43,28 +43,28 @@ impl Parser {
     }
 
     /// Reads a character's number: that many hexadecimal digits, or any count of them up to a '}'.
-    fn code_point(&mut self, construct: &str, digits: Option<usize>) -> Result<Escaped, Fault> {
-        let fault = || Fault::malformed(construct, "the hexadecimal number of a character that is no surrogate");
+    fn code_point(&mut self, construct: &str, digits: Option<usize>) -> Result<Escaped, BodyError> {
+        let error = || BodyError::malformed(construct, "the hexadecimal number of a character that is no surrogate");
         let mut number = 0_u32;
         let mut read = 0;
         while Some(read) != digits {
             if digits.is_none() && read > 0 && self.eat('}') {
                 break;
             }
-            let symbol = self.next().filter(|s| !s.literal).ok_or_else(fault)?;
+            let symbol = self.next().filter(|s| !s.literal).ok_or_else(error)?;
             // No character has a number beyond 0x10ffff, so what overflows is none.
-            let digit = symbol.c.to_digit(16).ok_or_else(fault)?;
-            number = number.checked_mul(16).ok_or_else(fault)? + digit;
+            let digit = symbol.c.to_digit(16).ok_or_else(error)?;
+            number = number.checked_mul(16).ok_or_else(error)? + digit;
             read += 1;
         }
-        char::from_u32(number).map(Escaped::Char).ok_or_else(fault)
+        char::from_u32(number).map(Escaped::Char).ok_or_else(error)
     }
 
     /// Reads a character class whose `[` has been read, and returns it in the engine's notation.
-    pub(super) fn class(&mut self) -> Result<String, Fault> {
+    pub(super) fn class(&mut self, ignore_case: bool) -> Result<String, BodyError> {
         let negated = self.eat('^');
         if self.peek_is(']') {
-            return Err(Fault::unsupported("']' as the first character of a class", "\\]"));
+            return Err(BodyError::unsupported("']' as the first character of a class", "\\]"));
         }
         let mut set = Set::default();
         loop {
@@ -76,38 +76,38 @@ impl Parser {
                     set.add_set(members, negated);
                     continue;
                 }
-                Escaped::Place(_) => return Err(Fault::malformed("a boundary in a class", "characters")),
+                Escaped::Place(_) => return Err(BodyError::malformed("a boundary in a class", "characters")),
                 Escaped::Char(c) => c,
             };
             // A '-' right before the ']' is a character.
             if !self.peek_is('-') || self.peek_after_is(']') {
-                set.add(first, first, self.ignore_case);
+                set.add(first, first, ignore_case);
                 continue;
             }
             self.next();
             match self.class_item()? {
-                Escaped::Char(last) if first <= last => set.add(first, last, self.ignore_case),
-                _ => return Err(Fault::malformed(format!("the range after {first:?}"), "a range such as a-z")),
+                Escaped::Char(last) if first <= last => set.add(first, last, ignore_case),
+                _ => return Err(BodyError::malformed(format!("the range after {first:?}"), "a range such as a-z")),
             }
         }
     }
 
-    fn class_item(&mut self) -> Result<Escaped, Fault> {
+    fn class_item(&mut self) -> Result<Escaped, BodyError> {
         let Some(symbol) = self.next() else {
-            return Err(Fault::malformed("'['", "']' at the class's end, or \\["));
+            return Err(BodyError::malformed("'['", "']' at the class's end, or \\["));
         };
         if symbol.is('[') {
-            return Err(Fault::unsupported("a class within a class", "one class, or \\["));
+            return Err(BodyError::unsupported("a class within a class", "one class, or \\["));
         }
         if symbol.is('&') && self.peek_is('&') {
-            return Err(Fault::unsupported("the class intersection \"&&\"", "one class, or \\&"));
+            return Err(BodyError::unsupported("the class intersection \"&&\"", "one class, or \\&"));
         }
         if symbol.is('\\') { self.escape() } else { Ok(Escaped::Char(symbol.c)) }
     }
 }
 
 /// The error of a letter or digit that is not to be escaped.
-fn refused(c: char) -> Fault {
+fn refused(c: char) -> BodyError {
     let (construct, expected) = match c {
         '0' => ("an octal escape \\0", "\\x and two hexadecimal digits"),
         '1'..='9' | 'k' => ("a back-reference", "the text itself"),
@@ -120,7 +120,7 @@ fn refused(c: char) -> Fault {
         'Z' => ("the end \\Z", "\\z, or nothing: a pattern is matched in full"),
         'G' => ("the boundary \\G", "nothing: a pattern is matched in full"),
         'c' => ("the control character \\c", "\\x and two hexadecimal digits"),
-        _ => return Fault::malformed(format!("\\{c}"), "an escape that Java knows"),
+        _ => return BodyError::malformed(format!("\\{c}"), "an escape that Java knows"),
     };
-    Fault::unsupported(construct, expected)
+    BodyError::unsupported(construct, expected)
 }

@@ -12,12 +12,12 @@
 
 use std::slice::Iter;
 
-use super::error::Fault;
+use super::body_error::BodyError;
 use super::notation::{DOT, Set, push_char};
 use super::placeholder::Symbol;
 
 /// The same language in the engine's notation.
-pub(super) fn translate(symbols: &[Symbol]) -> Result<String, Fault> {
+pub(super) fn translate(symbols: &[Symbol]) -> Result<String, BodyError> {
     let mut out = String::new();
     let mut rest = symbols.iter();
     let mut in_group = false;
@@ -26,7 +26,7 @@ pub(super) fn translate(symbols: &[Symbol]) -> Result<String, Fault> {
             _ if literal => push_char(&mut out, c),
             '\\' => match rest.next() {
                 Some(escaped) => push_char(&mut out, escaped.c),
-                None => return Err(Fault::malformed("'\\' at the end", "a character after '\\'")),
+                None => return Err(BodyError::malformed("'\\' at the end", "a character after '\\'")),
             },
             '*' if next_is(&rest, '*') => {
                 rest.next();
@@ -37,7 +37,7 @@ pub(super) fn translate(symbols: &[Symbol]) -> Result<String, Fault> {
             '?' => out.push_str("[^/]"),
             '[' => bracket(&mut rest, &mut out)?,
             '{' if in_group => {
-                return Err(Fault::malformed("'{' inside a group", "no group within a group, or \\{"));
+                return Err(BodyError::malformed("'{' inside a group", "no group within a group, or \\{"));
             }
             '{' => {
                 in_group = true;
@@ -51,7 +51,7 @@ pub(super) fn translate(symbols: &[Symbol]) -> Result<String, Fault> {
             _ => push_char(&mut out, c),
         }
     }
-    if in_group { Err(Fault::malformed("'{'", "'}' at the group's end, or \\{")) } else { Ok(out) }
+    if in_group { Err(BodyError::malformed("'{'", "'}' at the group's end, or \\{")) } else { Ok(out) }
 }
 
 fn next_is(rest: &Iter<'_, Symbol>, c: char) -> bool {
@@ -59,9 +59,9 @@ fn next_is(rest: &Iter<'_, Symbol>, c: char) -> bool {
 }
 
 /// Translates a bracket expression whose `[` has been read.
-fn bracket(rest: &mut Iter<'_, Symbol>, out: &mut String) -> Result<(), Fault> {
-    let unclosed = || Fault::malformed("'['", "']' at the bracket expression's end, or \\[");
-    let range = |construct: String| Fault::malformed(construct, "a range such as a-z, or '-' as the first or last");
+fn bracket(rest: &mut Iter<'_, Symbol>, out: &mut String) -> Result<(), BodyError> {
+    let unclosed = || BodyError::malformed("'['", "']' at the bracket expression's end, or \\[");
+    let range = |construct: String| BodyError::malformed(construct, "a range such as a-z, or '-' as the first or last");
     let mut set = Set::default();
     let negated = next_is(rest, '!');
     if next_is(rest, '^') {
@@ -85,7 +85,7 @@ fn bracket(rest: &mut Iter<'_, Symbol>, out: &mut String) -> Result<(), Fault> {
             break;
         }
         if symbol.c == '/' {
-            return Err(Fault::malformed("'/' in a bracket expression", "characters of one name"));
+            return Err(BodyError::malformed("'/' in a bracket expression", "characters of one name"));
         }
         if !symbol.is('-') {
             set.add(symbol.c, symbol.c, false);
@@ -100,7 +100,7 @@ fn bracket(rest: &mut Iter<'_, Symbol>, out: &mut String) -> Result<(), Fault> {
         }
         if last.is('\\') {
             // Java writes such an end into its own notation without an escape, where it swallows what follows.
-            return Err(Fault::unsupported("'\\' as the end of a range", "a range with another end"));
+            return Err(BodyError::unsupported("'\\' as the end of a range", "a range with another end"));
         }
         if last.is('[') || !units_ordered(first, last.c) || (!ends_range && first > last.c) {
             return Err(range(format!("the range {:?}", format!("{first}-{}", last.c))));
@@ -117,7 +117,7 @@ fn bracket(rest: &mut Iter<'_, Symbol>, out: &mut String) -> Result<(), Fault> {
     }
     if set.is_empty() {
         // Java reads the ']' twice, once as a member, and misses the end.
-        return Err(Fault::malformed("an empty bracket expression", "at least one character between '[' and ']'"));
+        return Err(BodyError::malformed("an empty bracket expression", "at least one character between '[' and ']'"));
     }
     out.push_str(&format!("[[^/]&&{}]", set.finish(negated)));
     Ok(())

@@ -4,27 +4,21 @@
 //! group captures do not matter, and both are left out of the translation. Sets, escapes and case are written out
 //! member by member, because the two languages differ in what `.`, `\w`, `$` and `(?i)` take in.
 
-use super::error::Fault;
+use super::body_error::BodyError;
 use super::java_class::Escaped;
+use super::java_cursor::Cursor;
+use super::java_group::Groups;
+use super::limits::MAX_GROUP_DEPTH;
 use super::notation::{DOT, Set, push_char};
 use super::placeholder::Symbol;
 
 /// The same language in the engine's notation.
-pub(super) fn translate(symbols: Vec<Symbol>) -> Result<String, Fault> {
-    let input = unquote(symbols);
-    let mut parser = Parser {
-        input,
-        at: 0,
-        depth: 0,
-        places: 0,
-        ignore_case: false,
-        dot_all: false,
-        group_names: Vec::new(),
-        out: String::new(),
-    };
+pub(super) fn translate(symbols: Vec<Symbol>) -> Result<String, BodyError> {
+    let cursor = Cursor::new(unquote(symbols));
+    let mut parser = Parser { cursor, depth: 0, places: 0, groups: Groups::default(), out: String::new() };
     parser.alternatives()?;
-    if parser.at < parser.input.len() {
-        return Err(Fault::malformed("')'", "'(' before it, or \\)"));
+    if !parser.cursor.is_at_end() {
+        return Err(BodyError::malformed("')'", "'(' before it, or \\)"));
     }
     Ok(parser.out)
 }
@@ -51,60 +45,35 @@ fn unquote(symbols: Vec<Symbol>) -> Vec<Symbol> {
 }
 
 /// Reads the pattern from left to right and writes its translation.
-pub(super) struct Parser {
-    pub(super) input: Vec<Symbol>,
-    pub(super) at: usize,
-    pub(super) depth: usize,
+struct Parser {
+    cursor: Cursor,
+    depth: usize,
     /// How many `^`, `$` and the like have been read.
-    pub(super) places: usize,
-    /// `(?i)`: until the end of the group it stands in, across its alternatives.
-    pub(super) ignore_case: bool,
-    /// `(?s)`: likewise.
-    pub(super) dot_all: bool,
-    pub(super) group_names: Vec<String>,
-    pub(super) out: String,
+    places: usize,
+    groups: Groups,
+    out: String,
 }
 
 /// Whether a part may end with `$`. Java's `$` also stands before a line terminator at the very end; that is no
 /// different from the end itself as long as nothing after the `$` can take the line terminator in.
-pub(super) type EndsWithDollar = bool;
+type EndsWithDollar = bool;
 
 impl Parser {
-    pub(super) fn next(&mut self) -> Option<Symbol> {
-        let symbol = self.input.get(self.at).copied();
-        self.at += usize::from(symbol.is_some());
-        symbol
-    }
-
-    pub(super) fn peek_is(&self, c: char) -> bool {
-        self.input.get(self.at).is_some_and(|s| s.is(c))
-    }
-
-    pub(super) fn peek_after_is(&self, c: char) -> bool {
-        self.input.get(self.at + 1).is_some_and(|s| s.is(c))
-    }
-
-    pub(super) fn eat(&mut self, c: char) -> bool {
-        let there = self.peek_is(c);
-        self.at += usize::from(there);
-        there
-    }
-
-    pub(super) fn alternatives(&mut self) -> Result<EndsWithDollar, Fault> {
+    fn alternatives(&mut self) -> Result<EndsWithDollar, BodyError> {
         let mut dollar = self.sequence()?;
-        while self.eat('|') {
+        while self.cursor.eat('|') {
             self.out.push('|');
             dollar |= self.sequence()?;
         }
         Ok(dollar)
     }
 
-    fn sequence(&mut self) -> Result<EndsWithDollar, Fault> {
+    fn sequence(&mut self) -> Result<EndsWithDollar, BodyError> {
         let mut dollar = false;
-        while !self.peek_is('|') && !self.peek_is(')') {
-            let Some(symbol) = self.next() else { break };
+        while !self.cursor.peek_is('|') && !self.cursor.peek_is(')') {
+            let Some(symbol) = self.cursor.next() else { break };
             if dollar && !symbol.is('$') {
-                return Err(Fault::unsupported("'$' before other parts", "'$' at the end, or \\$"));
+                return Err(BodyError::unsupported("'$' before other parts", "'$' at the end, or \\$"));
             }
             dollar = self.part(symbol)?;
         }
@@ -112,28 +81,31 @@ impl Parser {
     }
 
     /// One part of a sequence, with its quantifier.
-    fn part(&mut self, symbol: Symbol) -> Result<EndsWithDollar, Fault> {
+    fn part(&mut self, symbol: Symbol) -> Result<EndsWithDollar, BodyError> {
         match symbol.c {
             c if symbol.literal => self.character(c),
             '(' => return self.group(),
             '[' => {
-                let class = self.class()?;
+                let class = self.cursor.class(self.groups.flags.ignore_case)?;
                 self.out.push_str(&class);
             }
-            '.' => self.out.push_str(if self.dot_all { "(?s:.)" } else { DOT }),
+            '.' => self.out.push_str(if self.groups.flags.dot_all { "(?s:.)" } else { DOT }),
             '^' => return self.place(r"\A").map(|()| false),
             '$' => return self.place(r"\z").map(|()| true),
-            '{' if self.digit().is_some() => {
-                return Err(Fault::unsupported("a count with nothing before it to repeat", "a part before it, or \\{"));
+            '{' if self.cursor.digit().is_some() => {
+                return Err(BodyError::unsupported(
+                    "a count with nothing before it to repeat",
+                    "a part before it, or \\{",
+                ));
             }
             '*' | '+' | '?' | '{' => {
                 let construct = format!("{:?} with nothing before it to repeat", symbol.c);
-                return Err(Fault::malformed(
+                return Err(BodyError::malformed(
                     construct,
                     "a part before the quantifier, or a '\\' before the character",
                 ));
             }
-            '\\' => match self.escape()? {
+            '\\' => match self.cursor.escape()? {
                 Escaped::Char(c) => self.character(c),
                 Escaped::Place(place) => return self.place(place).map(|()| false),
                 Escaped::Set { members, negated } => {
@@ -147,8 +119,45 @@ impl Parser {
         self.quantifier().map(|_| false)
     }
 
+    /// Reads a group whose '(' has been read.
+    fn group(&mut self) -> Result<EndsWithDollar, BodyError> {
+        let outer = self.groups.flags;
+        let places = self.places;
+        if self.cursor.eat('?') && !self.groups.read_head(&mut self.cursor)? {
+            return Ok(false);
+        }
+        self.depth += 1;
+        if self.depth > MAX_GROUP_DEPTH {
+            return Err(BodyError::unsupported("groups nested too deep", "at most 100 levels"));
+        }
+        self.out.push_str("(?:");
+        let dollar = self.alternatives()?;
+        if !self.cursor.eat(')') {
+            return Err(BodyError::malformed("'('", "')' at the group's end, or \\("));
+        }
+        self.out.push(')');
+        self.depth -= 1;
+        self.groups.flags = outer;
+        // Java ends a repetition at the first turn that takes nothing in, even where fewer turns were made than asked
+        // for. What takes nothing in only at some places can thereby stop it short.
+        if self.quantifier()? && self.places > places {
+            return Err(BodyError::unsupported(
+                "a repeated group with a boundary such as '^' in it",
+                "the boundary outside",
+            ));
+        }
+        Ok(dollar)
+    }
+
+    /// Reads a quantifier, if there is one, and tells whether there was.
+    fn quantifier(&mut self) -> Result<bool, BodyError> {
+        let quantifier = self.cursor.quantifier()?;
+        self.out.extend(quantifier.as_deref());
+        Ok(quantifier.is_some())
+    }
+
     fn character(&mut self, c: char) {
-        if self.ignore_case && c.is_ascii_alphabetic() {
+        if self.groups.flags.ignore_case && c.is_ascii_alphabetic() {
             let mut set = Set::default();
             set.add(c, c, true);
             self.out.push_str(&set.finish(false));
@@ -157,11 +166,11 @@ impl Parser {
         }
     }
 
-    fn place(&mut self, notation: &str) -> Result<(), Fault> {
+    fn place(&mut self, notation: &str) -> Result<(), BodyError> {
         self.places += 1;
         self.out.push_str(notation);
         if self.quantifier()? {
-            return Err(Fault::unsupported("a quantifier after a boundary", "the boundary alone"));
+            return Err(BodyError::unsupported("a quantifier after a boundary", "the boundary alone"));
         }
         Ok(())
     }

@@ -10,11 +10,15 @@
 //! Java matches on characters and file names are bytes: a name that is UTF-8 is matched by characters, and each byte
 //! that is no UTF-8 counts as one replacement character (U+FFFD).
 
+mod body_error;
 mod error;
 mod java_class;
+mod java_cursor;
 mod java_glob;
 mod java_group;
+mod java_quantifier;
 mod java_regex;
+mod limits;
 mod notation;
 mod only;
 mod pattern;
@@ -22,6 +26,6 @@ mod placeholder;
 mod rules;
 
 pub use error::PatternError;
+pub use limits::MAX_PATTERN_BYTES;
 pub use only::{only_texts, take_selection};
-pub use pattern::MAX_PATTERN_BYTES;
 pub use rules::{RootRules, Rules};

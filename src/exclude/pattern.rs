@@ -3,16 +3,10 @@
 use regex::{Regex, RegexBuilder};
 
 use super::error::PatternError;
+use super::limits::{MAX_COMPILED_BYTES, MAX_PATTERN_BYTES};
 use super::placeholder::{Placeholder, substitute};
 use super::{java_glob, java_regex};
 use crate::model::RootId;
-
-/// The longest pattern accepted, in bytes.
-pub const MAX_PATTERN_BYTES: usize = 4096;
-
-/// The memory one compiled pattern may take. A pattern of [`MAX_PATTERN_BYTES`] wildcards stays below it; nested
-/// repetitions, which multiply, do not.
-const MAX_COMPILED_BYTES: usize = 8 << 20;
 
 /// Stands in for a directory where a pattern is only checked.
 const ANY_HOME: &str = "/directory";
@@ -70,7 +64,7 @@ impl Pattern {
             Syntax::Glob => java_glob::translate(&symbols),
             Syntax::Regex => java_regex::translate(symbols),
         };
-        let translated = translated.map_err(|fault| fault.of(&self.text))?;
+        let translated = translated.map_err(|error| error.of(&self.text))?;
         // The translations are well-formed by construction, so what can still go wrong is their size (or, through
         // the nesting the engine allows, their depth, which is the same fact to whoever wrote the pattern).
         RegexBuilder::new(&format!(r"\A(?:{translated})\z"))

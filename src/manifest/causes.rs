@@ -3,9 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::directory::DirectoryIndex;
 use super::hash::SubtreeHash;
 use super::scope::Described;
-use super::table::{DirectoryIndex, DirectoryTable};
+use super::table::DirectoryTable;
 use crate::model::{DirectoryType, Name, RootId, SNAPSHOTS, Selection, Side};
 
 /// The causes that are plain; exchanged directories first.

@@ -1,8 +1,8 @@
 //! Directories as they cross the wire: tagged columns, in the order of the table they are of.
 
+use super::directory::{Directory, DirectoryIndex};
 use super::hash::SubtreeHash;
 use super::record::{ProblemColumn, RecordError, decode_problem};
-use super::table::{Directory, DirectoryIndex};
 use super::tagged::{Reader, TaggedError, Writer};
 use crate::model::{Blake3Digest, Name};
 

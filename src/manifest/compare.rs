@@ -2,8 +2,9 @@
 
 use std::cmp::Ordering;
 
+use super::directory::DirectoryIndex;
 use super::plan::{Depth, DirectoryPair, PairSide};
-use super::table::{DirectoryIndex, DirectoryTable};
+use super::table::DirectoryTable;
 use crate::model::{
     Content, ContentDigest, Difference, DifferenceKind, EntryKind, Evidence, FileEntry, FileUrl, Findings, Listed,
     Name, Problem, Reason, RelPath, RootId, Side, Unverified,

@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 
 use super::causes::causes;
 use super::compare::{OpenedSide, compare_directory};
+use super::directory::DirectoryIndex;
 use super::file::{FileError, ManifestFile};
 use super::hash::SubtreeHash;
 use super::identity::Identity;
 use super::plan::{Depth, PairSide, RootHashes, plan_instance};
 use super::scope::{Described, scope};
-use super::table::{DirectoryIndex, DirectoryTable};
+use super::table::DirectoryTable;
 use super::tree::Manifest;
 use crate::model::{FileEntry, Findings, Outcome, RootId, Selection, Side, table_name};
 

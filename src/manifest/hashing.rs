@@ -4,9 +4,9 @@ use std::os::fd::{AsFd as _, OwnedFd};
 
 use rayon::prelude::*;
 
+use super::directory::DirectoryIndex;
 use super::hash::SubtreeHash;
 use super::links::{HardLinks, Role};
-use super::table::DirectoryIndex;
 use super::tree::{Manifest, Tree};
 use crate::model::{Content, FileEntry, Listed, RelPath, RootId};
 use crate::scan::{
@@ -43,7 +43,7 @@ pub enum HashError {
     RecordsDropped,
 }
 
-/// Told of each directory whose content hash is known: number of the root, directory, hash.
+/// Learns of each directory whose content hash is known: number of the root, directory, hash.
 pub(super) type Finished<'a> = dyn Fn(usize, DirectoryIndex, SubtreeHash) + Sync + 'a;
 
 /// One pass over a manifest.
@@ -54,25 +54,23 @@ struct Hashing<'a> {
     finished: &'a Finished<'a>,
 }
 
-/// Reads and hashes every file of the manifest. Call it inside a rayon pool, once.
-pub(super) fn hash_contents(
-    manifest: &Manifest,
-    links: &HardLinks,
-    context: &Context,
-    finished: &Finished<'_>,
-) -> Result<(), HashError> {
-    let hashing = Hashing { manifest, links, context, finished };
-    let discredits = || context.cache().map(DigestCache::discredits);
-    let before = discredits();
-    let done = hashing.all();
-    if let Some(cache) = context.cache() {
-        cache.flush();
-    }
-    done?;
-    // Found by somebody else while this was under way.
-    match discredits() != before && context.progress.provenance().trusted_files > 0 {
-        true => Err(HashError::RecordsDropped),
-        false => Ok(()),
+impl Manifest {
+    /// Reads and hashes every file. `finished` learns of each directory once its content hash is known, children
+    /// before their parents. Call it inside a rayon pool, once.
+    pub fn hash_contents(&self, context: &Context, finished: &Finished<'_>) -> Result<(), HashError> {
+        let hashing = Hashing { manifest: self, links: self.links(), context, finished };
+        let discredits = || context.cache().map(DigestCache::discredits);
+        let before = discredits();
+        let done = hashing.all();
+        if let Some(cache) = context.cache() {
+            cache.flush();
+        }
+        done?;
+        // Found by somebody else while this was under way.
+        match discredits() != before && context.progress.provenance().trusted_files > 0 {
+            true => Err(HashError::RecordsDropped),
+            false => Ok(()),
+        }
     }
 }
 

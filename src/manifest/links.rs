@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use parking_lot::{Mutex, MutexGuard};
 
-use super::table::DirectoryIndex;
+use super::directory::DirectoryIndex;
 use crate::scan::{FileContent, FileId};
 
 /// Which of a file's names an entry is.

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use super::directory::DirectoryIndex;
 use super::hash::SubtreeHash;
-use super::table::{DirectoryIndex, DirectoryTable};
+use super::table::DirectoryTable;
 use crate::model::{Counters, RootId};
 
 /// How deep a comparison looks.

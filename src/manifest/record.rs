@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
+use super::directory::{Directory, DirectoryIndex};
 use super::hash::SubtreeHash;
-use super::table::{Directory, DirectoryIndex};
 use crate::model::{Blake3Digest, Content, FileEntry, Listed, Name, PathError, Problem, Reason};
 
 /// Why a record is not what it claims to be.

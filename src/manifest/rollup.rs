@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::table::{DirectoryIndex, DirectoryTable};
+use super::directory::DirectoryIndex;
+use super::table::DirectoryTable;
 use crate::model::{Difference, DifferenceKind, DirectoryType, EntryKind, RootId, Selection, table_name};
 
 /// What a comparison says of one table, keyspace or root.

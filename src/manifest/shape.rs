@@ -1,6 +1,6 @@
 //! The shape of a table of directories: checked in one pass, summed up in another. Pure.
 
-use super::table::{Directory, DirectoryIndex, DirectoryTable, Totals};
+use super::directory::{Directory, DirectoryIndex, MAX_DIRECTORIES, Totals};
 use super::table_error::TableError;
 use crate::model::{MAX_PATH_BYTES, Name, PathError};
 
@@ -9,7 +9,7 @@ pub(super) fn check_shape(directories: &[Directory]) -> Result<(), TableError> {
     if directories.is_empty() {
         return Err(TableError::Empty);
     }
-    if directories.len() > DirectoryTable::MAX_DIRECTORIES {
+    if directories.len() > MAX_DIRECTORIES {
         return Err(TableError::TooMany(directories.len()));
     }
     struct Open<'a> {

@@ -1,63 +1,10 @@
 //! The directories of one root as a flat table in pre-order, checked before anything relies on its shape.
 
+use super::directory::{Directory, DirectoryIndex, MAX_DIRECTORIES, Totals};
 use super::hash::{HashKind, SubtreeHash, instance_hash, subtree_hash};
 use super::shape::{check_shape, sums};
 use super::table_error::{FilesError, TableError};
-use crate::model::{FileEntry, Name, Problem, RelPath, RootId};
-
-/// The position of a directory in its table. The root is 0; everything below a directory follows it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct DirectoryIndex(pub u32);
-
-impl DirectoryIndex {
-    /// The root of the table.
-    pub const ROOT: Self = Self(0);
-
-    /// As a position in a slice.
-    pub fn at(self) -> usize {
-        self.0 as usize
-    }
-}
-
-/// One directory.
-#[derive(Debug, Clone)]
-pub struct Directory {
-    /// The directory it is in; the root is its own parent.
-    pub parent: DirectoryIndex,
-    /// Its name there; `None` for the root.
-    pub name: Option<Name>,
-    /// It is a symbolic link to a directory: listed, never entered.
-    pub link: bool,
-    /// Entries directly in it that are not directories.
-    pub files: u64,
-    /// The sum of their sizes in bytes.
-    pub bytes: u64,
-    /// The metadata hash.
-    pub metadata: SubtreeHash,
-    /// Why it could not be listed.
-    pub unlisted: Option<Problem>,
-}
-
-impl Directory {
-    /// Whether both records say the same, their hashes included; see [`SubtreeHash::is_same_claim_as`].
-    pub fn is_same_claim_as(&self, other: &Self) -> bool {
-        let Self { parent, name, link, files, bytes, metadata, unlisted } = self;
-        (parent, name, link, files, bytes, unlisted)
-            == (&other.parent, &other.name, &other.link, &other.files, &other.bytes, &other.unlisted)
-            && metadata.is_same_claim_as(&other.metadata)
-    }
-}
-
-/// Sums over everything below a directory, the directory itself not counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Totals {
-    /// Entries that are not directories.
-    pub files: u64,
-    /// Directories.
-    pub directories: u64,
-    /// Bytes of the files.
-    pub bytes: u64,
-}
+use crate::model::{FileEntry, Name, RelPath, RootId};
 
 /// The directories of one root in pre-order, siblings sorted by the raw bytes of their names.
 ///
@@ -73,7 +20,7 @@ pub struct DirectoryTable {
 
 impl DirectoryTable {
     /// The most directories a table may hold.
-    pub const MAX_DIRECTORIES: usize = 1 << 24;
+    pub const MAX_DIRECTORIES: usize = MAX_DIRECTORIES;
 
     /// Checks the shape and derives the sums.
     pub fn new(directories: Vec<Directory>) -> Result<Self, TableError> {
@@ -267,7 +214,7 @@ pub fn hash_of_roots<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::PathError;
+    use crate::model::{PathError, Problem};
 
     fn directory(parent: u32, name: &str, files: u64) -> Directory {
         Directory {

@@ -1,7 +1,7 @@
 //! What can be wrong with a table of directories, or with the files said to be in one of them.
 
+use super::directory::{DirectoryIndex, MAX_DIRECTORIES};
 use super::hash::HashKind;
-use super::table::{DirectoryIndex, DirectoryTable};
 use crate::model::PathError;
 
 /// Why a list of directories is not a table.
@@ -11,7 +11,7 @@ pub enum TableError {
     #[error("the table has no root directory")]
     Empty,
     /// More directories than a table may hold.
-    #[error("{0} directories are more than the {max} a table may hold", max = DirectoryTable::MAX_DIRECTORIES)]
+    #[error("{0} directories are more than the {max} a table may hold", max = MAX_DIRECTORIES)]
     TooMany(usize),
     /// The first directory is not a root, or a later one is.
     #[error("directory {0}: the root must be the first directory and the only one without a name")]

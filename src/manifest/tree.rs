@@ -1,7 +1,7 @@
 //! An instance's manifest while it is built and after: walked first, then hashed, open for reading all the while.
 //!
 //! A directory's files are kept as a list until they are hashed and as a packed block from then on, so memory follows
-//! the names and digests, never the bytes. `hashing.rs` fills in what is read.
+//! the names and digests, never the bytes. What is read is filled in from `hashing.rs`.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering::AcqRel};
@@ -12,11 +12,11 @@ use rayon::prelude::*;
 
 use super::block::{MAX_BLOCK_BYTES, decode_block, encode_block};
 use super::codec::MEMORY_PER_BYTE;
+use super::directory::{Directory, DirectoryIndex, Totals};
 use super::hash::{HashKind, SubtreeHash, subtree_hash};
-use super::hashing::{self, HashError};
 use super::identity::Identity;
 use super::links::{HardLinks, Place};
-use super::table::{Directory, DirectoryIndex, DirectoryTable, Totals, hash_of_roots};
+use super::table::{DirectoryTable, hash_of_roots};
 use super::table_error::TableError;
 use crate::exclude::RootRules;
 use crate::model::{Content, FileEntry, Listed, Name, RelPath, RootId};
@@ -127,16 +127,6 @@ impl Manifest {
         Ok(Self { identity, roots, links: HardLinks::default() })
     }
 
-    /// Reads and hashes every file. `finished` is told of each directory once its content hash is known, children
-    /// before their parents. Call it inside a rayon pool, once.
-    pub fn hash_contents(
-        &self,
-        context: &Context,
-        finished: &(dyn Fn(usize, DirectoryIndex, SubtreeHash) + Sync),
-    ) -> Result<(), HashError> {
-        hashing::hash_contents(self, &self.links, context, finished)
-    }
-
     /// The roots, sorted by id.
     pub fn roots(&self) -> &[Root] {
         &self.roots
@@ -145,6 +135,11 @@ impl Manifest {
     /// The root with this id.
     pub fn root(&self, id: RootId) -> Option<&Root> {
         self.roots.iter().find(|root| root.id == id)
+    }
+
+    /// The files with several names.
+    pub(super) fn links(&self) -> &HardLinks {
+        &self.links
     }
 
     /// Sums over all roots.

@@ -5,7 +5,7 @@ use twintree::manifest::{
     compare_directory, differing_leaves,
 };
 use twintree::model::{
-    Blake3Digest, Content, DifferenceKind, EntryKind, FileEntry, Listed, Name, Outcome, Problem, Reason, RootId,
+    Blake3Digest, Content, DifferenceKind, EntryKind, FileEntry, Findings, Listed, Name, Problem, Reason, RootId,
     Verdict,
 };
 
@@ -66,14 +66,14 @@ fn a_root_that_only_one_side_has_and_cannot_list_is_unverified() {
         |pair, source, destination| compare_directory(RootId::DATA_0, pair, source, destination, Depth::Metadata);
     let at_source = compare(DirectoryPair { source: there, destination: missing }, opened, absent);
     let at_destination = compare(DirectoryPair { source: missing, destination: there }, absent, opened);
-    let said = |outcome: &Outcome| {
-        let [difference] = &outcome.differences[..] else { panic!("{outcome:?}") };
+    let said = |found: &Findings| {
+        let [difference] = &found.differences[..] else { panic!("{found:?}") };
         assert_eq!(difference.kind, DifferenceKind::Unverified);
         [&difference.source, &difference.destination].map(|side| side.as_ref().map(|evidence| evidence.kind))
     };
     assert_eq!(said(&at_source), [Some(Some(EntryKind::Directory)), None]);
     assert_eq!(said(&at_destination), [None, Some(Some(EntryKind::Directory))]);
-    assert_eq!([at_source.verdict(), at_destination.verdict()], [Verdict::Unverified; 2]);
+    assert_eq!([&at_source, &at_destination].map(|found| Verdict::of(&found.counters)), [Verdict::Unverified; 2]);
 }
 
 #[test]

@@ -9,9 +9,10 @@ use super::section::{Fault, FileError, HEAD_BYTES, tag_text};
 use super::sections::Sections;
 use super::{BLOCKS, DIRECTORIES, END, EndRecord, FormatVersion, IDENTITY, RootRecord, SELECTION, TreeRecord};
 use crate::manifest::block::{MAX_BLOCK_BYTES, decode_block};
+use crate::manifest::directory::{Directory, DirectoryIndex, Totals};
 use crate::manifest::hash::{HashKind, SubtreeHash};
 use crate::manifest::identity::{Identity, IdentityRecord};
-use crate::manifest::table::{Directory, DirectoryIndex, DirectoryTable, Totals, hash_of_roots};
+use crate::manifest::table::{DirectoryTable, hash_of_roots};
 use crate::model::{Blake3Digest, DirectoryType, FileEntry, RootId, Selection};
 
 /// An open manifest file whose tables were checked. Blocks are checked when they are read.
