@@ -109,7 +109,14 @@ impl DirectoryTable {
 
     /// Recomputes the hashes of all directories that hold no files, which need nothing but the table; `content`, where
     /// given, has one hash for each directory. What does not add up was not made by a twintree that tells the truth.
-    pub fn check_hashes_without_files(&self, content: Option<&[SubtreeHash]>) -> Result<(), TableError> {
+    ///
+    /// A content hash may be unproven although what is at hand proves it only where `excused` says so: something else was
+    /// wrong with the directory, and a problem says what.
+    pub fn check_hashes_without_files(
+        &self,
+        content: Option<&[SubtreeHash]>,
+        excused: impl Fn(DirectoryIndex) -> bool,
+    ) -> Result<(), TableError> {
         for index in self.indices() {
             let directory = self.get(index);
             if directory.files > 0 {
@@ -123,8 +130,7 @@ impl DirectoryTable {
             }
             if let Some(content) = content {
                 let hash = self.hash_of(HashKind::Content, index, &[], |child| content[child.at()]);
-                // Who claims less than it could says that something else is wrong with the directory: no proof, and no lie.
-                if content[index.at()].is_proven() && !hash.is_same_claim_as(&content[index.at()]) {
+                if !is_claim_allowed(content[index.at()], hash, excused(index)) {
                     return Err(TableError::Hash(index.0, HashKind::Content));
                 }
             }
@@ -147,12 +153,13 @@ impl DirectoryTable {
     /// Checks files that are said to be a directory's: their number, size and names, and the hashes they give.
     ///
     /// `content`, where given, has one content hash for each directory. A file that was not read leaves its directory
-    /// unproven; then only the metadata hash is checked.
+    /// unproven; then only the metadata hash is checked. For `excused` see [`Self::check_hashes_without_files`].
     pub fn check_files(
         &self,
         index: DirectoryIndex,
         files: &[FileEntry],
         content: Option<&[SubtreeHash]>,
+        excused: impl Fn(DirectoryIndex) -> bool,
     ) -> Result<(), FilesError> {
         let directory = self.get(index);
         let bytes = files.iter().map(FileEntry::size).fold(0, u64::saturating_add);
@@ -172,7 +179,7 @@ impl DirectoryTable {
         }
         if let Some(content) = content {
             let hash = self.hash_of(HashKind::Content, index, files, |child| content[child.at()]);
-            if content[index.at()].is_proven() && !hash.is_same_claim_as(&content[index.at()]) {
+            if !is_claim_allowed(content[index.at()], hash, excused(index)) {
                 return Err(FilesError::Hash(index, HashKind::Content));
             }
         }
@@ -211,6 +218,12 @@ pub fn hash_of_roots<'a>(
     instance_hash(kind, &roots.collect::<Vec<_>>())
 }
 
+/// Whether a side may say this of a directory that recomputes to that. Nobody may claim more than what is at hand proves,
+/// and less only with an excuse.
+fn is_claim_allowed(claimed: SubtreeHash, recomputed: SubtreeHash, excused: bool) -> bool {
+    claimed.is_same_claim_as(&recomputed) || (!claimed.is_proven() && excused)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -230,6 +243,25 @@ mod tests {
 
     fn table(directories: Vec<Directory>) -> Result<DirectoryTable, TableError> {
         DirectoryTable::new(directories)
+    }
+
+    fn never(_: DirectoryIndex) -> bool {
+        false
+    }
+
+    /// Neither a directory without files nor one with them may keep its hash to itself without a reason.
+    #[test]
+    fn an_unproven_claim_of_what_is_proven_needs_an_excuse() {
+        let empty = table(vec![directory(0, "", 0)]).unwrap();
+        let metadata = empty.hash_of(HashKind::Metadata, DirectoryIndex::ROOT, &[], |_| SubtreeHash::Unproven);
+        let empty = table(vec![Directory { metadata, ..directory(0, "", 0) }]).unwrap();
+        let unproven = [SubtreeHash::Unproven];
+        let refused = Err(TableError::Hash(0, HashKind::Content));
+        assert_eq!(empty.check_hashes_without_files(Some(&unproven), never), refused);
+        assert_eq!(empty.check_hashes_without_files(Some(&unproven), |_| true), Ok(()));
+        // An excuse is none for a hash that is another one.
+        let other = [SubtreeHash::Proven(crate::model::Blake3Digest([7; 32]))];
+        assert_eq!(empty.check_hashes_without_files(Some(&other), |_| true), refused);
     }
 
     #[test]
@@ -260,9 +292,9 @@ mod tests {
         };
         let root = DirectoryIndex::ROOT;
         for files in [vec![file("a", 9)], vec![file("a", 4), file("b", 6)], vec![]] {
-            assert_eq!(table.check_files(root, &files, None), Err(FilesError::Sums(root)), "{files:?}");
+            assert_eq!(table.check_files(root, &files, None, never), Err(FilesError::Sums(root)), "{files:?}");
         }
-        let hash = table.check_files(root, &[file("a", 10)], None);
+        let hash = table.check_files(root, &[file("a", 10)], None, never);
         assert_eq!(hash, Err(FilesError::Hash(root, HashKind::Metadata)));
     }
 
@@ -283,7 +315,7 @@ mod tests {
             ..directory(0, "a", 0)
         };
         let root = |metadata, files| Directory { metadata, ..directory(0, "", files) };
-        let check = |root, child| table(vec![root, child]).unwrap().check_hashes_without_files(None);
+        let check = |root, child| table(vec![root, child]).unwrap().check_hashes_without_files(None, never);
         let unproven = SubtreeHash::Unproven;
         assert_eq!(check(root(unproven, 1), unlisted(unproven)), Ok(()));
         assert_eq!(check(root(unproven, 1), unlisted(some)), Err(TableError::Hash(1, HashKind::Metadata)));

@@ -1,5 +1,6 @@
 //! Frames into a manifest: a state machine over what a peer claims, which believes nothing it can check. No I/O.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use uuid::Uuid;
@@ -97,6 +98,11 @@ pub struct Contents {
 }
 
 impl Contents {
+    /// Whether the source said that something is wrong with this directory.
+    pub fn has_problem(&self, id: RootId, index: DirectoryIndex) -> bool {
+        self.problems.iter().any(|(root, directory, _)| (*root, *directory) == (id, index))
+    }
+
     /// The hashes of the root with this number; empty where there is no such root.
     pub fn of_root(&self, number: usize) -> &[SubtreeHash] {
         self.hashes.get(number).map_or(&[], Vec::as_slice)
@@ -166,11 +172,16 @@ impl Assembly {
             }
             // A source that does not say what it trusted has not said everything.
             (ManifestFrame::End(end), _, Some(manifest)) if self.provenance.is_some() => {
-                check_end(manifest, &self.contents, end)?;
+                check_end(manifest, &self.contents, &self.excuses(), end)?;
                 Ok(Step::End)
             }
             (frame, ..) => Err(AssemblyError::OutOfPlace(name(&frame))),
         }
+    }
+
+    /// The directories that came with a problem: without one, no content hash may be left out.
+    fn excuses(&self) -> HashSet<(RootId, DirectoryIndex)> {
+        self.problems.iter().map(|(id, index, _)| (*id, *index)).collect()
     }
 
     /// What was received of the content so far.
@@ -214,7 +225,9 @@ impl Assembly {
                 Some(count) if *count as usize != directories.len() => return Err(AssemblyError::Count(*id)),
                 Some(_) => {
                     let table = DirectoryTable::new(directories).map_err(|error| AssemblyError::Table(*id, error))?;
-                    table.check_hashes_without_files(None).map_err(|error| AssemblyError::Table(*id, error))?;
+                    table
+                        .check_hashes_without_files(None, |_| false)
+                        .map_err(|error| AssemblyError::Table(*id, error))?;
                     Some(table)
                 }
             };
@@ -241,7 +254,12 @@ impl Assembly {
     }
 }
 
-fn check_end(manifest: &RemoteManifest, contents: &[Vec<Option<SubtreeHash>>], end: End) -> Result<(), AssemblyError> {
+fn check_end(
+    manifest: &RemoteManifest,
+    contents: &[Vec<Option<SubtreeHash>>],
+    excuses: &HashSet<(RootId, DirectoryIndex)>,
+    end: End,
+) -> Result<(), AssemblyError> {
     let missing = contents.iter().flatten().filter(|hash| hash.is_none()).count();
     if missing > 0 {
         return Err(AssemblyError::ContentMissing(missing));
@@ -251,7 +269,10 @@ fn check_end(manifest: &RemoteManifest, contents: &[Vec<Option<SubtreeHash>>], e
     for ((id, table), hashes) in manifest.roots.iter().zip(contents) {
         let hashes: Vec<SubtreeHash> = hashes.iter().map(|h| h.unwrap_or(SubtreeHash::Unproven)).collect();
         if let Some(table) = table {
-            table.check_hashes_without_files(Some(&hashes)).map_err(|error| AssemblyError::Table(*id, error))?;
+            let excused = |index| excuses.contains(&(*id, index));
+            table
+                .check_hashes_without_files(Some(&hashes), excused)
+                .map_err(|error| AssemblyError::Table(*id, error))?;
             let totals = table.totals(DirectoryIndex::ROOT);
             sums.files = sums.files.checked_add(totals.files).ok_or(AssemblyError::End)?;
             sums.directories = sums.directories.checked_add(totals.directories).ok_or(AssemblyError::End)?;

@@ -133,14 +133,16 @@ impl Fetch<'_> {
     /// The files, if they are those of the directories asked for. Hashes them, and so runs on a thread that may take its
     /// time.
     async fn check(&self, files: Vec<Vec<FileEntry>>) -> Result<Arc<Vec<Vec<FileEntry>>>, PeerError> {
-        let (manifest, contents) = (Arc::clone(&self.manifest), self.contents.clone());
+        let (manifest, all) = (Arc::clone(&self.manifest), self.contents.clone());
         let request = Arc::clone(&self.request);
         let checked = blocking(move || {
             for (asked, files) in request.directories.iter().zip(&files) {
                 let table = table(&manifest, asked).ok_or("no such root")?;
-                let contents = contents.as_ref().map(|contents| contents.of_root(asked.root as usize));
+                let contents = all.as_ref().map(|all| all.of_root(asked.root as usize));
                 let index = DirectoryIndex(asked.directory);
-                table.check_files(index, files, contents).map_err(|error| {
+                let id = manifest.roots.get(asked.root as usize).map(|(id, _)| *id);
+                let excused = |index| all.as_ref().zip(id).is_some_and(|(all, id)| all.has_problem(id, index));
+                table.check_files(index, files, contents, excused).map_err(|error| {
                     let path = table.path(index);
                     format!("the entries of directory \"{path}\" do not fit what it said before: {error}")
                 })?;

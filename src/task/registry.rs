@@ -1,6 +1,6 @@
 //! All tasks of one kind of a service: at most one under way on each instance, the latest at hand, older ones in the history.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use parking_lot::{Mutex, MutexGuard};
@@ -63,6 +63,8 @@ struct Live<K: Kind> {
     waiting: HashMap<u64, Slot>,
     /// Older tasks that no history holds: there is none, or it is not written yet, or cannot be; oldest first.
     older: Vec<Arc<Task<K>>>,
+    /// Those of `unfinished` that were cancelled before anybody took them up.
+    cancelled: HashSet<String>,
     /// No task is started any more.
     stopping: bool,
 }
@@ -85,6 +87,7 @@ impl<K: Job> Tasks<K> {
             unfinished: unfinished_tasks,
             waiting,
             older: Vec::new(),
+            cancelled: HashSet::new(),
             stopping: false,
         });
         let (history, counts) = (history.map(Arc::new), Arc::default());
@@ -257,7 +260,8 @@ impl<K: Job> Tasks<K> {
         let running: Vec<Arc<Task<K>>> = {
             let mut live = self.live();
             live.stopping = true;
-            live.latest.values().cloned().collect()
+            // One that a later task has replaced may still be on its way into the history.
+            live.latest.values().chain(&live.older).cloned().collect()
         };
         running.iter().for_each(|task| task.stop.cancel());
         for task in running {
@@ -294,8 +298,11 @@ enum Waiting {
 impl<K: Kind> Live<K> {
     /// Gives a waiting task's slot to whoever takes it up.
     fn hand_over(&mut self, task: &StoredTask<K>) -> Waiting {
+        // A later task on the instance removes the cancelled one from `before`; its end still stands.
+        if self.cancelled.contains(task.status.id()) {
+            return Waiting::Cancelled;
+        }
         match self.latest_before(task.instance, task.status.id()) {
-            Some(before) if before.status.state().is_final() => Waiting::Cancelled,
             Some(_) => self.waiting.remove(&task.instance).map_or(Waiting::Replaced, Waiting::Slot),
             None => Waiting::Replaced,
         }
@@ -307,7 +314,9 @@ impl<K: Kind> Live<K> {
         self.waiting.remove(&instance)?;
         let before = self.latest_before(instance, id)?;
         end(before, Event::Cancelled, CANCELLED.to_owned());
-        Some(before.clone())
+        let ended = before.clone();
+        self.cancelled.insert(id.to_owned());
+        Some(ended)
     }
 
     /// The latest task of earlier processes on an instance, if it has this id.

@@ -22,10 +22,12 @@ pub(super) async fn supervise<K: Job>(
 ) {
     // The task's log lines carry its id.
     let span = tracing::info_span!("task", task = %task.status().id(), instance = task.instance);
-    let run = run_and_keep(Arc::clone(&task), input, history).instrument(span);
+    let run = run_and_keep(Arc::clone(&task), input, history.clone()).instrument(span);
     if let Err(died) = tokio::spawn(run).await {
         task.end(Event::Failed, Some(format!("internal error: {died}")));
-        task.settle(false);
+        // Without it the next service would take up again what clients saw fail.
+        let kept = keep(&task, history).await;
+        task.settle(kept);
     }
     counts.lock().add(&task);
 }

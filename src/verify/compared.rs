@@ -1,7 +1,9 @@
 //! What a run comes to: the outcome, and what a report says besides. Pure.
 
-use crate::manifest::{Described, DirectoryIndex, DirectoryTable, Rollup, rollups};
-use crate::model::{MetadataSummary, Outcome, Provenance, RootId, Verdict};
+use crate::manifest::{
+    Described, DirectoryIndex, DirectoryTable, Rollup, nothing_compared_note, rollups, trusted_note,
+};
+use crate::model::{MetadataSummary, Outcome, Provenance, RootId, Side, Verdict};
 use crate::protocol::{ReadBody, SideBody, not_compared};
 
 /// A finished comparison.
@@ -24,10 +26,10 @@ impl Compared {
         keep_going: bool,
     ) -> Self {
         outcome.notes.extend(not_compared(outcome.content_not_compared));
-        outcome.notes.extend(trusted_note("source", source_from));
-        outcome.notes.extend(trusted_note("destination", destination_from));
+        outcome.notes.extend(trusted_note(Side::Source, source_from));
+        outcome.notes.extend(trusted_note(Side::Destination, destination_from));
         if outcome.verdict() == Verdict::NothingCompared {
-            outcome.notes.push("there was not a single file to compare on either side".to_owned());
+            outcome.notes.push(nothing_compared_note());
         }
         let content_compared = keep_going || outcome.counters.metadata_summary() == MetadataSummary::Same;
         Self {
@@ -39,20 +41,6 @@ impl Compared {
             outcome,
         }
     }
-}
-
-/// What a reader must know who takes equal for read.
-fn trusted_note(side: &str, from: Option<Provenance>) -> Option<String> {
-    let from = from.filter(|from| from.trusted_files > 0)?;
-    let audited = match from.audited_files {
-        0 => String::new(),
-        audited => format!(" ({audited} more were read and had theirs)"),
-    };
-    Some(format!(
-        "{} files ({} bytes) were not read at the {side}: their digests are those of earlier reads, and nothing says that \
-         they changed since{audited}",
-        from.trusted_files, from.trusted_bytes
-    ))
 }
 
 fn side(side: Described<'_>, from: Option<Provenance>) -> SideBody {

@@ -13,7 +13,8 @@ use super::digests::Digests;
 use super::names::{Askable, askable, settle_unlisted};
 use super::shown::Shown;
 use crate::manifest::{
-    Comparand as _, Depth, Described, Identity, Manifest, findings, matching_files, notes, scope_of_one_side,
+    Comparand as _, Depth, Described, Identity, Manifest, fetched_note, findings, matching_files, notes,
+    rules_unknown_note, scope_of_one_side,
 };
 use crate::model::{Counters, FileUrl, Findings, MetadataSummary, Outcome};
 use crate::peer::{FileRequest, ListedRoots, ListingError, read_listing};
@@ -26,10 +27,6 @@ use crate::verify::input::RunInput;
 use crate::verify::kind::{Passed, Verification};
 use crate::work::BuildFailure;
 use crate::work::{blocking, in_pool};
-
-/// Said in every report: what a source leaves out cannot be compared with what we do.
-const RULES_UNKNOWN: &str =
-    "the source's exclusion rules are not known: the per-file protocol does not tell them, only what they leave";
 
 /// A run by the per-file protocol.
 pub(in crate::verify) struct PerFileRun<'a> {
@@ -65,7 +62,7 @@ impl<'a> PerFileRun<'a> {
         let roots = source.tables.iter().chain(destination.tables).map(|(id, _)| *id);
         let scope = scope_of_one_side(destination.identity, roots);
         let mut notes = notes(source, destination);
-        notes.push(RULES_UNKNOWN.to_owned());
+        notes.push(rules_unknown_note());
         notes.extend(fetched_note(self.input.peer.fetched()));
         let outcome = Outcome::new(scope, findings, notes);
         let from = Some(self.context.progress.provenance());
@@ -164,11 +161,6 @@ impl<'a> PerFileRun<'a> {
             source_bytes_hashed: self.shown.source_bytes_hashed.load(Relaxed),
         }
     }
-}
-
-fn fetched_note(files: u64) -> Option<String> {
-    (files > 0)
-        .then(|| format!("{files} files were fetched and hashed here: the source did not get done with their digests"))
 }
 
 /// A listing does not tell an empty root from an absent one; one that is here is taken for empty there.

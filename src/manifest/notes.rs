@@ -1,0 +1,134 @@
+//! What a reader should know besides verdict and counters, in words.
+
+use std::collections::BTreeSet;
+
+use super::causes::causes;
+use super::directory::DirectoryIndex;
+use super::identity::Identity;
+use super::scope::Described;
+use super::table::DirectoryTable;
+use crate::model::{Provenance, RootId, Selection, Side, table_name};
+
+/// Facts that change no counter and no state, and that a reader should know: causes of many differences first, then
+/// rules that are not the same, roots that are absent, and links behind which nobody looked.
+pub fn notes(source: Described<'_>, destination: Described<'_>) -> Vec<String> {
+    let mut notes = causes(source, destination);
+    if source.identity.rules != destination.identity.rules {
+        notes.push(format!(
+            "the two sides leave out different files: source {}, destination {}",
+            rules(source.identity),
+            rules(destination.identity)
+        ));
+    }
+    notes.extend(not_found(source, destination));
+    notes.extend(absent_roots(source.tables, destination.tables));
+    notes.extend(links(Side::Source, source.tables));
+    notes.extend(links(Side::Destination, destination.tables));
+    notes
+}
+
+/// A name that a comparison is restricted to and that nobody has is more often misspelt than meant.
+fn not_found(source: Described<'_>, destination: Described<'_>) -> Option<String> {
+    let selected = destination.identity.selection.as_ref()?.names();
+    let tables: Vec<&DirectoryTable> =
+        source.tables.iter().chain(destination.tables).filter_map(|(_, table)| *table).collect();
+    let stands = |name: &String| tables.iter().any(|table| has_keyspace(table, name));
+    let missing: Vec<String> = selected.into_iter().filter(|name| !stands(name)).collect();
+    (!missing.is_empty()).then(|| format!("keyspaces or tables that stand on neither side: {}", missing.join(", ")))
+}
+
+/// Whether a root has the directory of a `keyspace` or `keyspace.table`.
+fn has_keyspace(table: &DirectoryTable, name: &str) -> bool {
+    let (keyspace, wanted) = name.split_once('.').map_or((name, None), |(keyspace, name)| (keyspace, Some(name)));
+    // What could not be listed may have it.
+    if table.get(DirectoryIndex::ROOT).unlisted.is_some() {
+        return true;
+    }
+    let mut keyspaces = table.children(DirectoryIndex::ROOT);
+    let Some((keyspace, _)) = keyspaces.find(|(_, name)| name.as_bytes() == keyspace.as_bytes()) else { return false };
+    let has = |wanted| table.children(keyspace).any(|(_, name)| table_name(name.as_bytes()) == Some(wanted));
+    table.get(keyspace).unlisted.is_some() || wanted.is_none_or(has)
+}
+
+fn rules(identity: &Identity) -> String {
+    let patterns = identity.file_patterns.iter().chain(&identity.directory_patterns);
+    let patterns: Vec<&str> = patterns.map(String::as_str).collect();
+    let excludes =
+        if patterns.is_empty() { "excludes nothing".to_owned() } else { format!("excludes {}", patterns.join(" ")) };
+    match identity.selection.as_ref().map(Selection::names) {
+        None => excludes,
+        Some(names) => format!("{excludes} and is restricted to {}", names.join(" ")),
+    }
+}
+
+/// The roots of one side; `None` for an absent one.
+type Tables<'a> = [(RootId, Option<&'a DirectoryTable>)];
+
+/// An absent root counts as one without entries; that is no difference, and yet worth knowing. One in which the other
+/// side has files is a cause, and was named there.
+fn absent_roots(source: &Tables<'_>, destination: &Tables<'_>) -> Vec<String> {
+    let has = |side: &Tables<'_>, id| side.iter().any(|(other, table)| *other == id && table.is_some());
+    let tables = || source.iter().chain(destination);
+    let has_files =
+        |id| tables().any(|(other, t)| *other == id && t.is_some_and(|t| t.totals(DirectoryIndex::ROOT).files > 0));
+    let ids: BTreeSet<RootId> = tables().map(|(id, _)| *id).filter(|id| !has_files(*id)).collect();
+    let list = |present: (bool, bool)| {
+        let ids = ids.iter().filter(|id| (has(source, **id), has(destination, **id)) == present);
+        ids.map(RootId::to_string).collect::<Vec<_>>().join(", ")
+    };
+    [("on either side", (false, false)), ("at the source", (false, true)), ("at the destination", (true, false))]
+        .into_iter()
+        .map(|(place, present)| (place, list(present)))
+        .filter(|(_, roots)| !roots.is_empty())
+        .map(|(place, roots)| format!("not there {place}: {roots}"))
+        .collect()
+}
+
+/// A link to a directory is listed and never entered, so nothing behind it is part of any proof.
+fn links(side: Side, tables: &Tables<'_>) -> Vec<String> {
+    let mut notes = Vec::new();
+    for (id, table) in tables.iter().filter_map(|(id, table)| table.map(|table| (id, table))) {
+        let mut links = table.indices().filter(|index| table.get(*index).link);
+        if let Some(first) = links.next() {
+            let more = links.count();
+            let first = table.path(first);
+            let others = if more > 0 { format!(" and {more} more") } else { String::new() };
+            notes.push(format!(
+                "{id}/{first}{others} at the {side}: a symbolic link to a directory is listed and not entered; \
+                 nothing behind it was compared"
+            ));
+        }
+    }
+    notes
+}
+
+/// How many files of a side were not read, because their recorded digests were trusted; `None` where all were read.
+pub fn trusted_note(side: Side, from: Option<Provenance>) -> Option<String> {
+    let from = from.filter(|from| from.trusted_files > 0)?;
+    let audited = match from.audited_files {
+        0 => String::new(),
+        audited => format!(" ({audited} more were read and had theirs)"),
+    };
+    Some(format!(
+        "{} files ({} bytes) were not read at the {side}: their digests are those of earlier reads, and nothing says that \
+         they changed since{audited}",
+        from.trusted_files, from.trusted_bytes
+    ))
+}
+
+/// Equal, and yet nothing was there to be compared.
+pub fn nothing_compared_note() -> String {
+    "there was not a single file to compare on either side".to_owned()
+}
+
+/// What a source leaves out by the per-file protocol cannot be compared with what this side leaves out.
+pub fn rules_unknown_note() -> String {
+    "the source's exclusion rules are not known: the per-file protocol does not tell them, only what they leave"
+        .to_owned()
+}
+
+/// How many files of the source were hashed on this side; `None` for none.
+pub fn fetched_note(files: u64) -> Option<String> {
+    (files > 0)
+        .then(|| format!("{files} files were fetched and hashed here: the source did not get done with their digests"))
+}
