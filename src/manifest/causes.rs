@@ -7,7 +7,7 @@ use super::directory::DirectoryIndex;
 use super::hash::SubtreeHash;
 use super::scope::Described;
 use super::table::DirectoryTable;
-use crate::model::{DirectoryType, Name, RootId, SNAPSHOTS, Selection, Side};
+use crate::model::{DirectoryType, Name, RootId, SNAPSHOTS, Selection, Side, grouped};
 
 /// The causes that are plain; exchanged directories first.
 pub(super) fn causes(source: Described<'_>, destination: Described<'_>) -> Vec<String> {
@@ -134,19 +134,6 @@ fn leaves_out_more_than_snapshots(side: Described<'_>) -> bool {
     identity.selection.is_some()
         || !identity.file_patterns.is_empty()
         || identity.directory_patterns.iter().any(|pattern| pattern != SNAPSHOTS)
-}
-
-/// A number with a comma after each three digits.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::new();
-    for (position, digit) in digits.chars().enumerate() {
-        if position > 0 && (digits.len() - position) % 3 == 0 {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
 }
 
 #[cfg(test)]
@@ -303,11 +290,5 @@ mod tests {
         let restricted = identity(&[], &["ks"]);
         assert!(said(&[("hints/0", Some(&full))], &[], &restricted, false).is_empty());
         assert!(!said(&[("hints/0", Some(&full))], &[], &all, false).is_empty());
-    }
-
-    #[test]
-    fn numbers_have_commas() {
-        let texts = [0, 999, 1000, 4_021, 1_234_567].map(grouped);
-        assert_eq!(texts, ["0", "999", "1,000", "4,021", "1,234,567"]);
     }
 }

@@ -28,7 +28,7 @@ pub enum IdentityError {
 }
 
 /// Facts about the scan behind a manifest. They are shown and compared, and are no part of any hash. Encoded as an
-/// [`IdentityRecord`].
+/// `IdentityRecord`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "IdentityRecord", try_from = "IdentityRecord")]
 pub struct Identity {

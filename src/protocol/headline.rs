@@ -1,7 +1,7 @@
 //! What a result amounts to, in a sentence: the same in every output. Pure.
 
-use super::task::{Progress, TaskState};
-use crate::model::{Counters, Scope};
+use super::task_state::{Progress, TaskState};
+use crate::model::{Counters, Scope, grouped};
 
 /// What a headline is made of.
 #[derive(Debug, Clone, Copy)]
@@ -66,14 +66,6 @@ pub fn not_compared(files: u64) -> Option<String> {
     (files > 0).then(|| format!("content of {} files was not compared: add --keep-going", grouped(files)))
 }
 
-/// A number with a comma before every three digits.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let parts: Vec<&str> =
-        digits.as_bytes().rchunks(3).rev().filter_map(|part| std::str::from_utf8(part).ok()).collect();
-    parts.join(",")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -113,10 +105,5 @@ mod tests {
             "not finished within ks; 1,203 of 6,003 files read here, 0 of 0 at the source"
         );
         assert_eq!(text(TaskState::Cancelled, None, false, 0), "not proven equal");
-    }
-
-    #[test]
-    fn numbers_are_grouped() {
-        assert_eq!([0, 999, 1000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
     }
 }

@@ -11,6 +11,7 @@ pub mod routes;
 mod source_failure;
 mod status;
 mod task;
+mod task_state;
 
 pub use branches::{
     BranchDirectory, BranchFrame, BranchRequest, FILES_PER_BLOCK, FileRead, MAX_BRANCH_REQUEST_BYTES,
@@ -27,7 +28,8 @@ pub use manifests::{
 pub use report::{DifferenceBody, EvidenceBody, ReadBody, ReportBody, ReportSummary, RollupBody, SideBody, Timings};
 pub use source_failure::SourceFailure;
 pub use status::{MigrationState, MigrationStatus};
-pub use task::{BadRequest, Progress, Protocol, TaskCreated, TaskRequest, TaskState, TaskStatus, parse_task_request};
+pub use task::{BadRequest, Protocol, TaskCreated, TaskRequest, TaskStatus, parse_task_request};
+pub use task_state::{Progress, TaskState};
 
 /// The media type of a manifest stream.
 pub const MANIFEST_MEDIA_TYPE: &str = "application/vnd.twintree.manifest.v1";

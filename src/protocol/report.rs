@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::task::{Progress, Protocol, TaskState, TaskStatus};
+use super::task::{Protocol, TaskStatus};
+use super::task_state::{Progress, TaskState};
 use crate::manifest::{Rollup, RollupState};
 use crate::model::{Difference, DifferenceKind, EntryKind, Evidence, Outcome, Provenance, Reason, Verdict};
 

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::headline::Headline;
+use super::task_state::{Progress, TaskState};
 use crate::model::{Counters, DigestAlgorithm, Scope, Selection, SelectionError, UnknownAlgorithm};
 
 /// A task request that passed its checks.
@@ -74,41 +75,6 @@ pub struct TaskCreated {
     pub task_id: String,
     /// Where to ask for the status.
     pub status_url: String,
-}
-
-/// Where a task stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum TaskState {
-    /// Accepted, and nothing done yet.
-    NotStarted,
-    /// Under way.
-    InProgress,
-    /// Both sides are the same.
-    Completed,
-    /// They are not, or that could not be found out.
-    Failed,
-    /// Somebody cancelled it.
-    Cancelled,
-}
-
-impl TaskState {
-    /// Whether nothing will change any more.
-    pub fn is_final(self) -> bool {
-        matches!(self, Self::Completed | Self::Failed | Self::Cancelled)
-    }
-}
-
-impl fmt::Display for TaskState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::NotStarted => "NOT_STARTED",
-            Self::InProgress => "IN_PROGRESS",
-            Self::Completed => "COMPLETED",
-            Self::Failed => "FAILED",
-            Self::Cancelled => "CANCELLED",
-        })
-    }
 }
 
 /// How the two sides were compared.
@@ -223,30 +189,6 @@ impl TaskStatus {
         status.refresh();
         status
     }
-}
-
-/// Progress of a task.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Progress {
-    /// Requests sent to the source so far.
-    pub source_requests: u64,
-    /// Files the destination found.
-    pub files_total: u64,
-    /// Files it hashed.
-    pub files_hashed: u64,
-    /// Bytes of the files it found.
-    pub bytes_total: u64,
-    /// Bytes it hashed.
-    pub bytes_hashed: u64,
-    /// Files the source found (ours).
-    pub source_files_total: u64,
-    /// Bytes of the files the source found (ours).
-    pub source_bytes_total: u64,
-    /// Files the source hashed.
-    pub source_files_hashed: u64,
-    /// Bytes the source hashed.
-    pub source_bytes_hashed: u64,
 }
 
 #[cfg(test)]

@@ -79,9 +79,9 @@ async fn a_directory_with_a_late_problem_is_unverified_whatever_its_files_say() 
     for frame in &mut frames {
         match frame {
             ManifestFrame::Content(finished) => {
-                for one in finished {
+                // In pre-order: the root, the keyspace, two tables. What is above the last one is unproven with it.
+                for one in finished.iter_mut().filter(|one| one.directory.0 != 2) {
                     one.hash = twintree::manifest::SubtreeHash::Unproven;
-                    // In pre-order: the root, the keyspace, two tables.
                     one.problem = (one.directory.0 == 3).then(|| problem.clone());
                 }
             }
@@ -90,9 +90,7 @@ async fn a_directory_with_a_late_problem_is_unverified_whatever_its_files_say() 
         }
     }
     let manifest: Vec<u8> = crate::support::scripted_source::bytes_of(&frames);
-    let files = (0..2).flat_map(|position| {
-        BranchFrame::of_files(position, &crate::lies::entries(&faced, &format!("table-000{position}")))
-    });
+    let files = BranchFrame::of_files(0, &crate::lies::entries(&faced, "table-0001")).into_iter();
     let branches = Answer::branches(&files.chain([BranchFrame::FilesEnd, BranchFrame::End]).collect::<Vec<_>>());
     faced.source.script(move |asked| match asked.ends_with("/branches") {
         true => branches.clone(),
@@ -104,4 +102,29 @@ async fn a_directory_with_a_late_problem_is_unverified_whatever_its_files_say() 
     let difference = &report["differences"][0];
     assert_eq!((&difference["kind"], &difference["side"]), (&json!("unverified"), &json!("source")));
     assert!(difference["fileUrl"].as_str().unwrap().ends_with("/ks/table-0001"), "{difference:#}");
+}
+
+/// Without a problem that says why, a content hash that is left out hides what nobody compared.
+#[tokio::test(flavor = "multi_thread")]
+async fn content_that_is_unproven_for_no_reason_is_refused() {
+    let faced = equal_trees().await;
+    let mut frames = faced.pair.true_frames().await;
+    for frame in &mut frames {
+        match frame {
+            // The root and the keyspace hold no files: their hashes follow from those below.
+            ManifestFrame::Content(finished) => {
+                for one in finished.iter_mut().filter(|one| one.directory.0 < 2) {
+                    one.hash = twintree::manifest::SubtreeHash::Unproven;
+                }
+            }
+            ManifestFrame::End(end) => end.content = None,
+            _ => {}
+        }
+    }
+    let manifest: Vec<u8> = crate::support::scripted_source::bytes_of(&frames);
+    faced.source.script(move |_| Answer::manifest(manifest.clone(), Ending::Clean));
+    let report = faced.pair.verify(&md5_request()).await;
+    assert_eq!(report["state"], "FAILED", "{report:#}");
+    let message = report["message"].as_str().unwrap();
+    assert!(message.contains("its Content hash is not that"), "{message}");
 }
