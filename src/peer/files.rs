@@ -134,7 +134,8 @@ impl Peer {
         header: Option<(HeaderName, &str)>,
     ) -> Result<reqwest::Response, PeerError> {
         self.count_request();
-        let mut request = self.patient.get(url);
+        // A file may be gone by now, and its name, read otherwise, be that of another one: that one proves nothing.
+        let mut request = self.patient.get(url).header(routes::PATH_READING, routes::LITERAL_PATH);
         let in_part = header.is_some();
         if let Some((name, value)) = header {
             request = request.header(name, value);

@@ -18,6 +18,11 @@ pub const TASK_EVENTS: &str = "/api/v1/live-migration/files-verification-tasks/{
 pub const FILES: &str = "/api/v1/live-migration/files";
 /// One file of an instance.
 pub const FILE: &str = "/api/v1/live-migration/files/{*path}";
+/// The header by which a client of file routes says how it means the path (ours): [`LITERAL_PATH`], or the first reading that
+/// names a file where it is absent.
+pub const PATH_READING: &str = "twintree-path";
+/// The path means the file of exactly that name and no other one.
+pub const LITERAL_PATH: &str = "literal";
 /// Whether the migration is complete.
 pub const STATUS: &str = "/api/v1/live-migration/status";
 /// Data copies, which are not served yet.

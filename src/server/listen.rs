@@ -35,7 +35,7 @@ impl Listener {
 
     /// Serves in the background until stopped.
     pub fn serve(self, app: App) -> Running {
-        tokio::spawn(app.clone().take_up_unfinished());
+        app.take_up_unfinished();
         tokio::spawn(app.clone().keep_warm());
         let stopped = app.stopping().clone();
         let server = tokio::spawn(accept::serve(self.socket, router(app.clone()), Manners::default(), stopped));

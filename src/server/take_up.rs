@@ -7,11 +7,17 @@ use crate::task::StoredTask;
 use crate::verify::{RunInput, Verification};
 
 impl App {
-    /// Takes up again what was under way when the last service stopped.
-    pub(super) async fn take_up_unfinished(self) {
+    /// Takes up again what was under way when the last service stopped: each task by itself, so that a disk that hangs
+    /// holds up its own instance alone.
+    pub(super) fn take_up_unfinished(&self) {
         for task in self.tasks().unfinished() {
-            let input = self.input_again(&task).await;
-            self.tasks().take_up(task, input).await;
+            let app = self.clone();
+            tokio::spawn(async move {
+                let (asking, asked) = (app.clone(), task.clone());
+                let input = tokio::spawn(async move { asking.input_again(&asked).await }).await;
+                let input = input.unwrap_or_else(|died| Err(format!("internal error: {died}")));
+                app.tasks().take_up(task, input).await;
+            });
         }
     }
 

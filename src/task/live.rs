@@ -185,6 +185,11 @@ impl<K: Kind> Task<K> {
         *self.settled.borrow() == Some(true)
     }
 
+    /// Whether nothing about the task will change any more, here or in the history.
+    pub(super) fn is_settled(&self) -> bool {
+        self.settled.borrow().is_some()
+    }
+
     /// Nothing about the task will change any more, here or in the history.
     pub(super) fn settle(&self, in_history: bool) {
         self.settled.send_replace(Some(in_history));

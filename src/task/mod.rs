@@ -12,7 +12,8 @@ mod slots;
 mod state;
 mod stored;
 mod supervise;
-
+#[cfg(test)]
+mod tests;
 mod unfinished;
 
 pub use counts::TaskCounts;

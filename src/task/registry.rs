@@ -69,7 +69,7 @@ struct Live<K: Kind> {
     stopping: bool,
 }
 
-/// How many older tasks are kept in memory.
+/// How many older tasks are kept in memory that no history will hold.
 const MAX_OLDER: usize = 100;
 
 impl<K: Job> Tasks<K> {
@@ -117,47 +117,48 @@ impl<K: Job> Tasks<K> {
     /// Begins an unfinished task again under its id, or ends it with the reason. `input` is what it needs to run, or what
     /// stands in its way. Must be called within a tokio runtime.
     pub async fn take_up(&self, task: StoredTask<K>, input: Result<K::Input, String>) {
-        let id = task.status.id().to_owned();
-        let slot = match self.live().hand_over(&task) {
-            Waiting::Cancelled => return,
-            Waiting::Replaced => None,
-            Waiting::Slot(slot) => Some(slot),
+        if let Some(ended) = self.begin_again(task, input) {
+            let (id, reason) = (ended.status.id(), ended.status.message().unwrap_or_default());
+            tracing::warn!(task = id, reason, "an unfinished task has failed");
+            self.keep(ended).await;
+        }
+    }
+
+    /// The task as it ended where it does not begin again. What becomes of it is decided under one lock, so that a cancel
+    /// finds it either waiting, or under way, or ended.
+    fn begin_again(&self, mut task: StoredTask<K>, input: Result<K::Input, String>) -> Option<StoredTask<K>> {
+        let mut live = self.live();
+        let slot = match live.hand_over(&task) {
+            Waiting::Cancelled => return None,
+            Waiting::Replaced => Err("a later task took its place".to_owned()),
+            Waiting::Slot(slot) => Ok(slot),
         };
-        let obstacle = match (&input, &slot) {
-            (Err(obstacle), _) => Some(obstacle.as_str()),
-            (Ok(_), None) => Some("a later task took its place"),
-            (Ok(_), Some(_)) => None,
-        };
-        let reason = match (becomes(task.restarts, self.inner.unfinished, obstacle), input, slot) {
-            (Ok(()), Ok(input), Some(slot)) => {
-                tracing::info!(task = id, "an unfinished task is taken up again");
-                match self.launch(Task::again(task.clone(), slot, self.resumable()), input) {
-                    // A service that stops already leaves it to the next one.
-                    Ok(_) | Err(StartError::Stopping) => return,
-                    Err(error) => error.to_string(),
+        let ready = input.and_then(|input| Ok((input, slot?)));
+        let obstacle = ready.as_ref().err().map(String::as_str);
+        let reason = match (becomes(task.restarts, self.inner.unfinished, obstacle), ready) {
+            (Ok(()), Ok((input, slot))) => {
+                tracing::info!(task = task.status.id(), "an unfinished task is taken up again");
+                let task = Arc::new(Task::again(task, slot, self.resumable()));
+                // A service that stops already leaves it to the next one.
+                if live.admit(&task).is_ok() {
+                    drop(live);
+                    self.spawn(&task, input);
                 }
+                return None;
             }
-            (Err(reason), ..) | (Ok(()), Err(reason), _) => reason,
-            (Ok(()), Ok(_), None) => "its instance is taken".to_owned(),
+            (Err(reason), _) | (Ok(()), Err(reason)) => reason,
         };
-        tracing::warn!(task = id, reason, "an unfinished task has failed");
-        self.close(task, Event::ServiceStopped, reason).await;
+        end(&mut task, Event::ServiceStopped, reason);
+        if let Some(before) = live.latest_before(task.instance, task.status.id()) {
+            *before = task.clone();
+        }
+        Some(task)
     }
 
     /// Cancels a task that was under way when the last service stopped and that nobody has taken up again yet.
     pub async fn cancel_waiting(&self, instance: u64, id: &str) -> Option<K::Status> {
         let task = self.live().end_waiting(instance, id)?;
         Some(self.keep(task).await)
-    }
-
-    /// Ends a task of an earlier process that is not taken up again.
-    async fn close(&self, mut task: StoredTask<K>, event: Event, reason: String) {
-        end(&mut task, event, reason);
-        let ended = task.clone();
-        if let Some(latest) = self.live().latest_before(task.instance, task.status.id()) {
-            *latest = ended;
-        }
-        self.keep(task).await;
     }
 
     async fn keep(&self, task: StoredTask<K>) -> K::Status {
@@ -176,14 +177,18 @@ impl<K: Job> Tasks<K> {
     fn launch(&self, task: Task<K>, input: K::Input) -> Result<Arc<Task<K>>, StartError> {
         let task = Arc::new(task);
         self.live().admit(&task)?;
+        self.spawn(&task, input);
+        Ok(task)
+    }
+
+    fn spawn(&self, task: &Arc<Task<K>>, input: K::Input) {
         let counts = Arc::clone(&self.inner.counts);
         {
             let mut counts = counts.lock();
             counts.started += 1;
             counts.under_way += 1;
         }
-        tokio::spawn(supervise(Arc::clone(&task), input, self.inner.history.clone(), counts));
-        Ok(task)
+        tokio::spawn(supervise(Arc::clone(task), input, self.inner.history.clone(), counts));
     }
 
     /// What all tasks came to since the service started.
@@ -332,11 +337,20 @@ impl<K: Kind> Live<K> {
         self.before.remove(&task.instance);
         if let Some(replaced) = self.latest.insert(task.instance, Arc::clone(task)) {
             self.older.push(replaced);
-            self.older.retain(|task| !task.in_history());
-            let surplus = self.older.len().saturating_sub(MAX_OLDER);
-            self.older.drain(..surplus);
+            self.forget_older();
         }
         Ok(())
+    }
+
+    /// One that is still on its way into the history stays: who stops the service waits for it.
+    fn forget_older(&mut self) {
+        self.older.retain(|task| !task.in_history());
+        let mut surplus = self.older.iter().filter(|task| task.is_settled()).count().saturating_sub(MAX_OLDER);
+        self.older.retain(|task| {
+            let forgotten = surplus > 0 && task.is_settled();
+            surplus -= usize::from(forgotten);
+            !forgotten
+        });
     }
 }
 

@@ -231,13 +231,15 @@ async fn a_client_that_hangs_up_gives_its_permit_back_and_stops_its_hash() {
     endless_file(&files.trees.path().join("source/commitlog/CommitLog-7-1.log"));
     let port = files.pair.source_port;
     let small = "/files/data/0/ks/t-1/nb-1-big-Data.db?digestAlgorithm=MD5";
-    let held = [begin_endless_digest(port), begin_endless_digest(port)];
-    // A request is counted before it takes its permit, so only the refusal itself says that both are taken.
+    let mut held = vec![begin_endless_digest(port), begin_endless_digest(port)];
+    // A request is counted before it takes its permit, so only a refusal says that both are taken; and while this asks, it may
+    // hold the permit that one of those would have had, so that another one has to come.
     let mut busy = files.ask("GET", small).await;
     for _ in 0..1000 {
         if busy.code() == 503 {
             break;
         }
+        held.push(begin_endless_digest(port));
         tokio::time::sleep(Duration::from_millis(5)).await;
         busy = files.ask("GET", small).await;
     }

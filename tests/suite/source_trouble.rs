@@ -141,7 +141,7 @@ async fn stop_short(State(front): State<Arc<StoppingFront>>, request: Request) -
     head.body(Body::from(answer.bytes().await.unwrap())).unwrap()
 }
 
-/// Metadata differs, so the source is told to stop in the middle of hashing, and its stream breaks off.
+/// Metadata differs, so the destination stops the source in the middle of hashing, and the stream breaks off.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_task_that_metadata_ended_does_not_try_its_stream_again() {
     let directory = tempfile::tempdir().unwrap();

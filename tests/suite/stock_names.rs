@@ -15,6 +15,7 @@ use twintree::peer::{DigestFailure, Peer, PeerSettings};
 use crate::support::chaos_proxy::{ChaosProxy, Mode};
 use crate::support::disk::set_time;
 use crate::support::one_root::{TIME, file};
+use crate::support::raw_http::exchange;
 use crate::support::services::{Pair, Setup, storage_dirs};
 use crate::support::stock_source::{StockSource, Unreliable};
 
@@ -143,6 +144,26 @@ async fn every_such_name_is_verified_against_our_own_source_without_manifests() 
     let pair = Pair::start(Setup { source_extra, ..storage_dirs(&mut left, &mut right) }).await;
     let report = pair.verify(&json!({ "maxConcurrency": 3, "digestAlgorithm": "XXHash32" })).await;
     assert_eq!((&report["state"], &report["filesMatched"]), (&json!("COMPLETED"), &json!(names.len())), "{report:#}");
+}
+
+/// A file that vanished after it was listed may have a name that, percent-decoded, is another file's.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_gone_has_no_digest_of_another_one() {
+    let trees = tempfile::tempdir().unwrap();
+    let (s, d) = (trees.path().join("source"), trees.path().join("destination"));
+    [&s, &d].into_iter().for_each(|side| write_all(&side.join("data"), &["ks/a/b"]));
+    let (mut left, mut right) = (s.display().to_string(), d.display().to_string());
+    let pair = Pair::start(storage_dirs(&mut left, &mut right)).await;
+    let peer = Peer::new(Endpoint::http("127.0.0.1", pair.source_port), settings(Duration::from_secs(5))).unwrap();
+    let url = |name: &str| FileUrl::new(RootId::DATA_0, RelPath::new(name.as_bytes()).unwrap());
+    assert!(peer.digest(&url("ks/a/b"), 5, DigestAlgorithm::Md5).await.is_ok());
+    let gone = peer.digest(&url("ks/a%2Fb"), 5, DigestAlgorithm::Md5).await;
+    assert!(matches!(&gone, Err(DigestFailure::File(error)) if error.to_string().contains("404")), "{gone:?}");
+    // A client that percent-encodes, and says nothing of how it means the path, means that file.
+    let address = format!("127.0.0.1:{}", pair.source_port);
+    let path = format!("{FILES}/data/0/ks/a%2Fb?digestAlgorithm=MD5");
+    let asked = tokio::task::spawn_blocking(move || exchange(&address, &address, "GET", &path, None));
+    assert_eq!(asked.await.unwrap().code(), 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -77,6 +77,7 @@ pub(in crate::server) struct FileQuery {
         ("dirIndex" = String, Path, description = "From 0"),
         ("path" = String, Path, description = "Below the directory"),
         ("digestAlgorithm" = Option<String>, Query, description = "MD5 or XXHash32"),
+        ("Twintree-Path" = Option<String>, Header, description = "literal: the path is not percent-decoded"),
     ),
     responses(
         (status = 200, description = "The bytes, or with digestAlgorithm the digest, after white space where it takes long",
@@ -105,8 +106,12 @@ pub(in crate::server) async fn get_file(
     let Query(query) = query.map_err(|rejection| ApiError::Body(rejection.body_text()))?;
     let raw = uri.path().strip_prefix(routes::FILES).unwrap_or_default().trim_start_matches('/');
     let roots = app.roots(&instance);
-    let FileTarget { root, readings } = parse(raw, |id| roots.iter().any(|root| root.id == id))?;
+    let FileTarget { root, mut readings } = parse(raw, |id| roots.iter().any(|root| root.id == id))?;
     let root = roots.iter().find(|known| known.id == root).ok_or(ApiError::NoRoute)?;
+    if request.get(routes::PATH_READING).is_some_and(|reading| reading == routes::LITERAL_PATH) {
+        // The first one is the path as it stands.
+        readings.truncate(1);
+    }
     let asked = query.digest_algorithm;
     let algorithm: Option<DigestAlgorithm> = asked
         .as_deref()
