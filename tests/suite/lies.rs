@@ -127,6 +127,17 @@ async fn a_manifest_that_contradicts_itself_breaks_the_protocol() {
         ),
         ("the stream ended without the content hash of 1 dir", with_contents(|hashes| hashes.truncate(3))),
         ("a hello frame came where it has no place", changed(&truth, |frames| frames.insert(1, frames[0].clone()))),
+        (
+            "a provenance frame came where it has no place",
+            changed(&truth, |frames| {
+                let at = find(frames, |frame| matches!(frame, ManifestFrame::Provenance(_)));
+                frames.insert(at, frames[at].clone());
+            }),
+        ),
+        (
+            "a end frame came where it has no place",
+            changed(&truth, |frames| frames.retain(|frame| !matches!(frame, ManifestFrame::Provenance(_)))),
+        ),
         ("a root frame came where it has no place", changed(&truth, |frames| drop(frames.remove(0)))),
         ("a content frame came where it has no place", {
             changed(&truth, |frames| frames.insert(1, frames[find(frames, is_content)].clone()))

@@ -259,3 +259,46 @@ pub(super) fn difference(
     });
     Difference { url: url(directory, file), kind, source, destination, unverified }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Name, Reason, RelPath, RootId};
+
+    #[test]
+    fn only_two_equal_digests_are_a_match() {
+        let listed = Listed::File { size: 1, modified_ms: 5, content: Content::NotRead };
+        let file = FileEntry { name: Name::new(b"f").unwrap(), listed };
+        let directory = MatchingDirectory { root: RootId::DATA_0, path: RelPath::root(), files: vec![file.clone()] };
+        let read = |byte| ContentDigest::Md5([byte; 16]);
+        let failed = || Problem::new(Reason::Vanished, "gone");
+        let counts = |source, destination| {
+            let outcome = verdict(&directory, &file, source, destination);
+            let counters = outcome.counters;
+            let counts = (counters.files_matched, counters.digest_mismatches, counters.digest_verification_failures);
+            (counts, outcome.differences.into_iter().map(|difference| difference.kind).collect::<Vec<_>>())
+        };
+        assert_eq!(counts(Some(Ok(read(1))), Ok(read(1))), ((1, 0, 0), vec![]));
+        assert_eq!(counts(Some(Ok(read(1))), Ok(read(2))), ((0, 1, 0), vec![DifferenceKind::Content]));
+        let unverified = ((0, 0, 1), vec![DifferenceKind::Unverified]);
+        for (source, destination) in [
+            (Some(Ok(read(1))), Err(failed())),
+            (Some(Err(failed())), Ok(read(1))),
+            (Some(Err(failed())), Err(failed())),
+            (None, Ok(read(1))),
+            (None, Err(failed())),
+        ] {
+            assert_eq!(counts(source, destination), unverified);
+        }
+    }
+
+    #[test]
+    fn what_was_listed_as_unreadable_is_not_asked_for() {
+        let problem = Problem::new(Reason::NotARegularFile, "a pipe");
+        let entry = |listed| FileEntry { name: Name::new(b"f").unwrap(), listed };
+        let with = |content| entry(Listed::File { size: 1, modified_ms: 5, content });
+        assert_eq!(unreadable(&with(Content::NotRead)), None);
+        assert_eq!(unreadable(&with(Content::Unverified(problem.clone()))), Some(&problem));
+        assert_eq!(unreadable(&entry(Listed::Unlistable(problem.clone()))), Some(&problem));
+    }
+}
