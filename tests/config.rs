@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use twintree::config::{
-    ClientConfig, Config, ConfigError, HostNameError, MAX_BYTES, Mistake, Problem, Reading, Role, Settings,
+    ClientConfig, Config, ConfigError, HostNameError, MAX_BYTES, Mistake, Reading, Role, Settings, ValueProblem,
 };
 use twintree::model::CacheMode;
 
@@ -39,7 +39,7 @@ fn mistakes(text: &str) -> Vec<Mistake> {
 }
 
 /// The only mistake of a text, as line, key and problem.
-fn mistake(text: &str) -> (Option<u64>, String, Problem) {
+fn mistake(text: &str) -> (Option<u64>, String, ValueProblem) {
     let mut all = mistakes(text);
     assert_eq!(all.len(), 1, "{all:?}");
     let Mistake { line, key, problem } = all.remove(0);
@@ -59,8 +59,7 @@ fn the_example_is_accepted() {
     let plain = good(MINIMAL);
     assert_eq!(config.sidecar, plain.sidecar);
     assert_eq!(config.client, plain.client);
-    assert_eq!(config.live_migration.files_to_exclude, plain.live_migration.files_to_exclude);
-    assert_eq!(config.live_migration.dirs_to_exclude, plain.live_migration.dirs_to_exclude);
+    assert_eq!(config.live_migration.rules, plain.live_migration.rules);
     assert_eq!(config.live_migration.migration_map.pairs().len(), 1);
     let unset = Settings { state_dir: None, threads: None, ..config.twintree.clone() };
     assert_eq!(unset, plain.twintree);
@@ -83,8 +82,9 @@ fn absent_keys_have_defaults() {
     for text in [MINIMAL.to_owned(), with("sidecar:\nlive_migration: ~\nsidecar_client: {}\ntwintree:\nssl:\n")] {
         let config = good(&text);
         assert_eq!((config.sidecar.host.as_str(), config.sidecar.port), ("0.0.0.0", 9043));
-        assert!(config.live_migration.files_to_exclude.is_empty());
-        assert_eq!(config.live_migration.dirs_to_exclude, ["glob:${DATA_FILE_DIR}/*/*/snapshots"]);
+        let rules = &config.live_migration.rules;
+        assert_eq!(rules.file_patterns().count(), 0);
+        assert_eq!(rules.directory_patterns().collect::<Vec<_>>(), ["glob:${DATA_FILE_DIR}/*/*/snapshots"]);
         assert!(config.live_migration.migration_map.pairs().is_empty());
         assert_eq!(config.live_migration.max_concurrent_file_requests, 20);
         let client = ClientConfig {
@@ -156,8 +156,9 @@ twintree:
     assert_eq!((instance.host.as_str(), instance.port), ("localhost1", Some(9042)));
     assert_eq!(instance.staging_dir, Some(PathBuf::from("/home/me/staging")));
     assert_eq!((config.sidecar.host.as_str(), config.sidecar.port), ("127.0.0.1", 0));
-    assert_eq!(config.live_migration.files_to_exclude, ["glob:${HINTS_DIR}/*.tmp"]);
-    assert!(config.live_migration.dirs_to_exclude.is_empty());
+    let rules = &config.live_migration.rules;
+    assert_eq!(rules.file_patterns().collect::<Vec<_>>(), ["glob:${HINTS_DIR}/*.tmp"]);
+    assert_eq!(rules.directory_patterns().count(), 0);
     assert_eq!(config.live_migration.max_concurrent_file_requests, 3);
     assert_eq!(config.client.request_timeout, Duration::from_secs(60));
     assert_eq!(config.client.request_idle_timeout, Duration::from_secs(120));
@@ -208,21 +209,21 @@ fn without_storage_dir_only_named_directories_are_roots() {
     let config = good(&instance_with("    hints_dir: /h\n    data_dirs: [/d]\n"));
     assert_eq!(roots(&config), ["data/0 /d", "hints/0 /h"]);
     let (line, key, problem) = mistake(&instance_with("    staging_dir: /s\n"));
-    assert_eq!((line, key.as_str(), problem), (Some(2), "cassandra_instances[0]", Problem::NoDirectories));
+    assert_eq!((line, key.as_str(), problem), (Some(2), "cassandra_instances[0]", ValueProblem::NoDirectories));
 }
 
 /// A relative directory is refused at its own line, and `~` needs a home directory.
 #[test]
 fn directories_are_absolute() {
     let text = instance_with("    data_dirs:\n      - /d\n      - data2\n");
-    let relative = Problem::RelativePath { path: "data2".to_owned() };
+    let relative = ValueProblem::RelativePath { path: "data2".to_owned() };
     assert_eq!(mistake(&text), (Some(6), "cassandra_instances[0].data_dirs[1]".to_owned(), relative));
     let homeless = Config::parse(&instance_with("    storage_dir: ~/c\n"), Path::new("f"), None).unwrap_err();
-    assert_eq!(homeless.mistakes[0].problem, Problem::NoHome { path: "~/c".to_owned() });
+    assert_eq!(homeless.mistakes[0].problem, ValueProblem::NoHome { path: "~/c".to_owned() });
     // The old form of several directories in one text must not become one directory with a comma in its name.
     let (_, key, problem) = mistake(&instance_with("    data_dirs: /d1, /d2\n"));
     assert_eq!(key, "cassandra_instances[0].data_dirs");
-    assert_eq!(problem, Problem::WrongType { found: "text", expected: "a list of absolute paths" });
+    assert_eq!(problem, ValueProblem::WrongType { found: "text", expected: "a list of absolute paths" });
 }
 
 /// Two roots at one path, in one instance or in two, would be compared with themselves: refused in any spelling.
@@ -231,12 +232,12 @@ fn a_directory_is_one_root_only() {
     let (line, key, problem) = mistake(&instance_with("    data_dirs: [/d, /e]\n    hints_dir: //e/./\n"));
     assert_eq!((line, key.as_str()), (Some(5), "cassandra_instances[0].hints_dir"));
     let root = "data/1".parse().unwrap();
-    assert_eq!(problem, Problem::DirectoryTwice { path: "/e".into(), root, instance: 1 });
+    assert_eq!(problem, ValueProblem::DirectoryTwice { path: "/e".into(), root, instance: 1 });
 
     let two = with("  - id: 2\n    host: localhost2\n    data_dirs: [/c/data]\n");
     let (line, key, problem) = mistake(&two);
     assert_eq!((line, key.as_str()), (Some(7), "cassandra_instances[1].data_dirs[0]"));
-    assert!(matches!(problem, Problem::DirectoryTwice { instance: 1, .. }));
+    assert!(matches!(problem, ValueProblem::DirectoryTwice { instance: 1, .. }));
 }
 
 /// Ids and hosts are unique; letter case does not make two hosts of one.
@@ -247,10 +248,10 @@ fn instances_differ_in_id_and_host() {
     let first = "cassandra_instances[0]".to_owned();
     assert_eq!(
         (found[0].line, &found[0].problem),
-        (Some(5), &Problem::InstanceIdTwice { id: 1, first: first.clone() })
+        (Some(5), &ValueProblem::InstanceIdTwice { id: 1, first: first.clone() })
     );
     let host = "LOCALHOST1".to_owned();
-    assert_eq!((found[1].line, &found[1].problem), (Some(6), &Problem::InstanceHostTwice { host, first }));
+    assert_eq!((found[1].line, &found[1].problem), (Some(6), &ValueProblem::InstanceHostTwice { host, first }));
     assert_eq!(found.len(), 2);
 }
 
@@ -270,14 +271,14 @@ fn there_must_be_instances() {
     for text in ["", "# nothing\n", "sidecar:\n  port: 1\n", "cassandra_instances: []\n", "cassandra_instances:\n"] {
         let (_, key, problem) = mistake(text);
         assert_eq!(key, "cassandra_instances", "{text:?}");
-        assert!(matches!(problem, Problem::Missing { .. }));
+        assert!(matches!(problem, ValueProblem::Missing { .. }));
     }
-    assert_eq!(mistake("cassandra: {host: a}\n").2, Problem::SingleInstanceSection);
+    assert_eq!(mistake("cassandra: {host: a}\n").2, ValueProblem::SingleInstanceSection);
     assert_eq!(
         mistake(&with("cassandra: {host: a}\n")),
-        (Some(5), "cassandra".to_owned(), Problem::SingleInstanceSection)
+        (Some(5), "cassandra".to_owned(), ValueProblem::SingleInstanceSection)
     );
-    assert!(matches!(mistake("- a\n").2, Problem::WrongType { found: "a list", .. }));
+    assert!(matches!(mistake("- a\n").2, ValueProblem::WrongType { found: "a list", .. }));
     let missing = mistakes("cassandra_instances: [{storage_dir: /c}]\n");
     let keys: Vec<_> = missing.iter().map(|mistake| mistake.key.as_str()).collect();
     assert_eq!(keys, ["cassandra_instances[0].id", "cassandra_instances[0].host"]);
@@ -318,10 +319,10 @@ fn no_host_stands_twice_in_the_map() {
 
     let (line, key, problem) = of("    a: x\n    b: X\n");
     assert_eq!((line, key.as_str()), (Some(8), "live_migration.migration_map.b"));
-    assert_eq!(problem, Problem::DestinationTwice { destination: text("X"), first: text("x") });
-    assert_eq!(of("    a: x\n    A: y\n").2, Problem::SourceTwice { first: text("a") });
-    assert_eq!(of("    a: x\n    a:1: y\n").2, Problem::SourceTwice { first: text("a") });
-    let both = |destination: &str, source: &str| Problem::HostOnBothSides {
+    assert_eq!(problem, ValueProblem::DestinationTwice { destination: text("X"), first: text("x") });
+    assert_eq!(of("    a: x\n    A: y\n").2, ValueProblem::SourceTwice { first: text("a") });
+    assert_eq!(of("    a: x\n    a:1: y\n").2, ValueProblem::SourceTwice { first: text("a") });
+    let both = |destination: &str, source: &str| ValueProblem::HostOnBothSides {
         destination: text(destination),
         source_name: text(source),
     };
@@ -336,10 +337,10 @@ fn names_in_the_map_are_hosts() {
     let text = with("live_migration:\n  migration_map:\n    http://a: b\n    c: d:0\n    e: 5\n    f:\n");
     let found = mistakes(&text);
     assert_eq!(found.iter().map(|m| m.line).collect::<Vec<_>>(), [Some(7), Some(8), Some(9), Some(10)]);
-    assert_eq!(found[0].problem, Problem::HostName(HostNameError::NotAHost("http://a".to_owned())));
-    assert_eq!(found[1].problem, Problem::HostName(HostNameError::NotAPort("d:0".to_owned())));
-    assert_eq!(found[2].problem, Problem::WrongType { found: "a number", expected: "a host" });
-    assert_eq!(found[3].problem, Problem::WrongType { found: "empty", expected: "a host" });
+    assert_eq!(found[0].problem, ValueProblem::HostName(HostNameError::NotAHost("http://a".to_owned())));
+    assert_eq!(found[1].problem, ValueProblem::HostName(HostNameError::NotAPort("d:0".to_owned())));
+    assert_eq!(found[2].problem, ValueProblem::WrongType { found: "a number", expected: "a host" });
+    assert_eq!(found[3].problem, ValueProblem::WrongType { found: "empty", expected: "a host" });
 }
 
 /// Sections and keys of the Sidecar that are not ours are ignored, whatever they hold.
@@ -376,10 +377,10 @@ cassandra_input_validation:
 #[test]
 fn protection_that_cannot_be_had_is_refused() {
     for (text, key, problem) in [
-        ("ssl: {enabled: true}\n", "ssl.enabled", Problem::EncryptionUnsupported),
-        ("sidecar_client: {ssl: {enabled: true}}\n", "sidecar_client.ssl.enabled", Problem::EncryptionUnsupported),
-        ("sidecar_client: {use_ssl: true}\n", "sidecar_client.use_ssl", Problem::EncryptionUnsupported),
-        ("access_control: {enabled: true}\n", "access_control.enabled", Problem::AccessControlUnsupported),
+        ("ssl: {enabled: true}\n", "ssl.enabled", ValueProblem::EncryptionUnsupported),
+        ("sidecar_client: {ssl: {enabled: true}}\n", "sidecar_client.ssl.enabled", ValueProblem::EncryptionUnsupported),
+        ("sidecar_client: {use_ssl: true}\n", "sidecar_client.use_ssl", ValueProblem::EncryptionUnsupported),
+        ("access_control: {enabled: true}\n", "access_control.enabled", ValueProblem::AccessControlUnsupported),
     ] {
         assert_eq!(mistake(&with(text)), (Some(5), key.to_owned(), problem));
     }
@@ -387,16 +388,16 @@ fn protection_that_cannot_be_had_is_refused() {
     for value in ["yes", "\"true\"", "1", "on"] {
         let (_, key, problem) = mistake(&with(&format!("ssl: {{enabled: {value}}}\n")));
         assert_eq!(key, "ssl.enabled");
-        assert!(matches!(problem, Problem::WrongType { expected: "true or false", .. }), "{value}");
+        assert!(matches!(problem, ValueProblem::WrongType { expected: "true or false", .. }), "{value}");
     }
-    assert!(matches!(mistake(&with("access_control: true\n")).2, Problem::WrongType { .. }));
+    assert!(matches!(mistake(&with("access_control: true\n")).2, ValueProblem::WrongType { .. }));
 }
 
 /// An unknown key in twintree's own section is refused, with the keys there are.
 #[test]
 fn an_unknown_key_of_ours_is_refused() {
     let error = parse(&with("twintree:\n  threads: 2\n  state_dri: /x\n")).unwrap_err();
-    assert!(matches!(error.mistakes[0].problem, Problem::UnknownKey { .. }));
+    assert!(matches!(error.mistakes[0].problem, ValueProblem::UnknownKey { .. }));
     assert_eq!(
         error.to_string(),
         "sidecar.yaml:7: twintree.state_dri: is not a key of this section; expected one of state_dir, threads, \
@@ -486,10 +487,10 @@ ssl:
 fn a_text_that_is_not_yaml_is_told_with_its_place() {
     let (line, key, problem) = mistake("sidecar:\n  port: [1\nssl: {}\n");
     assert!(line.is_some() && key.is_empty());
-    assert!(matches!(problem, Problem::NotYaml { column: Some(_), .. }), "{problem:?}");
+    assert!(matches!(problem, ValueProblem::NotYaml { column: Some(_), .. }), "{problem:?}");
     let (line, _, problem) = mistake("sidecar: {}\nssl: {}\nsidecar: {}\n");
     assert_eq!(line, Some(3));
-    assert!(matches!(problem, Problem::NotYaml { column: Some(1), .. }), "{problem:?}");
+    assert!(matches!(problem, ValueProblem::NotYaml { column: Some(1), .. }), "{problem:?}");
 }
 
 /// Text of the file reaches the messages only escaped: a mistake stays on one line and cannot steer a terminal.
@@ -511,10 +512,10 @@ fn the_size_is_limited() {
     text.push_str(&"x".repeat(MAX_BYTES - text.len()));
     good(&text);
     text.push('x');
-    assert_eq!(mistake(&text).2, Problem::TooLarge);
+    assert_eq!(mistake(&text).2, ValueProblem::TooLarge);
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), &text).unwrap();
-    assert_eq!(Config::load(file.path()).unwrap_err().mistakes[0].problem, Problem::TooLarge);
+    assert_eq!(Config::load(file.path()).unwrap_err().mistakes[0].problem, ValueProblem::TooLarge);
 }
 
 /// A file is read from disk; one that is absent or not UTF-8 is told as such.
@@ -524,10 +525,10 @@ fn a_file_is_loaded() {
     let path = dir.path().join("sidecar.yaml");
     let absent = Config::load(&path).unwrap_err();
     assert_eq!(absent.file, path);
-    assert!(matches!(absent.mistakes[0].problem, Problem::Unreadable { kind: ErrorKind::NotFound, .. }));
+    assert!(matches!(absent.mistakes[0].problem, ValueProblem::Unreadable { kind: ErrorKind::NotFound, .. }));
     std::fs::write(&path, MINIMAL).unwrap();
     assert_eq!(Config::load(&path), Ok(good(MINIMAL)));
     std::fs::write(&path, b"a: 1\nb: \xff\n").unwrap();
     let garbled = Config::load(&path).unwrap_err();
-    assert_eq!((garbled.mistakes[0].line, &garbled.mistakes[0].problem), (Some(2), &Problem::NotUtf8));
+    assert_eq!((garbled.mistakes[0].line, &garbled.mistakes[0].problem), (Some(2), &ValueProblem::NotUtf8));
 }

@@ -2,7 +2,7 @@
 
 use crate::config::ConfigError;
 use crate::exclude::PatternError;
-use crate::manifest::{Fault, FileError};
+use crate::manifest::{FileError, FormatFault};
 use crate::model::{Counters, Verdict};
 use crate::protocol::TaskState;
 use crate::server::SetupError;
@@ -92,7 +92,9 @@ impl CommandError {
             Self::Config(_) | Self::Patterns(_) | Self::Usage(_) => ExitCode::Usage,
             Self::Setup(SetupError::Config(_) | SetupError::Patterns(_)) => ExitCode::Usage,
             Self::Setup(SetupError::History(_) | SetupError::Cache(_) | SetupError::Listen { .. }) => ExitCode::Usage,
-            Self::File(FileError { fault: Fault::Io(error), .. }) if error.kind() == std::io::ErrorKind::NotFound => {
+            Self::File(FileError { fault: FormatFault::Io(error), .. })
+                if error.kind() == std::io::ErrorKind::NotFound =>
+            {
                 ExitCode::Usage
             }
             Self::File(_) | Self::Failed(_) => ExitCode::Unchecked,

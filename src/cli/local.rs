@@ -33,19 +33,15 @@ impl Tree {
             return Err(usage("not a directory".to_owned()));
         }
         let home = std::path::absolute(path).map_err(|error| usage(error.to_string()))?;
-        let rules = rules(&scan.exclude_file, &scan.exclude_dir, scan)?;
+        let rules = rules(&Rules::none(), scan)?;
         Ok(Self { label: home.display().to_string(), rules, roots: vec![(RootId::DATA_0, home)] })
     }
 
     /// The roots of a configured instance, under the configuration's rules and those of the command line.
     pub(super) fn of_instance(config: &Config, instance: &Instance, scan: &ScanArgs) -> Result<Self, CommandError> {
-        let both =
-            |configured: &[String], given: &[String]| configured.iter().chain(given).cloned().collect::<Vec<_>>();
-        let files = both(&config.live_migration.files_to_exclude, &scan.exclude_file);
-        let directories = both(&config.live_migration.dirs_to_exclude, &scan.exclude_dir);
         Ok(Self {
             label: format!("{} (id {})", instance.host, instance.id),
-            rules: rules(&files, &directories, scan)?,
+            rules: rules(&config.live_migration.rules, scan)?,
             roots: instance.roots.clone(),
         })
     }
@@ -64,8 +60,10 @@ impl Tree {
     }
 }
 
-fn rules(files: &[String], directories: &[String], scan: &ScanArgs) -> Result<Rules, CommandError> {
-    let rules = Rules::compile(files, directories).map_err(CommandError::Patterns)?;
+/// The configured rules with those of the command line.
+fn rules(configured: &Rules, scan: &ScanArgs) -> Result<Rules, CommandError> {
+    let given = Rules::compile(&scan.exclude_file, &scan.exclude_dir).map_err(CommandError::Patterns)?;
+    let rules = configured.and(&given);
     if scan.keyspace.is_empty() {
         return Ok(rules);
     }

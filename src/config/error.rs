@@ -43,7 +43,7 @@ pub struct Mistake {
     /// The key, such as `cassandra_instances[0].data_dirs[1]`; empty for the file as a whole.
     pub key: String,
     /// What is wrong.
-    pub problem: Problem,
+    pub problem: ValueProblem,
 }
 
 impl fmt::Display for Mistake {
@@ -58,7 +58,7 @@ impl fmt::Display for Mistake {
 
 /// What can be wrong with the file or with one key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Problem {
+pub enum ValueProblem {
     /// The file could not be read.
     #[error("could not be read: {message}")]
     Unreadable {
@@ -211,7 +211,7 @@ pub(super) struct Mistakes(Vec<Mistake>);
 
 impl Mistakes {
     /// Notes one more mistake.
-    pub(super) fn add(&mut self, line: Option<u64>, key: impl Into<String>, problem: impl Into<Problem>) {
+    pub(super) fn add(&mut self, line: Option<u64>, key: impl Into<String>, problem: impl Into<ValueProblem>) {
         self.0.push(Mistake { line, key: key.into(), problem: problem.into() });
     }
 
@@ -232,7 +232,7 @@ impl Mistakes {
 
 impl ConfigError {
     /// A file that is wrong as a whole.
-    pub(super) fn whole(file: &Path, line: Option<u64>, problem: Problem) -> Self {
+    pub(super) fn whole(file: &Path, line: Option<u64>, problem: ValueProblem) -> Self {
         Self { file: file.to_owned(), mistakes: vec![Mistake { line, key: String::new(), problem }] }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::checks;
-use super::error::{Mistakes, Problem};
+use super::error::{Mistakes, ValueProblem};
 use super::host::canonical;
 use super::section::{Item, Section};
 use super::value::Value;
@@ -44,14 +44,14 @@ pub(super) fn read(file: &Section<'_>, home: Option<&Path>, mistakes: &mut Mista
     let key = "cassandra_instances";
     let nodes = match file.nodes(key, EXPECTED, mistakes) {
         Some(nodes) if nodes.is_empty() => {
-            mistakes.add(file.get(key).and_then(|node| node.line), key, Problem::Missing { expected: EXPECTED });
+            mistakes.add(file.get(key).and_then(|node| node.line), key, ValueProblem::Missing { expected: EXPECTED });
             nodes
         }
         Some(nodes) => nodes,
         None => {
             // A value that is no list has been noted already, and so is a section that would replace the list.
             if file.get(key).is_none() && file.get("cassandra").is_none() {
-                mistakes.add(None, key, Problem::Missing { expected: EXPECTED });
+                mistakes.add(None, key, ValueProblem::Missing { expected: EXPECTED });
             }
             Vec::new()
         }
@@ -91,7 +91,7 @@ fn read_instance(
     if let Some(id) = id {
         let line = section.get("id").and_then(|node| node.line);
         if let Some(first) = taken.ids.get(&id) {
-            mistakes.add(line, section.key_of("id"), Problem::InstanceIdTwice { id, first: first.clone() });
+            mistakes.add(line, section.key_of("id"), ValueProblem::InstanceIdTwice { id, first: first.clone() });
         } else {
             taken.ids.insert(id, section.key.clone());
         }
@@ -99,7 +99,7 @@ fn read_instance(
     if let Some(host) = &host {
         let line = section.get("host").and_then(|node| node.line);
         if let Some(first) = taken.hosts.get(canonical(host).as_ref()) {
-            let problem = Problem::InstanceHostTwice { host: host.clone(), first: first.clone() };
+            let problem = ValueProblem::InstanceHostTwice { host: host.clone(), first: first.clone() };
             mistakes.add(line, section.key_of("host"), problem);
         } else {
             taken.hosts.insert(canonical(host).into_owned(), section.key.clone());
@@ -108,7 +108,7 @@ fn read_instance(
     let (id, host) = (id?, host?);
     for (root, Item { value: path, line, key }) in &roots {
         if let Some((root, instance)) = taken.directories.get(path) {
-            let problem = Problem::DirectoryTwice { path: path.clone(), root: *root, instance: *instance };
+            let problem = ValueProblem::DirectoryTwice { path: path.clone(), root: *root, instance: *instance };
             mistakes.add(*line, key, problem);
         } else {
             taken.directories.insert(path.clone(), (*root, id));
@@ -157,7 +157,7 @@ fn read_roots(
         }
     }
     if roots.is_empty() && mistakes.count() == mistakes_before {
-        mistakes.add(section.line, section.key.clone(), Problem::NoDirectories);
+        mistakes.add(section.line, section.key.clone(), ValueProblem::NoDirectories);
     }
     (roots, listed)
 }

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use super::error::{ConfigError, Mistakes, Problem};
+use super::error::{ConfigError, Mistakes, ValueProblem};
 use super::limits::MAX_BYTES;
 use super::section::Section;
 use super::{ClientConfig, Config, Listen, LiveMigration, Settings};
@@ -20,7 +20,7 @@ impl Config {
     /// Checks `text`, the content of `file`. A leading `~` in a directory is put in full with `home`.
     pub fn parse(text: &str, file: &Path, home: Option<&Path>) -> Result<Self, ConfigError> {
         if text.len() > MAX_BYTES {
-            return Err(ConfigError::whole(file, None, Problem::TooLarge));
+            return Err(ConfigError::whole(file, None, ValueProblem::TooLarge));
         }
         let root = value::parse(text).map_err(|error| ConfigError::whole(file, error.line, error.problem))?;
         let mut shape = Mistakes::default();
@@ -40,18 +40,19 @@ impl Config {
     }
 }
 
-fn read_text(path: &Path) -> Result<String, (Option<u64>, Problem)> {
-    let unreadable = |error: io::Error| (None, Problem::Unreadable { kind: error.kind(), message: error.to_string() });
+fn read_text(path: &Path) -> Result<String, (Option<u64>, ValueProblem)> {
+    let unreadable =
+        |error: io::Error| (None, ValueProblem::Unreadable { kind: error.kind(), message: error.to_string() });
     let mut bytes = Vec::new();
     // One byte more than allowed is enough to know, even of a file that never ends.
     let limit = MAX_BYTES as u64 + 1;
     File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes)).map_err(unreadable)?;
     if bytes.len() > MAX_BYTES {
-        return Err((None, Problem::TooLarge));
+        return Err((None, ValueProblem::TooLarge));
     }
     String::from_utf8(bytes).map_err(|error| {
         let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         let line = 1 + valid.iter().filter(|byte| **byte == b'\n').count() as u64;
-        (Some(line), Problem::NotUtf8)
+        (Some(line), ValueProblem::NotUtf8)
     })
 }

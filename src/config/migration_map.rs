@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::HostName;
 use super::checks;
-use super::error::{Mistakes, Problem};
+use super::error::{Mistakes, ValueProblem};
 use super::host::canonical;
 use super::section::Section;
 
@@ -62,20 +62,20 @@ impl MigrationMap {
         let mut sources = Names::default();
         for entry in &entries {
             if let Some(first) = sources.add(&entry.source) {
-                mistakes.add(entry.line, &entry.key, Problem::SourceTwice { first: first.to_string() });
+                mistakes.add(entry.line, &entry.key, ValueProblem::SourceTwice { first: first.to_string() });
             }
         }
         let mut destinations = Names::default();
         for entry in &entries {
             let destination = entry.destination.to_string();
             if let Some(source) = sources.overlapping(&entry.destination) {
-                let problem = Problem::HostOnBothSides { destination, source_name: source.to_string() };
+                let problem = ValueProblem::HostOnBothSides { destination, source_name: source.to_string() };
                 mistakes.add(entry.line, &entry.key, problem);
             } else if let Some(first) = destinations.add(&entry.destination) {
                 mistakes.add(
                     entry.line,
                     &entry.key,
-                    Problem::DestinationTwice { destination, first: first.to_string() },
+                    ValueProblem::DestinationTwice { destination, first: first.to_string() },
                 );
             }
         }

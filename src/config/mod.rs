@@ -19,7 +19,7 @@ mod settings;
 mod value;
 
 pub use data_rate::{EXPECTED as DATA_RATE, parse as parse_data_rate};
-pub use error::{ConfigError, Mistake, Problem};
+pub use error::{ConfigError, Mistake, ValueProblem};
 pub use host::{HostName, HostNameError};
 pub use instances::Instance;
 pub use limits::MAX_BYTES;

@@ -1,6 +1,6 @@
 //! Reading keys of a section; what is wrong is noted, and the reading goes on.
 
-use super::error::{Mistakes, Problem};
+use super::error::{Mistakes, ValueProblem};
 use super::value::{Node, Value};
 
 /// A mapping of the file under the key it stands at.
@@ -31,7 +31,7 @@ impl<'a> Section<'a> {
             Value::Map(entries) => entries,
             Value::Null => &[],
             other => {
-                mistakes.add(node.line, key.clone(), Problem::WrongType { found: other.kind(), expected });
+                mistakes.add(node.line, key.clone(), ValueProblem::WrongType { found: other.kind(), expected });
                 &[]
             }
         };
@@ -68,7 +68,7 @@ impl<'a> Section<'a> {
         &self,
         key: &str,
         mistakes: &mut Mistakes,
-        check: impl FnOnce(&Value) -> Result<T, Problem>,
+        check: impl FnOnce(&Value) -> Result<T, ValueProblem>,
     ) -> Option<T> {
         let node = self.get(key)?;
         check(&node.value).map_err(|problem| mistakes.add(node.line, self.key_of(key), problem)).ok()
@@ -80,10 +80,10 @@ impl<'a> Section<'a> {
         key: &str,
         expected: &'static str,
         mistakes: &mut Mistakes,
-        check: impl FnOnce(&Value) -> Result<T, Problem>,
+        check: impl FnOnce(&Value) -> Result<T, ValueProblem>,
     ) -> Option<T> {
         if self.get(key).is_none() {
-            mistakes.add(self.line, self.key_of(key), Problem::Missing { expected });
+            mistakes.add(self.line, self.key_of(key), ValueProblem::Missing { expected });
         }
         self.read(key, mistakes, check)
     }
@@ -94,7 +94,7 @@ impl<'a> Section<'a> {
         key: &str,
         expected: &'static str,
         mistakes: &mut Mistakes,
-        check: impl Fn(&Value) -> Result<T, Problem>,
+        check: impl Fn(&Value) -> Result<T, ValueProblem>,
     ) -> Option<Vec<Item<T>>> {
         let items = self.nodes(key, expected, mistakes)?;
         let mut list = Vec::with_capacity(items.len());
@@ -117,7 +117,7 @@ impl<'a> Section<'a> {
         let node = self.get(key)?;
         let key = self.key_of(key);
         let Value::List(items) = &node.value else {
-            mistakes.add(node.line, key, Problem::WrongType { found: node.value.kind(), expected });
+            mistakes.add(node.line, key, ValueProblem::WrongType { found: node.value.kind(), expected });
             return None;
         };
         let item = |(i, node): (usize, &'a Node)| Item { value: node, line: node.line, key: format!("{key}[{i}]") };
@@ -130,10 +130,10 @@ impl<'a> Section<'a> {
             match &name.value {
                 Value::Text(text) if known.contains(&text.as_str()) => {}
                 Value::Text(text) => {
-                    mistakes.add(name.line, self.key_of(text), Problem::UnknownKey { expected: known });
+                    mistakes.add(name.line, self.key_of(text), ValueProblem::UnknownKey { expected: known });
                 }
                 other => {
-                    let problem = Problem::WrongType { found: other.kind(), expected: "a key of this section" };
+                    let problem = ValueProblem::WrongType { found: other.kind(), expected: "a key of this section" };
                     mistakes.add(name.line, self.key.clone(), problem);
                 }
             }

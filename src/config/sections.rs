@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::MigrationMap;
 use super::checks;
-use super::error::{Mistakes, Problem};
+use super::error::{Mistakes, ValueProblem};
 use super::section::Section;
+use crate::exclude::{Pattern, Rules};
 
 /// Where the service listens; the Sidecar's section `sidecar`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,10 +30,8 @@ impl Listen {
 /// The Sidecar's section `live_migration`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LiveMigration {
-    /// Patterns of files that are left out.
-    pub files_to_exclude: Vec<String>,
-    /// Patterns of directories that are left out, with all they hold.
-    pub dirs_to_exclude: Vec<String>,
+    /// What is left out: the patterns of `files_to_exclude` and `dirs_to_exclude`.
+    pub rules: Rules,
     /// Which host is migrated to which.
     pub migration_map: MigrationMap,
     /// How many file requests a source answers at once; at least 1.
@@ -45,14 +44,16 @@ impl LiveMigration {
 
     pub(super) fn read(file: &Section<'_>, mistakes: &mut Mistakes) -> Self {
         let section = file.section("live_migration", mistakes);
-        let patterns = |key, mistakes: &mut Mistakes| -> Option<Vec<String>> {
+        let patterns = |key, mistakes: &mut Mistakes| -> Option<Vec<Pattern>> {
             let items = section.list(key, "a list of patterns", mistakes, checks::pattern)?;
             Some(items.into_iter().map(|item| item.value).collect())
         };
+        let files = patterns("files_to_exclude", mistakes).unwrap_or_default();
+        // The pattern of our own is one, as a test shows.
+        let directories = patterns("dirs_to_exclude", mistakes)
+            .unwrap_or_else(|| Pattern::parse(Self::DEFAULT_DIRS_TO_EXCLUDE).into_iter().collect());
         Self {
-            files_to_exclude: patterns("files_to_exclude", mistakes).unwrap_or_default(),
-            dirs_to_exclude: patterns("dirs_to_exclude", mistakes)
-                .unwrap_or_else(|| vec![Self::DEFAULT_DIRS_TO_EXCLUDE.to_owned()]),
+            rules: Rules::new(files, directories),
             migration_map: MigrationMap::read(&section.section("migration_map", mistakes), mistakes),
             max_concurrent_file_requests: count(&section, "max_concurrent_file_requests", mistakes).unwrap_or(20),
         }
@@ -122,18 +123,18 @@ pub(super) fn count<T: TryFrom<i128>>(section: &Section<'_>, key: &str, mistakes
 /// protection, or with other instances, than the file promises.
 pub(super) fn refuse_unsupported(file: &Section<'_>, mistakes: &mut Mistakes) {
     let client = file.section("sidecar_client", &mut Mistakes::default());
-    let encryption = Problem::EncryptionUnsupported;
+    let encryption = ValueProblem::EncryptionUnsupported;
     refuse_true(&file.section("ssl", mistakes), "enabled", &encryption, mistakes);
     refuse_true(&client.section("ssl", mistakes), "enabled", &encryption, mistakes);
     refuse_true(&client, "use_ssl", &encryption, mistakes);
     let access = file.section("access_control", mistakes);
-    refuse_true(&access, "enabled", &Problem::AccessControlUnsupported, mistakes);
+    refuse_true(&access, "enabled", &ValueProblem::AccessControlUnsupported, mistakes);
     if let Some(node) = file.get("cassandra") {
-        mistakes.add(node.line, "cassandra", Problem::SingleInstanceSection);
+        mistakes.add(node.line, "cassandra", ValueProblem::SingleInstanceSection);
     }
 }
 
-fn refuse_true(section: &Section<'_>, key: &str, problem: &Problem, mistakes: &mut Mistakes) {
+fn refuse_true(section: &Section<'_>, key: &str, problem: &ValueProblem, mistakes: &mut Mistakes) {
     section.read(key, mistakes, |value| match checks::boolean(value)? {
         true => Err(problem.clone()),
         false => Ok(()),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::checks;
-use super::error::{Mistakes, Problem};
+use super::error::{Mistakes, ValueProblem};
 use super::section::Section;
 use super::sections::count;
 use crate::model::CacheMode;
@@ -77,7 +77,7 @@ impl Reading {
         };
         let needs = |key: &str, other: &'static str, missing: bool, mistakes: &mut Mistakes| {
             if let Some(node) = section.get(key).filter(|_| missing) {
-                mistakes.add(node.line, section.key_of(key), Problem::Needs { other });
+                mistakes.add(node.line, section.key_of(key), ValueProblem::Needs { other });
             }
         };
         needs(

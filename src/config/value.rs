@@ -8,7 +8,7 @@ use std::fmt;
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::{DuplicateKeyPolicy, MessageFormatter, Spanned, UserMessageFormatter};
 
-use super::error::Problem;
+use super::error::ValueProblem;
 
 /// A value and the line it stands on.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,7 +58,7 @@ pub(super) struct NotYaml {
     /// The line, where it is known.
     pub(super) line: Option<u64>,
     /// The problem, with the column.
-    pub(super) problem: Problem,
+    pub(super) problem: ValueProblem,
 }
 
 /// Reads one YAML document.
@@ -79,7 +79,7 @@ pub(super) fn parse(text: &str) -> Result<Node, NotYaml> {
         let location = error.location();
         NotYaml {
             line: location.map(|at| at.line()),
-            problem: Problem::NotYaml {
+            problem: ValueProblem::NotYaml {
                 column: location.map(|at| at.column()),
                 message: UserMessageFormatter.format_message(&error).into_owned(),
             },
@@ -214,7 +214,7 @@ mod tests {
         for yaml in ["a: 1\nb: [1\n", "a: 1\na: 2\n", "a: 1\n---\nb: 2\n", "a: *nowhere\n", "a: 1\n\tb: 2\n"] {
             let NotYaml { line, problem } = parse(yaml).unwrap_err();
             assert!(line.is_some(), "{yaml:?}");
-            assert!(matches!(problem, Problem::NotYaml { column: Some(_), .. }), "{yaml:?}");
+            assert!(matches!(problem, ValueProblem::NotYaml { column: Some(_), .. }), "{yaml:?}");
         }
     }
 

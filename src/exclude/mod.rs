@@ -28,4 +28,5 @@ mod rules;
 pub use error::PatternError;
 pub use limits::MAX_PATTERN_BYTES;
 pub use only::{only_texts, take_selection};
+pub use pattern::Pattern;
 pub use rules::{RootRules, Rules};

@@ -11,15 +11,15 @@ use crate::model::RootId;
 /// Stands in for a directory where a pattern is only checked.
 const ANY_HOME: &str = "/directory";
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Syntax {
     Glob,
     Regex,
 }
 
-/// A pattern whose syntax and placeholders are known.
-#[derive(Debug, Clone)]
-pub(super) struct Pattern {
+/// A pattern that was checked: its syntax and placeholders are known, and Java's meaning can be given to all of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pattern {
     text: String,
     syntax: Syntax,
     /// Where the body begins in the text.
@@ -29,7 +29,7 @@ pub(super) struct Pattern {
 
 impl Pattern {
     /// Checks the whole pattern, body included.
-    pub(super) fn parse(text: &str) -> Result<Self, PatternError> {
+    pub fn parse(text: &str) -> Result<Self, PatternError> {
         if text.len() > MAX_PATTERN_BYTES {
             return Err(PatternError::TooLong { beginning: text.chars().take(60).collect(), length: text.len() });
         }
@@ -50,6 +50,11 @@ impl Pattern {
         let checked = Self { text: pattern(), syntax, body: name.len() + 1, placeholder };
         checked.compile(ANY_HOME)?;
         Ok(checked)
+    }
+
+    /// The pattern as it was written.
+    pub fn text(&self) -> &str {
+        &self.text
     }
 
     /// Whether the pattern is asked at all below this root. One without a placeholder always is.

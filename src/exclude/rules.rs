@@ -14,14 +14,12 @@ use crate::model::{Blake3Digest, RelPath, RootId, Selection};
 /// Separates this use of BLAKE3 from every other; a new meaning of the rules needs a new text.
 const FINGERPRINT_CONTEXT: &str = "twintree 2026 exclusion rules fingerprint v1";
 
-/// Compiled exclusion rules of one instance.
-#[derive(Debug, Clone, Default)]
+/// The exclusion rules of one instance.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rules(Arc<Inner>);
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Inner {
-    file_patterns: Vec<String>,
-    directory_patterns: Vec<String>,
     files: Vec<Pattern>,
     directories: Vec<Pattern>,
     selection: Option<Selection>,
@@ -33,6 +31,11 @@ impl Rules {
         Self::default()
     }
 
+    /// The rules that these patterns make.
+    pub fn new(files: Vec<Pattern>, directories: Vec<Pattern>) -> Self {
+        Self(Arc::new(Inner { files, directories, selection: None }))
+    }
+
     /// Checks the patterns; all mistakes at once, those of the file patterns first.
     pub fn compile(file_patterns: &[String], directory_patterns: &[String]) -> Result<Self, Vec<PatternError>> {
         let mut errors = Vec::new();
@@ -40,30 +43,21 @@ impl Rules {
             let parsed = patterns.iter().map(|text| Pattern::parse(text));
             parsed.filter_map(|result| result.map_err(|error| errors.push(error)).ok()).collect()
         };
-        let files = parse(file_patterns);
-        let directories = parse(directory_patterns);
-        if !errors.is_empty() {
-            return Err(errors);
-        }
-        Ok(Self(Arc::new(Inner {
-            file_patterns: file_patterns.to_vec(),
-            directory_patterns: directory_patterns.to_vec(),
-            files,
-            directories,
-            selection: None,
-        })))
+        let (files, directories) = (parse(file_patterns), parse(directory_patterns));
+        if errors.is_empty() { Ok(Self::new(files, directories)) } else { Err(errors) }
+    }
+
+    /// These patterns and those of `more`, whose selection is not looked at.
+    pub fn and(&self, more: &Self) -> Self {
+        let mut rules = Inner::clone(&self.0);
+        rules.files.extend_from_slice(&more.0.files);
+        rules.directories.extend_from_slice(&more.0.directories);
+        Self(Arc::new(rules))
     }
 
     /// The same rules, with everything left out that is not selected.
     pub fn restricted_to(&self, selection: &Selection) -> Self {
-        let Inner { file_patterns, directory_patterns, files, directories, .. } = &*self.0;
-        Self(Arc::new(Inner {
-            file_patterns: file_patterns.clone(),
-            directory_patterns: directory_patterns.clone(),
-            files: files.clone(),
-            directories: directories.clone(),
-            selection: Some(selection.clone()),
-        }))
+        Self(Arc::new(Inner { selection: Some(selection.clone()), ..Inner::clone(&self.0) }))
     }
 
     /// What everything is restricted to; `None` for no restriction.
@@ -100,8 +94,8 @@ impl Rules {
     pub fn fingerprint(&self) -> Blake3Digest {
         let mut hasher = blake3::Hasher::new_derive_key(FINGERPRINT_CONTEXT);
         let only: Vec<String> = self.selection().into_iter().flat_map(only_texts).collect();
-        for (patterns, more) in [(self.file_patterns(), &[][..]), (self.directory_patterns(), &only)] {
-            let texts: BTreeSet<&String> = patterns.iter().chain(more).collect();
+        for (patterns, more) in [(&self.0.files, &[][..]), (&self.0.directories, &only)] {
+            let texts: BTreeSet<&str> = texts(patterns).chain(more.iter().map(String::as_str)).collect();
             hasher.update(&(texts.len() as u64).to_le_bytes());
             for text in texts {
                 hasher.update(&(text.len() as u64).to_le_bytes());
@@ -112,14 +106,18 @@ impl Rules {
     }
 
     /// The patterns asked of files, as given.
-    pub fn file_patterns(&self) -> &[String] {
-        &self.0.file_patterns
+    pub fn file_patterns(&self) -> impl Iterator<Item = &str> {
+        texts(&self.0.files)
     }
 
     /// The patterns asked of directories, as given.
-    pub fn directory_patterns(&self) -> &[String] {
-        &self.0.directory_patterns
+    pub fn directory_patterns(&self) -> impl Iterator<Item = &str> {
+        texts(&self.0.directories)
     }
+}
+
+fn texts(patterns: &[Pattern]) -> impl Iterator<Item = &str> {
+    patterns.iter().map(Pattern::text)
 }
 
 /// The rules that apply below one root.

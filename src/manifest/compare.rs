@@ -1,6 +1,6 @@
 //! The verdict on the entries of one directory, from what both sides know of them. A pure function.
 
-use std::cmp::Ordering;
+use itertools::{EitherOrBoth, Itertools as _};
 
 use super::directory::DirectoryIndex;
 use super::plan::{Depth, DirectoryPair, PairSide};
@@ -42,12 +42,13 @@ pub fn compare_directory(
     }
     let (left, left_unlisted) = rows(pair.source, source);
     let (right, right_unlisted) = rows(pair.destination, destination);
-    merge(&left, &right, |left, right| match (left, right) {
-        (Some(s), Some(d)) => comparison.both(s, d),
-        (Some(s), None) => comparison.only_at(Side::Source, s, right_unlisted.as_ref()),
-        (None, Some(d)) => comparison.only_at(Side::Destination, d, left_unlisted.as_ref()),
-        (None, None) => {}
-    });
+    for row in left.into_iter().merge_join_by(right, |a, b| a.name().cmp(b.name())) {
+        match row {
+            EitherOrBoth::Both(s, d) => comparison.both(s, d),
+            EitherOrBoth::Left(s) => comparison.only_at(Side::Source, s, right_unlisted.as_ref()),
+            EitherOrBoth::Right(d) => comparison.only_at(Side::Destination, d, left_unlisted.as_ref()),
+        }
+    }
     comparison.findings
 }
 
@@ -105,24 +106,6 @@ fn unlisted_above(table: &DirectoryTable, index: DirectoryIndex) -> Option<Probl
     let path = table.path(index);
     let directory = if path.is_root() { "the root".to_owned() } else { format!("the directory {path}") };
     Some(Problem::new(problem.reason, format!("{directory} could not be listed: {}", problem.detail)))
-}
-
-/// Calls `each` for every name that stands on either side, in order.
-fn merge<'a>(left: &[Row<'a>], right: &[Row<'a>], mut each: impl FnMut(Option<Row<'a>>, Option<Row<'a>>)) {
-    let (mut l, mut r) = (left.iter().peekable(), right.iter().peekable());
-    loop {
-        let order = match (l.peek(), r.peek()) {
-            (None, None) => return,
-            (Some(_), None) => Ordering::Less,
-            (None, Some(_)) => Ordering::Greater,
-            (Some(a), Some(b)) => a.name().cmp(b.name()),
-        };
-        match order {
-            Ordering::Less => each(l.next().copied(), None),
-            Ordering::Greater => each(None, r.next().copied()),
-            Ordering::Equal => each(l.next().copied(), r.next().copied()),
-        }
-    }
 }
 
 struct Comparison {
@@ -280,24 +263,13 @@ impl Comparison {
 }
 
 /// The files of one directory whose metadata is the same on both sides and whose digests differ: positions in the two
-/// lists. Both sides must come to the same answer, since each reads its own file of every pair anew.
+/// lists. Both sides must come to the same answer, since each reads its own file of every pair once more.
 pub fn differing_leaves(source: &[FileEntry], destination: &[FileEntry]) -> Vec<(usize, usize)> {
-    let mut differing = Vec::new();
-    let (mut s, mut d) = (0, 0);
-    while let (Some(left), Some(right)) = (source.get(s), destination.get(d)) {
-        match left.name.cmp(&right.name) {
-            Ordering::Less => s += 1,
-            Ordering::Greater => d += 1,
-            Ordering::Equal => {
-                if leaves_differ(&left.listed, &right.listed) {
-                    differing.push((s, d));
-                }
-                s += 1;
-                d += 1;
-            }
-        }
-    }
-    differing
+    let both =
+        source.iter().enumerate().merge_join_by(destination.iter().enumerate(), |(_, a), (_, b)| a.name.cmp(&b.name));
+    let both = both.filter_map(EitherOrBoth::both);
+    let differing = both.filter(|((_, left), (_, right))| leaves_differ(&left.listed, &right.listed));
+    differing.map(|((s, _), (d, _))| (s, d)).collect()
 }
 
 fn leaves_differ(source: &Listed, destination: &Listed) -> bool {

@@ -59,8 +59,8 @@ impl Identity {
             created_ms,
             program: concat!("twintree ", env!("CARGO_PKG_VERSION")).to_owned(),
             rules: rules.fingerprint().0,
-            file_patterns: rules.file_patterns().to_vec(),
-            directory_patterns: rules.directory_patterns().to_vec(),
+            file_patterns: rules.file_patterns().map(str::to_owned).collect(),
+            directory_patterns: rules.directory_patterns().map(str::to_owned).collect(),
             selection: rules.selection().cloned(),
         }
     }

@@ -1,7 +1,7 @@
 //! The files whose metadata is the same on both sides, and whose content is therefore to be compared. A pure function of
 //! two manifests.
 
-use std::cmp::Ordering;
+use itertools::Itertools as _;
 
 use super::SubtreeHash;
 use super::plan::{Depth, DirectoryPair, PairSide, RootHashes, plan};
@@ -45,19 +45,9 @@ fn every_pair(source: &Tree, destination: &Tree) -> Vec<DirectoryPair> {
 }
 
 fn same_metadata(source: &[FileEntry], destination: Vec<FileEntry>) -> Vec<FileEntry> {
-    let mut source = source.iter().peekable();
-    let matches = |file: &FileEntry| {
-        while let Some(theirs) = source.peek() {
-            match theirs.name.cmp(&file.name) {
-                Ordering::Less => drop(source.next()),
-                Ordering::Equal => return metadata(theirs).is_some_and(|theirs| Some(theirs) == metadata(file)),
-                Ordering::Greater => return false,
-            }
-        }
-        false
-    };
-    let mut matches = matches;
-    destination.into_iter().filter(|file| matches(file)).collect()
+    let both = source.iter().merge_join_by(destination, |theirs, ours| theirs.name.cmp(&ours.name));
+    let same = |theirs, ours: &FileEntry| metadata(theirs).is_some_and(|theirs| Some(theirs) == metadata(ours));
+    both.filter_map(|pair| pair.both().filter(|(theirs, ours)| same(theirs, ours)).map(|(_, ours)| ours)).collect()
 }
 
 fn metadata(file: &FileEntry) -> Option<(u64, i64)> {

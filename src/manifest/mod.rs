@@ -31,7 +31,7 @@ pub use columns::{DirectoriesError, decode_directories, encode_directories};
 pub use compare::{OpenedSide, compare_directory, differing_leaves};
 pub use diff::{Comparand, diff, findings};
 pub use directory::{Directory, DirectoryIndex, Totals};
-pub use file::{Fault, FileError, ManifestFile, write};
+pub use file::{FileError, FormatFault, ManifestFile, write};
 pub use hash::{HashKind, SubtreeHash, instance_hash, subtree_hash};
 pub use hashing::HashError;
 pub use identity::{Identity, IdentityError};
@@ -40,7 +40,7 @@ pub use notes::{fetched_note, notes, nothing_compared_note, rules_unknown_note, 
 pub use plan::{Depth, DirectoryPair, PairSide, PlannedRoot, RootHashes, RootPlan, plan, plan_instance};
 pub use record::{ProblemColumn, RecordError, decode_problem};
 pub use rollup::{Extent, Rollup, RollupState, rollups};
-pub use scope::{Described, scope, scope_of_one_side};
+pub use scope::{Described, RootTables, scope, scope_of_one_side};
 pub use second_read::{SecondRead, read_again};
 pub use table::{DirectoryTable, hash_of_roots};
 pub use table_error::{FilesError, TableError};

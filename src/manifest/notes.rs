@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::causes::causes;
 use super::directory::DirectoryIndex;
 use super::identity::Identity;
-use super::scope::Described;
+use super::scope::{Described, RootTables};
 use super::table::DirectoryTable;
 use crate::model::{Provenance, RootId, Selection, Side, table_name};
 
@@ -61,13 +61,10 @@ fn rules(identity: &Identity) -> String {
     }
 }
 
-/// The roots of one side; `None` for an absent one.
-type Tables<'a> = [(RootId, Option<&'a DirectoryTable>)];
-
 /// An absent root counts as one without entries; that is no difference, and yet worth knowing. One in which the other
 /// side has files is a cause, and was named there.
-fn absent_roots(source: &Tables<'_>, destination: &Tables<'_>) -> Vec<String> {
-    let has = |side: &Tables<'_>, id| side.iter().any(|(other, table)| *other == id && table.is_some());
+fn absent_roots(source: &RootTables<'_>, destination: &RootTables<'_>) -> Vec<String> {
+    let has = |side: &RootTables<'_>, id| side.iter().any(|(other, table)| *other == id && table.is_some());
     let tables = || source.iter().chain(destination);
     let has_files =
         |id| tables().any(|(other, t)| *other == id && t.is_some_and(|t| t.totals(DirectoryIndex::ROOT).files > 0));
@@ -85,7 +82,7 @@ fn absent_roots(source: &Tables<'_>, destination: &Tables<'_>) -> Vec<String> {
 }
 
 /// A link to a directory is listed and never entered, so nothing behind it is part of any proof.
-fn links(side: Side, tables: &Tables<'_>) -> Vec<String> {
+fn links(side: Side, tables: &RootTables<'_>) -> Vec<String> {
     let mut notes = Vec::new();
     for (id, table) in tables.iter().filter_map(|(id, table)| table.map(|table| (id, table))) {
         let mut links = table.indices().filter(|index| table.get(*index).link);

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use itertools::{EitherOrBoth, Itertools as _};
+
 use super::directory::DirectoryIndex;
 use super::hash::SubtreeHash;
 use super::table::DirectoryTable;
@@ -113,30 +115,18 @@ impl Planner<'_> {
         let (source_table, destination_table) = (self.source.table, self.destination.table);
         let without_source = side_without(source_table, source);
         let without_destination = side_without(destination_table, destination);
-        let mut left = source_table.children(source).peekable();
-        let mut right = destination_table.children(destination).peekable();
-        loop {
-            match (left.peek().copied(), right.peek().copied()) {
-                (Some((s, a)), Some((d, b))) if a == b => {
-                    self.both(s, d);
-                    left.next();
-                    right.next();
-                }
-                (Some((s, a)), other) if other.is_none_or(|(_, b)| a < b) => {
-                    self.one_side(source_table.subtree(s), |index| DirectoryPair {
-                        source: PairSide::Directory(index),
-                        destination: without_destination,
-                    });
-                    left.next();
-                }
-                (_, Some((d, _))) => {
-                    self.one_side(destination_table.subtree(d), |index| DirectoryPair {
-                        source: without_source,
-                        destination: PairSide::Directory(index),
-                    });
-                    right.next();
-                }
-                _ => return,
+        let (left, right) = (source_table.children(source), destination_table.children(destination));
+        for child in left.merge_join_by(right, |(_, a), (_, b)| a.cmp(b)) {
+            match child {
+                EitherOrBoth::Both((s, _), (d, _)) => self.both(s, d),
+                EitherOrBoth::Left((s, _)) => self.one_side(source_table.subtree(s), |index| DirectoryPair {
+                    source: PairSide::Directory(index),
+                    destination: without_destination,
+                }),
+                EitherOrBoth::Right((d, _)) => self.one_side(destination_table.subtree(d), |index| DirectoryPair {
+                    source: without_source,
+                    destination: PairSide::Directory(index),
+                }),
             }
         }
     }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::directory::DirectoryIndex;
+use super::scope::RootTables;
 use super::table::DirectoryTable;
 use crate::model::{Difference, DifferenceKind, DirectoryType, EntryKind, RootId, Selection, table_name};
 
@@ -49,9 +50,6 @@ pub struct Rollup {
     pub state: RollupState,
 }
 
-/// The roots of one side; `None` for an absent one.
-type Tables<'a> = [(RootId, Option<&'a DirectoryTable>)];
-
 /// Kind of root, keyspace, table.
 type Key = (DirectoryType, Option<String>, Option<String>);
 
@@ -70,8 +68,8 @@ type Unlisted = BTreeSet<(DirectoryType, Option<String>)>;
 /// Sums up, ordered by kind of root, keyspace and table. `content_compared` tells whether every entry with the same
 /// metadata had its content compared.
 pub fn rollups(
-    source: &Tables<'_>,
-    destination: &Tables<'_>,
+    source: &RootTables<'_>,
+    destination: &RootTables<'_>,
     differences: &[Difference],
     content_compared: bool,
 ) -> Vec<Rollup> {

@@ -6,13 +6,16 @@ use super::identity::Identity;
 use super::table::DirectoryTable;
 use crate::model::{RootId, Scope, Selection, SourceRules};
 
+/// The roots of one side; `None` for an absent one.
+pub type RootTables<'a> = [(RootId, Option<&'a DirectoryTable>)];
+
 /// What one side is, as far as scope and notes need it.
 #[derive(Debug, Clone, Copy)]
 pub struct Described<'a> {
     /// What the manifest is of.
     pub identity: &'a Identity,
     /// Its roots.
-    pub tables: &'a [(RootId, Option<&'a DirectoryTable>)],
+    pub tables: &'a RootTables<'a>,
     /// All that is known is a listing, which has no more of an empty root than of an absent one.
     pub listed: bool,
 }

@@ -1,11 +1,12 @@
 //! A file's digest from its bytes, where the source cannot give it: a stock source ends every request after some minutes,
 //! and a large file is not hashed by then. Its bytes come in pieces, each as long as a request may last.
 
-use reqwest::header::{CONTENT_RANGE, RANGE};
-use reqwest::{StatusCode, Url};
+use reqwest::StatusCode;
+use reqwest::header::{CONTENT_RANGE, HeaderValue, RANGE};
 
 use super::client::Peer;
 use super::error::PeerError;
+use super::file_request::FileRequest;
 use crate::model::{ContentDigest, DigestAlgorithm};
 use crate::net::CallError;
 use crate::scan::StreamDigest;
@@ -17,18 +18,18 @@ struct Fetched {
 }
 
 impl Peer {
-    /// Fetches the `size` bytes of the file at `url` and hashes them here. What has come is kept when a connection breaks,
+    /// Fetches the `size` bytes of a file and hashes them here. What has come is kept when a connection breaks,
     /// and the rest asked for.
     pub(super) async fn digest_of_bytes(
         &self,
-        url: &Url,
+        request: &FileRequest,
         size: u64,
         algorithm: DigestAlgorithm,
     ) -> Result<ContentDigest, PeerError> {
         let mut fetched = Fetched { digest: StreamDigest::begin(algorithm), bytes: 0 };
         let mut retries = self.retries();
         loop {
-            let error = match self.fetch_on(url, size, algorithm, &mut fetched).await {
+            let error = match self.fetch_on(request, size, algorithm, &mut fetched).await {
                 Ok(()) => return Ok(fetched.digest.finish()),
                 Err(error) => error,
             };
@@ -40,7 +41,7 @@ impl Peer {
     /// Fetches from where the last answer broke off. An error leaves `fetched` as far as it came.
     async fn fetch_on(
         &self,
-        url: &Url,
+        request: &FileRequest,
         size: u64,
         algorithm: DigestAlgorithm,
         fetched: &mut Fetched,
@@ -48,11 +49,19 @@ impl Peer {
         if fetched.bytes == size && size > 0 {
             return Ok(());
         }
-        let range = (fetched.bytes > 0).then(|| format!("bytes={}-", fetched.bytes));
-        let mut response = self.get_patiently(url.clone(), range.as_deref().map(|range| (RANGE, range))).await?;
+        let mut headers = request.headers();
+        // Digits are a header's value.
+        if fetched.bytes > 0
+            && let Ok(range) = HeaderValue::try_from(format!("bytes={}-", fetched.bytes))
+        {
+            headers.insert(RANGE, range);
+        }
+        let mut response = self.get_patiently(request.bytes().clone(), headers).await?;
         if response.status() == StatusCode::PARTIAL_CONTENT {
             let expected = format!("bytes {}-{}/{size}", fetched.bytes, size.saturating_sub(1));
-            if range.is_none() || response.headers().get(CONTENT_RANGE).is_none_or(|found| found != expected.as_str()) {
+            if fetched.bytes == 0
+                || response.headers().get(CONTENT_RANGE).is_none_or(|found| found != expected.as_str())
+            {
                 return Err(self.broken("another range of the file came than was asked for"));
             }
         } else {

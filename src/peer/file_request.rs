@@ -7,9 +7,11 @@
 use std::fmt;
 
 use reqwest::Url;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::model::{FileUrl, Problem, Reason};
 use crate::net::Endpoint;
+use crate::protocol::routes;
 
 /// The request for a file whose name stands on the wire exactly as the source's listing has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +32,13 @@ impl FileRequest {
             true => Ok(Self(url)),
             false => Err(Unaskable::Changed(first_change(&name, url.path()))),
         }
+    }
+
+    /// What goes with it. A name without a `%` has one reading, so nothing need be said of it. Another one may be read as
+    /// another file's where its own is gone by now; a source of ours does not where it is told how the name is meant.
+    pub(super) fn headers(&self) -> HeaderMap {
+        let literal = (HeaderName::from_static(routes::PATH_READING), HeaderValue::from_static(routes::LITERAL_PATH));
+        self.0.path().contains('%').then_some(literal).into_iter().collect()
     }
 
     /// Where the file's bytes are.

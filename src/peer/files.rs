@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
-use reqwest::header::HeaderName;
+use reqwest::header::{HeaderMap, RANGE};
 use reqwest::{IntoUrl, StatusCode, Url};
 
 use super::client::Peer;
@@ -27,7 +27,7 @@ impl Peer {
     {
         let mut retries = self.retries();
         loop {
-            let error = match self.get_patiently(self.address().url(routes::FILES), None).await {
+            let error = match self.get_patiently(self.address().url(routes::FILES), HeaderMap::new()).await {
                 Ok(response) => match read(self.bytes_of(response)).await {
                     Ok(listing) => return Ok(listing),
                     Err(ListingError::Interrupted(cause)) => self.interrupted(&cause),
@@ -77,14 +77,13 @@ impl Peer {
         let answers = self.answers();
         loop {
             let begun = Instant::now();
-            let error = match self.digest_once(digest.clone(), algorithm).await {
+            let error = match self.digest_once(digest.clone(), request.headers(), algorithm).await {
                 Ok(digest) => return Ok(digest),
                 Err(error) => error,
             };
             if error.is_transient() && begun.elapsed() > self.idle_timeout && self.health().await.is_ok() {
                 tracing::info!(%file, %error, "the source does not get done with a digest: the file is fetched");
-                let digest =
-                    self.digest_of_bytes(request.bytes(), size, algorithm).await.map_err(DigestFailure::File)?;
+                let digest = self.digest_of_bytes(&request, size, algorithm).await.map_err(DigestFailure::File)?;
                 self.answered();
                 self.fetched_one();
                 return Ok(digest);
@@ -99,8 +98,13 @@ impl Peer {
         }
     }
 
-    async fn digest_once(&self, url: Url, algorithm: DigestAlgorithm) -> Result<ContentDigest, PeerError> {
-        let mut response = self.get_patiently(url, None).await?;
+    async fn digest_once(
+        &self,
+        url: Url,
+        headers: HeaderMap,
+        algorithm: DigestAlgorithm,
+    ) -> Result<ContentDigest, PeerError> {
+        let mut response = self.get_patiently(url, headers).await?;
         let mut body = Vec::new();
         while let Some(chunk) = self.while_alive(response.chunk()).await? {
             body.extend_from_slice(&chunk);
@@ -131,16 +135,11 @@ impl Peer {
     pub(super) async fn get_patiently(
         &self,
         url: impl IntoUrl,
-        header: Option<(HeaderName, &str)>,
+        headers: HeaderMap,
     ) -> Result<reqwest::Response, PeerError> {
         self.count_request();
-        // A file may be gone by now, and its name, read otherwise, be that of another one: that one proves nothing.
-        let mut request = self.patient.get(url).header(routes::PATH_READING, routes::LITERAL_PATH);
-        let in_part = header.is_some();
-        if let Some((name, value)) = header {
-            request = request.header(name, value);
-        }
-        let response = self.while_alive(request.send()).await?;
+        let in_part = headers.contains_key(RANGE);
+        let response = self.while_alive(self.patient.get(url).headers(headers).send()).await?;
         self.troubles.clear();
         match response.status() {
             StatusCode::OK => Ok(response),

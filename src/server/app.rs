@@ -65,9 +65,7 @@ impl App {
 
     /// The same, but digests that take long are silent for this long at most.
     pub(super) fn with_silence(config: Config, longest_silence: Duration) -> Result<Self, SetupError> {
-        let migration = &config.live_migration;
-        let rules = Rules::compile(&migration.files_to_exclude, &migration.dirs_to_exclude);
-        let rules = rules.map_err(SetupError::Patterns)?;
+        let rules = config.live_migration.rules.clone();
         let roots = config.instances.iter().map(|instance| Ok((instance.id, root_specs(instance, &rules)?)));
         let roots = roots.collect::<Result<HashMap<_, _>, _>>().map_err(SetupError::Patterns)?;
         let settings = &config.twintree;

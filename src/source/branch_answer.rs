@@ -15,8 +15,7 @@ use crate::protocol::{
     BRANCH_BATCH, BranchFrame, BranchRequest, FileRead, FrameError, ReadOutcome, SourceFailure, encode_frame,
 };
 use crate::scan::{Context, FileDigests};
-use crate::work::Phase;
-use crate::work::{Threads, blocking, in_pool};
+use crate::work::{Phase, Threads, blocking, in_pool};
 
 /// How often the destination hears of progress.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);

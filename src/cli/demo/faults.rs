@@ -11,7 +11,7 @@ use crate::cli::exit_code::CommandError;
 use crate::model::DifferenceKind;
 
 /// A fault in the copy.
-pub(super) struct Fault {
+pub(super) struct PlantedFault {
     /// As what it must be found.
     pub kind: DifferenceKind,
     /// The entry below `data/0`.
@@ -23,11 +23,11 @@ pub(super) struct Fault {
 }
 
 /// One of each kind.
-pub(super) fn all() -> Vec<Fault> {
+pub(super) fn all() -> Vec<PlantedFault> {
     use DifferenceKind as Kind;
     let fault = |kind, keyspace, table, name: &str, story, meaning| {
         let path = format!("{}/{name}", table_directory(keyspace, table));
-        Fault { kind, path, story, meaning }
+        PlantedFault { kind, path, story, meaning }
     };
     vec![
         fault(
@@ -89,7 +89,7 @@ pub(super) fn all() -> Vec<Fault> {
     ]
 }
 
-impl Fault {
+impl PlantedFault {
     /// Plants the fault.
     pub(super) fn plant(&self, source: &Instance, copy: &Instance) -> Result<(), CommandError> {
         let (original, path) = (source.data(&self.path), copy.data(&self.path));

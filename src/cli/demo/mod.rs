@@ -20,7 +20,7 @@ use crate::net::TaskClient;
 use crate::protocol::{DifferenceBody, ReportBody, TaskRequest, TaskState};
 use crate::report;
 use disk::disk;
-use faults::Fault;
+use faults::PlantedFault;
 use instance::Instance;
 use services::Services;
 
@@ -156,11 +156,11 @@ impl Demo<'_> {
     }
 
     /// Exactly the planted faults, each with the kind it was planted as.
-    fn judge(&self, faults: &[Fault], report: &ReportBody) -> Result<bool, CommandError> {
-        let named = |difference: &DifferenceBody, fault: &Fault| {
+    fn judge(&self, faults: &[PlantedFault], report: &ReportBody) -> Result<bool, CommandError> {
+        let named = |difference: &DifferenceBody, fault: &PlantedFault| {
             difference.kind == fault.kind && difference.file_url.ends_with(&format!("/data/0/{}", fault.path))
         };
-        let missed: Vec<&Fault> =
+        let missed: Vec<&PlantedFault> =
             faults.iter().filter(|fault| !report.differences.iter().any(|d| named(d, fault))).collect();
         let invented: Vec<&DifferenceBody> =
             report.differences.iter().filter(|d| !faults.iter().any(|fault| named(d, fault))).collect();

@@ -6,7 +6,7 @@ mod sections;
 mod writer;
 
 pub use reader::ManifestFile;
-pub use section::{Fault, FileError};
+pub use section::{FileError, FormatFault};
 pub use writer::write;
 
 use serde::{Deserialize, Serialize};

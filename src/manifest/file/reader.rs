@@ -5,7 +5,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use super::section::{Fault, FileError, HEAD_BYTES, tag_text};
+use super::section::{FileError, FormatFault, HEAD_BYTES, tag_text};
 use super::sections::Sections;
 use super::{BLOCKS, DIRECTORIES, END, EndRecord, FormatVersion, IDENTITY, RootRecord, SELECTION, TreeRecord};
 use crate::manifest::block::{MAX_BLOCK_BYTES, decode_block};
@@ -53,7 +53,7 @@ impl ManifestFile {
         Self::open_unnamed(path).map_err(|fault| FileError { path: path.to_owned(), fault })
     }
 
-    fn open_unnamed(path: &Path) -> Result<Self, Fault> {
+    fn open_unnamed(path: &Path) -> Result<Self, FormatFault> {
         let file = File::open(path)?;
         let length = file.metadata()?.len();
         let sections = Sections::read(&file, length)?;
@@ -65,14 +65,14 @@ impl ManifestFile {
         let roots =
             records.into_iter().map(|record| file_root(record, &mut next_block)).collect::<Result<Vec<_>, _>>()?;
         if next_block != blocks.offset + HEAD_BYTES + blocks.bytes {
-            return Err(Fault::Columns);
+            return Err(FormatFault::Columns);
         }
         if roots.windows(2).any(|pair| pair[0].id >= pair[1].id) {
-            return Err(Fault::Columns);
+            return Err(FormatFault::Columns);
         }
         let manifest = Self { path: path.to_owned(), file, identity, roots, sections, blocks_read: AtomicU64::new(0) };
         if manifest.end_record() != end {
-            return Err(Fault::Totals);
+            return Err(FormatFault::Totals);
         }
         Ok(manifest)
     }
@@ -136,7 +136,7 @@ impl ManifestFile {
         self.roots.iter().find(|r| r.id == root).and_then(|root| root.tree.as_ref())
     }
 
-    fn read_block(&self, tree: &FileTree, index: DirectoryIndex) -> Result<Vec<FileEntry>, Fault> {
+    fn read_block(&self, tree: &FileTree, index: DirectoryIndex) -> Result<Vec<FileEntry>, FormatFault> {
         let place = tree.blocks[index.at()];
         if place.bytes == 0 {
             return Ok(Vec::new());
@@ -147,15 +147,15 @@ impl ManifestFile {
         self.file.read_exact_at(&mut bytes, place.offset)?;
         self.blocks_read.fetch_add(1, Relaxed);
         if blake3::hash(&bytes).as_bytes() != &place.hash {
-            return Err(Fault::Block { directory, offset: place.offset });
+            return Err(FormatFault::Block { directory, offset: place.offset });
         }
         let files = match decode_block(&bytes) {
             Ok(files) => files,
-            Err(source) => return Err(Fault::BlockContent { directory, source }),
+            Err(source) => return Err(FormatFault::BlockContent { directory, source }),
         };
         match tree.table.check_files(index, &files, Some(&tree.content), |_| false) {
             Ok(()) => Ok(files),
-            Err(source) => Err(Fault::BlockFiles { directory, source }),
+            Err(source) => Err(FormatFault::BlockFiles { directory, source }),
         }
     }
 
@@ -180,14 +180,14 @@ impl ManifestFile {
 
 /// What the manifest is of. Where a selection stands tells how the file is to be read, so it stands in one place: in
 /// format 2 in its section, and in format 1, of older programs, among the directory patterns.
-fn identity(file: &File, sections: &Sections) -> Result<Identity, Fault> {
-    let unsound = |tag| move |source| Fault::Selection { tag: tag_text(tag), source };
+fn identity(file: &File, sections: &Sections) -> Result<Identity, FormatFault> {
+    let unsound = |tag| move |source| FormatFault::Selection { tag: tag_text(tag), source };
     let record = sections.value::<IdentityRecord>(file, IDENTITY)?;
     let identity = Identity::try_from(record).map_err(unsound(IDENTITY))?;
     match sections.version {
-        FormatVersion::Whole if sections.has(SELECTION) => Err(Fault::Misplaced(tag_text(SELECTION))),
+        FormatVersion::Whole if sections.has(SELECTION) => Err(FormatFault::Misplaced(tag_text(SELECTION))),
         FormatVersion::Whole => Ok(identity),
-        FormatVersion::Restricted if identity.selection.is_some() => Err(Fault::Misplaced(tag_text(IDENTITY))),
+        FormatVersion::Restricted if identity.selection.is_some() => Err(FormatFault::Misplaced(tag_text(IDENTITY))),
         FormatVersion::Restricted => {
             let names = sections.value::<Vec<String>>(file, SELECTION)?;
             let selection = Selection::parse(&names).map_err(unsound(SELECTION))?;
@@ -196,16 +196,16 @@ fn identity(file: &File, sections: &Sections) -> Result<Identity, Fault> {
     }
 }
 
-fn file_root(record: RootRecord, next_block: &mut u64) -> Result<FileRoot, Fault> {
-    let directory_type = DirectoryType::from_code(record.directory_type).ok_or(Fault::Columns)?;
+fn file_root(record: RootRecord, next_block: &mut u64) -> Result<FileRoot, FormatFault> {
+    let directory_type = DirectoryType::from_code(record.directory_type).ok_or(FormatFault::Columns)?;
     let id = RootId::new(directory_type, record.index);
     Ok(FileRoot { id, tree: record.tree.map(|tree| file_tree(tree, next_block)).transpose()? })
 }
 
-fn file_tree(record: TreeRecord, next_block: &mut u64) -> Result<FileTree, Fault> {
+fn file_tree(record: TreeRecord, next_block: &mut u64) -> Result<FileTree, FormatFault> {
     let count = record.directories.len();
     if record.content.len() != count || record.block_bytes.len() != count {
-        return Err(Fault::Columns);
+        return Err(FormatFault::Columns);
     }
     let directories = record.directories.into_iter().map(Directory::try_from).collect::<Result<Vec<_>, _>>()?;
     let table = DirectoryTable::new(directories)?;
@@ -213,17 +213,17 @@ fn file_tree(record: TreeRecord, next_block: &mut u64) -> Result<FileTree, Fault
     let mut blocks = Vec::with_capacity(count);
     for (index, bytes) in table.indices().zip(record.block_bytes) {
         if (bytes > 0) != (table.get(index).files > 0) || bytes > MAX_BLOCK_BYTES as u64 {
-            return Err(Fault::Columns);
+            return Err(FormatFault::Columns);
         }
         let hash = match bytes {
             0 => [0; 32],
-            _ => hashes.next().and_then(|hash| hash.try_into().ok()).ok_or(Fault::Columns)?,
+            _ => hashes.next().and_then(|hash| hash.try_into().ok()).ok_or(FormatFault::Columns)?,
         };
         blocks.push(Block { offset: *next_block, bytes, hash });
-        *next_block = next_block.checked_add(bytes).ok_or(Fault::Columns)?;
+        *next_block = next_block.checked_add(bytes).ok_or(FormatFault::Columns)?;
     }
     if hashes.next().is_some() || !hashes.remainder().is_empty() {
-        return Err(Fault::Columns);
+        return Err(FormatFault::Columns);
     }
     let content: Vec<_> = record.content.into_iter().map(|hash| SubtreeHash::from(hash.map(Blake3Digest))).collect();
     // Needs no block, and closes subtrees only where what was not listed claims no hash.

@@ -31,12 +31,12 @@ pub struct FileError {
     pub path: PathBuf,
     /// What is wrong.
     #[source]
-    pub fault: Fault,
+    pub fault: FormatFault,
 }
 
 /// What can be wrong.
 #[derive(Debug, thiserror::Error)]
-pub enum Fault {
+pub enum FormatFault {
     /// The system refused.
     #[error(transparent)]
     Io(#[from] io::Error),

@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt as _;
 use serde::de::DeserializeOwned;
 
 use super::section::{
-    CHECKSUM_BYTES, Fault, HEAD_BYTES, MAX_SECTION_BYTES, MAX_SECTION_MEMORY, checksum_start, tag_text,
+    CHECKSUM_BYTES, FormatFault, HEAD_BYTES, MAX_SECTION_BYTES, MAX_SECTION_MEMORY, checksum_start, tag_text,
 };
 use super::{END, FormatVersion, MAGIC};
 use crate::manifest::codec;
@@ -30,25 +30,25 @@ pub(super) struct Section {
 impl Sections {
     /// Reads the frame of a file of this length. Every section's length is checked against it before anything is read by
     /// that.
-    pub(super) fn read(file: &File, length: u64) -> Result<Self, Fault> {
+    pub(super) fn read(file: &File, length: u64) -> Result<Self, FormatFault> {
         let mut head = [0; 12];
         if length < head.len() as u64 {
-            return Err(Fault::Magic);
+            return Err(FormatFault::Magic);
         }
         file.read_exact_at(&mut head, 0)?;
         if head[..8] != MAGIC {
-            return Err(Fault::Magic);
+            return Err(FormatFault::Magic);
         }
         let found = u32::from_le_bytes([head[8], head[9], head[10], head[11]]);
         let version =
             [FormatVersion::Whole, FormatVersion::Restricted].into_iter().find(|known| *known as u32 == found);
-        let version = version.ok_or(Fault::Version(found))?;
+        let version = version.ok_or(FormatFault::Version(found))?;
         let mut sections = Vec::new();
         let mut offset = head.len() as u64;
         while offset < length {
             let left = length - offset;
             if left < HEAD_BYTES {
-                return Err(Fault::NoEnd(offset));
+                return Err(FormatFault::NoEnd(offset));
             }
             let mut head = [0; HEAD_BYTES as usize];
             file.read_exact_at(&mut head, offset)?;
@@ -57,17 +57,17 @@ impl Sections {
             let bytes = bytes.try_into().map_or(u64::MAX, u64::from_le_bytes);
             let needed = bytes.saturating_add(HEAD_BYTES + CHECKSUM_BYTES);
             if needed > left {
-                return Err(Fault::CutOff { tag: tag_text(tag), offset, needed, left });
+                return Err(FormatFault::CutOff { tag: tag_text(tag), offset, needed, left });
             }
             sections.push(Section { tag, offset, bytes });
             offset += needed;
             if tag == END && offset != length {
-                return Err(Fault::NoEnd(offset));
+                return Err(FormatFault::NoEnd(offset));
             }
         }
         match sections.last() {
             Some(last) if last.tag == END => Ok(Self { version, sections }),
-            _ => Err(Fault::NoEnd(length)),
+            _ => Err(FormatFault::NoEnd(length)),
         }
     }
 
@@ -77,40 +77,40 @@ impl Sections {
     }
 
     /// The section with this tag, which must stand exactly once.
-    pub(super) fn one(&self, tag: [u8; 4]) -> Result<Section, Fault> {
+    pub(super) fn one(&self, tag: [u8; 4]) -> Result<Section, FormatFault> {
         let mut found = self.sections.iter().filter(|section| section.tag == tag);
         match (found.next(), found.next()) {
             (Some(section), None) => Ok(*section),
-            _ => Err(Fault::Section(tag_text(tag))),
+            _ => Err(FormatFault::Section(tag_text(tag))),
         }
     }
 
     /// The payload of the section with this tag as a value, once its checksum fits.
-    pub(super) fn value<T: DeserializeOwned>(&self, file: &File, tag: [u8; 4]) -> Result<T, Fault> {
+    pub(super) fn value<T: DeserializeOwned>(&self, file: &File, tag: [u8; 4]) -> Result<T, FormatFault> {
         value(file, self.one(tag)?)
     }
 
     /// Checks the checksum of every section.
-    pub(super) fn check(&self, file: &File) -> Result<(), Fault> {
+    pub(super) fn check(&self, file: &File) -> Result<(), FormatFault> {
         self.sections.iter().try_for_each(|section| check_section(file, *section))
     }
 }
 
 /// A section's payload as a value, once its checksum fits.
-fn value<T: DeserializeOwned>(file: &File, section: Section) -> Result<T, Fault> {
+fn value<T: DeserializeOwned>(file: &File, section: Section) -> Result<T, FormatFault> {
     let tag = || tag_text(section.tag);
     let bytes = usize::try_from(section.bytes).ok().filter(|bytes| *bytes <= MAX_SECTION_BYTES);
-    let bytes = bytes.ok_or_else(|| Fault::TooLarge(tag(), section.bytes))?;
+    let bytes = bytes.ok_or_else(|| FormatFault::TooLarge(tag(), section.bytes))?;
     let mut payload = vec![0; bytes];
     file.read_exact_at(&mut payload, section.offset + HEAD_BYTES)?;
     let mut checksum = checksum_start(section.tag, section.bytes);
     checksum.update(&payload);
     compare_checksum(file, section, &checksum)?;
-    codec::decode::<T, MAX_SECTION_MEMORY>(&payload).map_err(|source| Fault::Codec { tag: tag(), source })
+    codec::decode::<T, MAX_SECTION_MEMORY>(&payload).map_err(|source| FormatFault::Codec { tag: tag(), source })
 }
 
 /// Reads a section for its checksum alone, in pieces.
-fn check_section(file: &File, section: Section) -> Result<(), Fault> {
+fn check_section(file: &File, section: Section) -> Result<(), FormatFault> {
     let mut checksum = checksum_start(section.tag, section.bytes);
     let mut buffer = vec![0; 1 << 20];
     let mut done = 0;
@@ -123,11 +123,11 @@ fn check_section(file: &File, section: Section) -> Result<(), Fault> {
     compare_checksum(file, section, &checksum)
 }
 
-fn compare_checksum(file: &File, section: Section, checksum: &blake3::Hasher) -> Result<(), Fault> {
+fn compare_checksum(file: &File, section: Section, checksum: &blake3::Hasher) -> Result<(), FormatFault> {
     let mut stored = [0; CHECKSUM_BYTES as usize];
     file.read_exact_at(&mut stored, section.offset + HEAD_BYTES + section.bytes)?;
     if checksum.finalize().as_bytes() == &stored {
         return Ok(());
     }
-    Err(Fault::Checksum { tag: tag_text(section.tag), offset: section.offset })
+    Err(FormatFault::Checksum { tag: tag_text(section.tag), offset: section.offset })
 }
