@@ -9,7 +9,7 @@ use super::local::{Scan, Tree, pool};
 use super::output;
 use crate::manifest::{Comparand, Depth, Described, Manifest, ManifestFile, diff};
 use crate::model::{MetadataSummary, Verdict};
-use crate::protocol::{ReportBody, ReportSummary, RollupBody, Timings};
+use crate::protocol::{ReportBody, ReportSummary, Timings};
 use crate::report;
 use crate::verify::Compared;
 use crate::work::now_ms;
@@ -80,7 +80,6 @@ fn compare(sides: &[Side; 2], args: &DiffArgs, common: &Common) -> Result<(Verdi
     let compared = Compared::new(outcome, (source, source_from), (destination, destination_from), args.keep_going);
     timings.total_ms = elapsed_ms();
     let Compared { outcome, rollups, read } = compared;
-    let rollups = rollups.into_iter().map(RollupBody::from).collect();
     let summary = ReportSummary { notes: outcome.notes.clone(), rollups, read, timings };
     Ok((outcome.verdict(), ReportBody::local(&outcome, summary, name, (began, now_ms()))))
 }

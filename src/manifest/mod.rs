@@ -39,7 +39,7 @@ pub use matching::{MatchingDirectory, matching_files};
 pub use notes::{fetched_note, notes, nothing_compared_note, rules_unknown_note, trusted_note};
 pub use plan::{Depth, DirectoryPair, PairSide, PlannedRoot, RootHashes, RootPlan, plan, plan_instance};
 pub use record::{ProblemColumn, RecordError, decode_problem};
-pub use rollup::{Extent, Rollup, RollupState, rollups};
+pub use rollup::{Rollup, RollupState, rollups};
 pub use scope::{Described, RootTables, scope, scope_of_one_side};
 pub use second_read::{SecondRead, read_again};
 pub use table::{DirectoryTable, hash_of_roots};

@@ -2,13 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 use super::directory::DirectoryIndex;
 use super::scope::RootTables;
 use super::table::DirectoryTable;
 use crate::model::{Difference, DifferenceKind, DirectoryType, EntryKind, RootId, Selection, table_name};
 
 /// What a comparison says of one table, keyspace or root.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "kebab-case")]
 pub enum RollupState {
     /// Everything in it was compared and is the same.
     Equal,
@@ -21,33 +24,51 @@ pub enum RollupState {
     NotCompared,
 }
 
+impl RollupState {
+    /// The name in reports, as serde writes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Equal => "equal",
+            Self::Different => "different",
+            Self::Unverified => "unverified",
+            Self::NotCompared => "not-compared",
+        }
+    }
+}
+
 /// Files and bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Extent {
-    /// Entries that are not directories.
-    pub files: u64,
-    /// The sum of their sizes in bytes.
-    pub bytes: u64,
+struct Extent {
+    files: u64,
+    bytes: u64,
 }
 
 /// The sums of one table, of what lies in a keyspace beside its tables, or of a root without keyspaces. Roots of the same
 /// kind, such as several data directories, are summed up together.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct Rollup {
-    /// The kind of root.
+    /// The kind of root, such as `data`.
+    #[serde(rename = "root")]
+    #[schema(value_type = String)]
     pub directory_type: DirectoryType,
-    /// The keyspace; `None` for a root without keyspaces, and for what lies beside them.
+    /// Null for roots without keyspaces, and for what lies beside them.
     pub keyspace: Option<String>,
-    /// The table without its id; `None` for what lies beside the tables.
+    /// Without its id; null for what lies beside the tables.
     pub table: Option<String>,
-    /// What the source has.
-    pub source: Extent,
-    /// What the destination has.
-    pub destination: Extent,
-    /// How many differences of each kind there are.
-    pub differences: BTreeMap<DifferenceKind, u64>,
-    /// What that amounts to.
+    /// What the differences amount to.
     pub state: RollupState,
+    /// Entries at the source that are not directories.
+    pub source_files: u64,
+    /// The sum of their sizes in bytes.
+    pub source_bytes: u64,
+    /// Entries at the destination that are not directories.
+    pub destination_files: u64,
+    /// The sum of their sizes in bytes.
+    pub destination_bytes: u64,
+    /// How many differences of each kind there are.
+    #[schema(value_type = BTreeMap<String, u64>)]
+    pub differences: BTreeMap<DifferenceKind, u64>,
 }
 
 /// Kind of root, keyspace, table.
@@ -117,7 +138,17 @@ fn rollup((directory_type, keyspace, table): Key, sums: Sums, content_compared: 
     } else {
         RollupState::NotCompared
     };
-    Rollup { directory_type, keyspace, table, source, destination, differences, state }
+    Rollup {
+        directory_type,
+        keyspace,
+        table,
+        state,
+        source_files: source.files,
+        source_bytes: source.bytes,
+        destination_files: destination.files,
+        destination_bytes: destination.bytes,
+        differences,
+    }
 }
 
 /// What lies in each table, beside the tables of each keyspace, and beside the keyspaces; nothing for an empty place.
@@ -224,7 +255,7 @@ mod tests {
                 let place = [Some(r.directory_type.name()), r.keyspace.as_deref(), r.table.as_deref()];
                 let place = place.into_iter().flatten().collect::<Vec<_>>().join(".");
                 let found: u64 = r.differences.values().sum();
-                format!("{place} {}/{} {found} {:?}", r.source.bytes, r.destination.bytes, r.state)
+                format!("{place} {}/{} {found} {:?}", r.source_bytes, r.destination_bytes, r.state)
             };
             rollups.into_iter().map(line).collect::<Vec<_>>()
         };

@@ -25,7 +25,7 @@ pub use manifests::{
     End, FinishedDirectory, Hello, ManifestFrame, ManifestRequest, ProgressFrame, RootFrame, SPOKEN_VERSIONS,
     common_version, spoken_versions,
 };
-pub use report::{DifferenceBody, EvidenceBody, ReadBody, ReportBody, ReportSummary, RollupBody, SideBody, Timings};
+pub use report::{DifferenceBody, EvidenceBody, ReadBody, ReportBody, ReportSummary, SideBody, Timings};
 pub use source_failure::SourceFailure;
 pub use status::{MigrationState, MigrationStatus};
 pub use task::{BadRequest, Protocol, TaskCreated, TaskRequest, TaskStatus, parse_task_request};

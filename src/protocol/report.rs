@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::task::{Protocol, TaskStatus};
 use super::task_state::{Progress, TaskState};
-use crate::manifest::{Rollup, RollupState};
+use crate::manifest::Rollup;
 use crate::model::{Difference, DifferenceKind, EntryKind, Evidence, Outcome, Provenance, Reason, Verdict};
 
 /// One difference.
@@ -56,7 +56,7 @@ pub struct ReportSummary {
     /// Facts that change no counter and no state.
     pub notes: Vec<String>,
     /// The comparison summed up by keyspace and table; empty where there was none.
-    pub rollups: Vec<RollupBody>,
+    pub rollups: Vec<Rollup>,
     /// What was read, and from where.
     pub read: ReadBody,
     /// How long it took.
@@ -113,54 +113,6 @@ pub struct Timings {
     pub source_hashed_ms: Option<u64>,
     /// The task was over.
     pub total_ms: Option<u64>,
-}
-
-/// The sums of one table, of what lies beside the tables of a keyspace, or of a kind of root.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct RollupBody {
-    /// The kind of root, such as `data`.
-    pub root: String,
-    /// Null for roots without keyspaces, and for what lies beside them.
-    pub keyspace: Option<String>,
-    /// Without its id; null for what lies beside the tables.
-    pub table: Option<String>,
-    /// `equal`, `different`, `unverified`, or `not-compared` where metadata elsewhere ended the task, or where it is
-    /// a symbolic link.
-    pub state: String,
-    /// Files at the source.
-    pub source_files: u64,
-    /// Bytes at the source.
-    pub source_bytes: u64,
-    /// Files at the destination.
-    pub destination_files: u64,
-    /// Bytes at the destination.
-    pub destination_bytes: u64,
-    /// How many differences of each kind there are.
-    pub differences: BTreeMap<String, u64>,
-}
-
-impl From<Rollup> for RollupBody {
-    fn from(rollup: Rollup) -> Self {
-        let state = match rollup.state {
-            RollupState::Equal => "equal",
-            RollupState::Different => "different",
-            RollupState::Unverified => "unverified",
-            RollupState::NotCompared => "not-compared",
-        };
-        let differences = rollup.differences.into_iter().map(|(kind, count)| (kind.name().to_owned(), count));
-        Self {
-            root: rollup.directory_type.name().to_owned(),
-            keyspace: rollup.keyspace,
-            table: rollup.table,
-            state: state.to_owned(),
-            source_files: rollup.source.files,
-            source_bytes: rollup.source.bytes,
-            destination_files: rollup.destination.files,
-            destination_bytes: rollup.destination.bytes,
-            differences: differences.collect(),
-        }
-    }
 }
 
 /// A result: the body of a task's report with one page of its differences, and what every command with `--json` prints. A

@@ -4,7 +4,8 @@ use maud::{DOCTYPE, Markup, html};
 
 use super::units::{printable, time_utc};
 use super::words::{counters, evidence_words, name, provenance};
-use crate::protocol::{DifferenceBody, ReportBody, RollupBody, SideBody, Timings};
+use crate::manifest::Rollup;
+use crate::protocol::{DifferenceBody, ReportBody, SideBody, Timings};
 
 const STYLE: &str = "body{font-family:sans-serif;margin:2em}table{border-collapse:collapse}\
                      td,th{border:1px solid #999;padding:.2em .6em;text-align:left;vertical-align:top}\
@@ -84,7 +85,7 @@ fn timing_words(timings: &Timings) -> String {
     passed.collect::<Vec<_>>().join(", ")
 }
 
-fn rollups(rollups: &[RollupBody]) -> Markup {
+fn rollups(rollups: &[Rollup]) -> Markup {
     html! {
         table {
             tr {
@@ -93,13 +94,13 @@ fn rollups(rollups: &[RollupBody]) -> Markup {
             }
             @for rollup in rollups {
                 tr {
-                    td { (rollup.root) }
+                    td { (rollup.directory_type.name()) }
                     td { (printable(rollup.keyspace.as_deref().unwrap_or_default())) }
                     td { (printable(rollup.table.as_deref().unwrap_or_default())) }
-                    td { (rollup.state) }
+                    td { (rollup.state.name()) }
                     td.number { (rollup.source_files) }
                     td.number { (rollup.destination_files) }
-                    td { @for (kind, count) in &rollup.differences { (count) " " (kind) " " } }
+                    td { @for (kind, count) in &rollup.differences { (count) " " (kind.name()) " " } }
                 }
             }
         }

@@ -4,9 +4,10 @@ use std::fmt::Write as _;
 
 use super::units::{printable, time_utc};
 use super::words::{counters, evidence_words, name, provenance};
+use crate::manifest::Rollup;
 use crate::manifest::{HashKind, ManifestFile};
 use crate::model::{Provenance, Selection};
-use crate::protocol::{DifferenceBody, ReportBody, RollupBody, TaskStatus};
+use crate::protocol::{DifferenceBody, ReportBody, TaskStatus};
 
 /// How many differences are printed before the rest is only counted; `--json` has them all.
 const MAX_PRINTED: usize = 200;
@@ -46,16 +47,17 @@ pub fn outcome(result: &ReportBody) -> String {
 }
 
 /// Keyspaces and tables in which not everything is equal; nothing where all is.
-fn sums(out: &mut String, rollups: &[RollupBody]) {
-    let unequal: Vec<&RollupBody> = rollups.iter().filter(|rollup| !rollup.differences.is_empty()).collect();
+fn sums(out: &mut String, rollups: &[Rollup]) {
+    let unequal: Vec<&Rollup> = rollups.iter().filter(|rollup| !rollup.differences.is_empty()).collect();
     if unequal.is_empty() {
         return;
     }
     let _ = writeln!(out, "\nnot equal by keyspace and table:");
     for rollup in unequal {
-        let place = [Some(&rollup.root), rollup.keyspace.as_ref(), rollup.table.as_ref()];
-        let place: Vec<&str> = place.into_iter().flatten().map(String::as_str).collect();
-        let found: Vec<String> = rollup.differences.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+        let place = [Some(rollup.directory_type.name()), rollup.keyspace.as_deref(), rollup.table.as_deref()];
+        let place: Vec<&str> = place.into_iter().flatten().collect();
+        let found: Vec<String> =
+            rollup.differences.iter().map(|(kind, count)| format!("{count} {}", kind.name())).collect();
         let _ = writeln!(out, "  {:<40} {}", printable(&place.join(" ")), found.join(", "));
     }
 }

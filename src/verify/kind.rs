@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 
 use super::compared::Compared;
 use crate::model::{Counters, DifferenceKind, Verdict};
-use crate::protocol::{
-    DifferenceBody, Progress, Protocol, ReportSummary, RollupBody, TaskRequest, TaskState, TaskStatus,
-};
+use crate::protocol::{DifferenceBody, Progress, Protocol, ReportSummary, TaskRequest, TaskState, TaskStatus};
 use crate::task::{Event, Kind, Status, TableNames, Task};
 
 /// A verification: the destination's tree compared with the source's.
@@ -137,7 +135,7 @@ impl Task<Verification> {
         let Compared { outcome, rollups, read } = compared;
         self.summarise(|summary| {
             summary.notes.extend(outcome.notes.iter().cloned());
-            summary.rollups = rollups.into_iter().map(RollupBody::from).collect();
+            summary.rollups = rollups;
             summary.read = read;
         });
         self.leave(outcome.differences.iter().map(DifferenceBody::from).collect());
