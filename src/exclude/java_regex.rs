@@ -139,7 +139,7 @@ impl Parser {
         self.depth -= 1;
         self.groups.flags = outer;
         // Java ends a repetition at the first turn that takes nothing in, even where fewer turns were made than asked
-        // for. What takes nothing in only at some places can thereby stop it short.
+        // for. What takes nothing in only at some places can so stop it short.
         if self.quantifier()? && self.places > places {
             return Err(BodyError::unsupported(
                 "a repeated group with a boundary such as '^' in it",

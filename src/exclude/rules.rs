@@ -196,7 +196,7 @@ impl RootRules {
 }
 
 /// Appends a name's characters; each byte that is no UTF-8 is one replacement character, as a wildcard should see it.
-/// Two names may thereby read the same, but rules only ask what a name looks like, never which one it is.
+/// Two names may then read the same, but rules only ask what a name looks like, never which one it is.
 fn push_decoded(text: &mut String, bytes: &[u8]) {
     for chunk in bytes.utf8_chunks() {
         text.push_str(chunk.valid());

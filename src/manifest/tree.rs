@@ -265,7 +265,7 @@ impl Tree {
     }
 
     /// Fills in what became known of a directory's files, by their positions. With `finished` nothing more will: the files
-    /// are packed, and every directory that is thereby known is told of.
+    /// are packed, and `finished` is called for every directory that is known by that.
     pub(super) fn set_contents(
         &self,
         index: DirectoryIndex,

@@ -10,7 +10,7 @@ pub enum CacheMode {
     Record,
     /// A recorded digest stands for the file where nothing says that it changed; other files are read and recorded.
     Trust,
-    /// The same, but this share of the files with a recorded digest, 1 to 100 in a hundred and drawn anew each time, is
+    /// The same, but this share of the files with a recorded digest, 1 to 100 in a hundred and drawn again each time, is
     /// read all the same. A single recorded digest that proves wrong ends the scan.
     Audit(u8),
 }

@@ -59,7 +59,7 @@ impl Services {
     }
 }
 
-/// The content hash of a service's instance, scanned anew as `twintree manifest` does it; `None` where unproven.
+/// The content hash of a service's instance, scanned once more, as `twintree manifest` does it; `None` where unproven.
 pub(super) fn content_hash(config: &Config) -> Result<Option<Blake3Digest>, CommandError> {
     let scan = ScanArgs::default();
     let trees = config.instances.iter().map(|instance| Tree::of_instance(config, instance, &scan));
