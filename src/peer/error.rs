@@ -1,6 +1,7 @@
 //! What can go wrong with a peer. Every message names the peer and the cause.
 
 use super::assembly::AssemblyError;
+use crate::model::{Problem, Reason};
 use crate::net::{CallError, Endpoint, Failure};
 use crate::protocol::{FrameError, spoken_versions};
 
@@ -74,6 +75,14 @@ pub enum PeerError {
         /// Its message.
         message: String,
     },
+    /// A file is not what the source listed, or was another one in the middle of its bytes.
+    #[error("{peer}: the file changed: {cause}")]
+    FileChanged {
+        /// The peer.
+        peer: Endpoint,
+        /// What was seen of it.
+        cause: String,
+    },
     /// After an interruption the source has another tree than before.
     #[error("{peer}: the source's tree changed while it was verified (the exchange was interrupted and begun again)")]
     TreeChanged {
@@ -95,6 +104,15 @@ impl PeerError {
     /// Whether it says something about the peer rather than about what was asked for.
     pub fn is_outage(&self) -> bool {
         matches!(self, Self::Call(call) if call.is_outage())
+    }
+
+    /// The problem of a file that this befell.
+    pub fn problem_of_file(&self) -> Problem {
+        let reason = match self {
+            Self::FileChanged { .. } => Reason::ChangedWhileReading,
+            _ => Reason::PeerError,
+        };
+        Problem::new(reason, self.to_string())
     }
 
     /// Whether the same request may succeed a moment later.

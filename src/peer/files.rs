@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
-use reqwest::header::{HeaderMap, RANGE};
+use reqwest::header::{HeaderMap, IF_NONE_MATCH, RANGE};
 use reqwest::{IntoUrl, StatusCode, Url};
 
 use super::client::Peer;
@@ -138,13 +138,14 @@ impl Peer {
         headers: HeaderMap,
     ) -> Result<reqwest::Response, PeerError> {
         self.count_request();
-        let in_part = headers.contains_key(RANGE);
+        let (in_part, if_changed) = (headers.contains_key(RANGE), headers.contains_key(IF_NONE_MATCH));
         let response = self.while_alive(self.patient.get(url).headers(headers).send()).await?;
         self.troubles.clear();
         match response.status() {
             StatusCode::OK => Ok(response),
             // Only where a part was asked for: half a listing is none.
             StatusCode::PARTIAL_CONTENT if in_part => Ok(response),
+            StatusCode::NOT_MODIFIED if if_changed => Ok(response),
             _ => {
                 // The body of a refusal is short, and nobody waits for it without end.
                 let refused = tokio::time::timeout(self.idle_timeout, refusal(self.address(), response)).await;
