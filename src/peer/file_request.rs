@@ -59,6 +59,10 @@ impl FileRequest {
 pub enum Unaskable {
     /// Its name is not UTF-8, or holds U+FFFD, which stands in a listing for every byte that is not.
     NotText,
+    /// Its name as it was listed holds `?`, which a source prints for a character that it cannot write.
+    Replaced,
+    /// Several entries of a listing have this name, since the listing could not carry their own.
+    Ambiguous,
     /// The source would read an escape in its name as a character.
     Escape {
         /// The escape, such as `%41`.
@@ -75,6 +79,8 @@ impl fmt::Display for Unaskable {
         f.write_str("the per-file protocol cannot carry its name: ")?;
         match self {
             Self::NotText => f.write_str("it is not UTF-8, or holds U+FFFD"),
+            Self::Replaced => f.write_str("the ? in it may stand for another character"),
+            Self::Ambiguous => f.write_str("several entries of the source's listing read the same"),
             Self::Escape { escape, read_as } => write!(f, "a source would read {escape} in it as {read_as}"),
             Self::Changed(Some(' ')) => f.write_str("a space in it would change on the way"),
             Self::Changed(Some('\\')) => f.write_str("the character \\ in it would change on the way"),

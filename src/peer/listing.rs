@@ -1,20 +1,12 @@
-//! A source's listing, entry by entry, into the directories of its roots. Believes nothing it can check. No I/O of its
-//! own: it reads from whatever it is given.
+//! A source's listing as text, read entry by entry. No I/O of its own: it reads from whatever it is given.
 
-use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Read};
 
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::file_request::Unaskable;
+use super::listed_roots::{Roots, SourceListing};
 use super::short_strings::ShortStrings;
-use crate::model::{Content, EntryKind, FileEntry, Listed, Name, Problem, RelPath, RootId};
-use crate::protocol::{ListingEntry, UnlistedEntry, routes};
-use crate::scan::WalkedDirectory;
-
-/// The most entries a listing may have; each takes some hundred bytes of memory here.
-const MAX_ENTRIES: usize = 1 << 25;
 
 /// Why bytes are no listing.
 #[derive(Debug, thiserror::Error)]
@@ -27,13 +19,8 @@ pub enum ListingError {
     Malformed(String),
 }
 
-/// The roots a listing has entries of, each with its directories in pre-order, the root itself first.
-///
-/// The protocol cannot tell an empty root from an absent one: neither stands here.
-pub type ListedRoots = BTreeMap<RootId, Vec<WalkedDirectory>>;
-
 /// Reads a listing to its end.
-pub fn read_listing(reader: impl Read) -> Result<ListedRoots, ListingError> {
+pub fn read_listing(reader: impl Read) -> Result<SourceListing, ListingError> {
     let reader = io::BufReader::with_capacity(64 << 10, ShortStrings::new(reader));
     let mut json = serde_json::Deserializer::from_reader(reader);
     let mut roots = Roots::default();
@@ -111,112 +98,11 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Each<'_, T> {
     }
 }
 
-/// Entries as they come, in whatever order.
-#[derive(Default)]
-struct Roots {
-    roots: BTreeMap<RootId, HashMap<RelPath, WalkedDirectory>>,
-    /// Files whose directory may still come: by root and directory.
-    files: BTreeMap<RootId, HashMap<RelPath, Vec<FileEntry>>>,
-    entries: usize,
-}
-
-impl Roots {
-    fn add(&mut self, entry: ListingEntry) -> Result<(), String> {
-        let (root, path) = self.place(&entry.file_url)?;
-        let lossy = || {
-            let lossy = entry.file_url.contains(char::REPLACEMENT_CHARACTER);
-            lossy.then(|| Problem::from(Unaskable::NotText))
-        };
-        match entry.file_type {
-            EntryKind::Directory => {
-                let unlisted = lossy();
-                let modified_ms = entry.last_modified_time;
-                let directory =
-                    WalkedDirectory { path: path.clone(), modified_ms, unlisted, ..WalkedDirectory::empty_root() };
-                match self.roots.entry(root).or_default().insert(path, directory) {
-                    None => Ok(()),
-                    Some(_) => Err(format!("{:?} stands in it twice", entry.file_url)),
-                }
-            }
-            EntryKind::File => {
-                let size =
-                    u64::try_from(entry.size).map_err(|_| format!("{:?} has a negative size", entry.file_url))?;
-                let listed = match lossy() {
-                    Some(problem) => Listed::Unlistable(problem),
-                    None => Listed::File { size, modified_ms: entry.last_modified_time, content: Content::NotRead },
-                };
-                self.file(root, &path, listed)
-            }
-        }
-    }
-
-    fn unlisted(&mut self, entry: UnlistedEntry) -> Result<(), String> {
-        let (root, path) = self.place(&entry.file_url)?;
-        self.file(root, &path, Listed::Unlistable(Problem::new(entry.reason, entry.detail)))
-    }
-
-    /// Which entry a file URL names. It is not percent-encoded. The path of a root itself is empty: a source whose configured
-    /// directory ends in a slash lists it.
-    fn place(&mut self, file_url: &str) -> Result<(RootId, RelPath), String> {
-        self.entries += 1;
-        if self.entries > MAX_ENTRIES {
-            return Err(format!("it has more than {MAX_ENTRIES} entries"));
-        }
-        let named = || {
-            let path = file_url.strip_prefix(routes::FILES)?.strip_prefix('/')?;
-            let (kind, rest) = path.split_once('/')?;
-            let (index, path) = rest.split_once('/')?;
-            let root: RootId = format!("{kind}/{index}").parse().ok()?;
-            Some((root, RelPath::new(path.as_bytes()).ok()?))
-        };
-        named().ok_or_else(|| format!("{file_url:?} is the name of no entry"))
-    }
-
-    fn file(&mut self, root: RootId, path: &RelPath, listed: Listed) -> Result<(), String> {
-        let (Some(parent), Some(name)) = (path.parent(), path.names().last()) else {
-            return Err("an entry without a name".to_owned());
-        };
-        let name = Name::new(name).map_err(|error| error.to_string())?;
-        self.files.entry(root).or_default().entry(parent).or_default().push(FileEntry { name, listed });
-        Ok(())
-    }
-
-    fn finish(mut self) -> Result<ListedRoots, String> {
-        let mut listed = ListedRoots::new();
-        let ids: Vec<RootId> = self.roots.keys().chain(self.files.keys()).copied().collect();
-        for id in ids {
-            if listed.contains_key(&id) {
-                continue;
-            }
-            let mut directories = self.roots.remove(&id).unwrap_or_default();
-            directories.insert(RelPath::root(), WalkedDirectory::empty_root());
-            for (path, mut files) in self.files.remove(&id).unwrap_or_default() {
-                files.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-                let twice = files.windows(2).find(|pair| pair[0].name == pair[1].name).map(|pair| &pair[0].name);
-                let is_directory =
-                    |file: &&FileEntry| path.join(&file.name).is_ok_and(|path| directories.contains_key(&path));
-                if let Some(name) = twice.or(files.iter().find(is_directory).map(|file| &file.name)) {
-                    return Err(format!("{id}/{path}/{name} stands in it twice"));
-                }
-                let directory = directories.get_mut(&path);
-                directory.ok_or_else(|| format!("it has files of {id}/{path} and not the directory itself"))?.files =
-                    files;
-            }
-            let orphan = |path: &&RelPath| path.parent().is_some_and(|parent| !directories.contains_key(&parent));
-            if let Some(path) = directories.keys().find(orphan) {
-                return Err(format!("it has {id}/{path} and not the directory it is in"));
-            }
-            let mut directories: Vec<WalkedDirectory> = directories.into_values().collect();
-            directories.sort_unstable_by(|a, b| a.path.cmp(&b.path));
-            listed.insert(id, directories);
-        }
-        Ok(listed)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{Listed, RootId};
+    use crate::protocol::routes;
 
     fn entry(path: &str, size: i64, kind: &str) -> String {
         let url = format!("{}/{path}", routes::FILES);
@@ -227,7 +113,7 @@ mod tests {
         format!(r#"{{"files":[{}],"totalSize":0}}"#, entries.join(","))
     }
 
-    fn read(text: &str) -> Result<ListedRoots, ListingError> {
+    fn read(text: &str) -> Result<SourceListing, ListingError> {
         read_listing(text.as_bytes())
     }
 
@@ -240,7 +126,7 @@ mod tests {
             entry("data/1/ks-2", -1, "DIRECTORY"),
             entry("data/1/ks", -1, "DIRECTORY"),
         ];
-        let roots = read(&body(&entries)).unwrap();
+        let roots = read(&body(&entries)).unwrap().roots;
         let paths = |root: &str| {
             let directories = roots[&root.parse().unwrap()].iter();
             directories.map(|d| (d.path.to_string(), d.files.len())).collect::<Vec<_>>()
@@ -248,20 +134,20 @@ mod tests {
         let expected = [("", 0), ("ks", 0), ("ks/t", 1), ("ks-2", 0)];
         assert_eq!(paths("data/1"), expected.map(|(path, files)| (path.to_owned(), files)));
         assert_eq!(paths("data/10"), [(String::new(), 1)]);
-        assert!(read(r#"{"totalSize":0,"files":[],"more":[{}]}"#).unwrap().is_empty());
+        assert!(read(r#"{"totalSize":0,"files":[],"more":[{}]}"#).unwrap().roots.is_empty());
     }
 
     #[test]
     fn a_root_that_is_listed_itself_is_one_directory_as_always() {
         let with = read(&body(&[entry("data/0/", -1, "DIRECTORY"), entry("data/0/x", 1, "FILE")])).unwrap();
         assert_eq!(with, read(&body(&[entry("data/0/x", 1, "FILE")])).unwrap());
-        assert_eq!(read(&body(&[entry("data/0/", -1, "DIRECTORY")])).unwrap().len(), 1, "it is there, and empty");
+        assert_eq!(read(&body(&[entry("data/0/", -1, "DIRECTORY")])).unwrap().roots.len(), 1, "it is there, and empty");
     }
 
     #[test]
     fn a_name_the_protocol_mangled_is_never_comparable() {
         let entries = [entry("data/0/\u{fffd}", 1, "FILE"), entry("data/0/d\u{fffd}", -1, "DIRECTORY")];
-        let roots = read(&body(&entries)).unwrap();
+        let roots = read(&body(&entries)).unwrap().roots;
         let directories = &roots[&RootId::DATA_0];
         assert!(matches!(directories[0].files[0].listed, Listed::Unlistable(_)));
         assert!(directories[1].unlisted.is_some());

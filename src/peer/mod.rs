@@ -8,6 +8,7 @@ mod exchange;
 mod fetch;
 mod file_request;
 mod files;
+mod listed_roots;
 mod listing;
 mod short_strings;
 
@@ -18,4 +19,5 @@ pub use error::PeerError;
 pub use exchange::Exchange;
 pub use file_request::{FileRequest, Unaskable};
 pub use files::{DigestFailure, ListingBytes};
-pub use listing::{ListedRoots, ListingError, read_listing};
+pub use listed_roots::SourceListing;
+pub use listing::{ListingError, read_listing};

@@ -37,6 +37,7 @@ mod quiet;
 mod real_sstables;
 mod reports;
 mod request_counts;
+mod second_listing;
 mod serve_process;
 mod source_trouble;
 mod stock_names;

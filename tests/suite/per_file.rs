@@ -26,14 +26,14 @@ fn roots(storage: &Path) -> BTreeMap<String, PathBuf> {
 }
 
 /// A stock source and a destination over copies of one small tree.
-struct Stock {
-    source: StockSource,
-    pair: Pair,
-    trees: tempfile::TempDir,
+pub struct Stock {
+    pub source: StockSource,
+    pub pair: Pair,
+    pub trees: tempfile::TempDir,
 }
 
 impl Stock {
-    async fn start(unreliable: Unreliable, change: impl FnOnce(&Path)) -> Self {
+    pub async fn start(unreliable: Unreliable, change: impl FnOnce(&Path)) -> Self {
         let trees = tempfile::tempdir().unwrap();
         let (s, d) = (trees.path().join("source"), trees.path().join("destination"));
         plant(&s, 6, 5, 300);
@@ -48,7 +48,7 @@ impl Stock {
         Self { source, pair, trees }
     }
 
-    fn files(&self) -> usize {
+    pub fn files(&self) -> usize {
         planted(&self.trees.path().join("source")).len() + 1
     }
 }
@@ -66,9 +66,9 @@ async fn equal_trees_are_proven_file_by_file_over_few_connections() {
         assert_eq!(report["filesMatched"], files);
         assert_eq!((&report["filesHashed"], &report["sourceFilesHashed"]), (&json!(files), &json!(files)));
         assert_eq!(report["bytesHashed"], report["sourceBytesHashed"]);
-        // The manifest route, the listing, and each file once.
-        assert_eq!((stock.source.digests(), stock.source.requests()), (files, files + 2));
-        assert_eq!(report["sourceRequests"], files + 2);
+        // The manifest route, the listing before and after, and each file once.
+        assert_eq!((stock.source.digests(), stock.source.requests()), (files, files + 3));
+        assert_eq!(report["sourceRequests"], files + 3);
         assert!(stock.source.most_under_way() <= 3, "{}", stock.source.most_under_way());
         // They are kept: another one is made only where another has not yet been given back.
         assert!(stock.source.connections() * 2 < stock.source.requests(), "{} connections", stock.source.connections());
@@ -304,7 +304,8 @@ async fn a_file_whose_digest_the_source_never_gets_done_is_fetched_and_hashed_he
     }
 }
 
-/// The bytes a destination sends, as a stock source gets them: one listing, and a digest under the name as it was listed.
+/// The bytes a destination sends, as a stock source gets them: a listing, a digest under the name as it was listed, and the
+/// listing once more.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_destination_asks_a_stock_source_is_recorded() {
     let trees = tempfile::tempdir().unwrap();
@@ -319,7 +320,8 @@ async fn what_a_destination_asks_a_stock_source_is_recorded() {
             r#"{{"files":[{{"fileUrl":"{FILES}/data/0/ks","size":-1,"fileType":"DIRECTORY","lastModifiedTime":1}},{{"fileUrl":"{FILES}/data/0/ks/50%20+~;%2F%.db","size":0,"fileType":"FILE","lastModifiedTime":0}}],"totalSize":0}}"#
         );
         let digest = r#"{"digest":"1B2M2Y8AsgTpgAmY7PhCfg==","digestAlgorithm":"MD5"}"#.to_owned();
-        let answers = [(404, r#"{"status":"Not Found"}"#.to_owned()), (200, listing), (200, digest)];
+        let (before, after) = ((200, listing.clone()), (200, listing));
+        let answers = [(404, r#"{"status":"Not Found"}"#.to_owned()), before, (200, digest), after];
         let answer = |(code, body): (u16, String)| {
             // Each on its own connection: what is recorded is what is asked, not how it travels.
             let (mut stream, _) = listener.accept().unwrap();
@@ -335,9 +337,10 @@ async fn what_a_destination_asks_a_stock_source_is_recorded() {
     let pair = Pair::calling(port, trees.path(), trees.path()).await;
     let report = pair.verify(&md5_request()).await;
     assert_eq!(report["state"], "COMPLETED", "{report:#}");
-    let [_, listing, digest] = heads.join().unwrap();
+    let [_, listing, digest, again] = heads.join().unwrap();
     let headers = format!("accept: */*\r\nhost: 127.0.0.1:{port}\r\n\r\n");
     assert_eq!(listing, format!("GET {FILES} HTTP/1.1\r\n{headers}"));
+    assert_eq!(again, listing);
     let name = "50%20+~;%2F%.db";
     // A stock source does not know the header; to ours it says that the escapes in the name are part of it.
     let headers = format!("twintree-path: literal\r\n{headers}");

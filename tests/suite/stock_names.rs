@@ -118,8 +118,8 @@ async fn every_name_that_two_sidecars_verify_is_asked_for_as_it_stands() {
         "{report:#}"
     );
     assert_eq!(stock.asked(), sorted(&VERIFIED));
-    // The manifest route and the listing besides.
-    assert_eq!(stock.proxy.request_lines().len(), VERIFIED.len() + 2);
+    // The manifest route and the listing, before and after, besides.
+    assert_eq!(stock.proxy.request_lines().len(), VERIFIED.len() + 3);
 }
 
 /// Our own source without manifests is asked in the same way.

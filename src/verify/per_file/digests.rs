@@ -9,6 +9,7 @@ use futures_util::StreamExt as _;
 use parking_lot::Mutex;
 use rayon::prelude::*;
 
+use super::second_look::Look;
 use super::shown::Shown;
 use crate::manifest::{Manifest, MatchingDirectory};
 use crate::model::{
@@ -66,7 +67,7 @@ impl<'a> Digests<'a> {
 
     /// Both sides work through the same list in the same order. Fails where the source is gone: what it said of single
     /// files is part of the outcome.
-    pub(super) async fn compare(&self, local: &Arc<Manifest>) -> Result<Findings, RunError> {
+    pub(super) async fn compare(&self, local: &Arc<Look>) -> Result<Findings, RunError> {
         tokio::try_join!(self.source_digests(), self.own_digests(local))?;
         let settled = std::mem::take(&mut *self.pairs.settled.lock());
         // Whatever goes wrong above: a file that nobody settled must not be missing from the counts.
@@ -95,7 +96,7 @@ impl<'a> Digests<'a> {
             let answer = match answer {
                 Ok(digest) => Ok(digest),
                 Err(DigestFailure::Name(why)) => Err(why.into()),
-                Err(DigestFailure::File(error)) => Err(Problem::new(Reason::PeerError, error.to_string())),
+                Err(DigestFailure::File(error)) => Err(error.problem_of_file()),
                 Err(DigestFailure::Outage(error)) => return Err(RunError::Source(error)),
             };
             let file = &self.files[position.0].files[position.1];
@@ -112,13 +113,13 @@ impl<'a> Digests<'a> {
         url(&self.files[directory], &self.files[directory].files[file])
     }
 
-    async fn own_digests(&self, local: &Arc<Manifest>) -> Result<(), RunError> {
+    async fn own_digests(&self, local: &Arc<Look>) -> Result<(), RunError> {
         let (files, pairs, local) = (Arc::clone(&self.files), Arc::clone(&self.pairs), Arc::clone(local));
         let (algorithm, context) = (self.input.algorithm, self.context.clone());
         let hashed = in_pool(self.input.threads, move || {
             let directories = files.par_iter().enumerate().with_max_len(1);
             directories.try_for_each(|(at, directory)| {
-                hash_directory(&local, directory, algorithm, &context, &|number, answer| {
+                hash_directory(&local.manifest, directory, algorithm, &context, &|number, answer| {
                     pairs.destination(&files, (at, number), answer);
                 })
             })

@@ -3,6 +3,8 @@
 mod digests;
 mod names;
 mod run;
+mod second_look;
 mod shown;
+mod sides;
 
 pub(super) use run::PerFileRun;

@@ -1,26 +1,57 @@
 //! Names that the per-file protocol cannot carry: what stands below them is unverified. Pure.
 
+use std::collections::HashSet;
+
 use super::digests::{difference, unreadable, url};
 use crate::manifest::MatchingDirectory;
-use crate::model::{DifferenceKind, FileUrl, Findings, Side, Unverified};
+use crate::model::{DifferenceKind, FileUrl, Findings, RelPath, RootId, Side, Unverified};
 use crate::peer::Unaskable;
 
 /// Settles names that the listing could not carry: an entry of such a name looks missing on both sides, and nobody knows
 /// whether it is.
 pub(super) fn settle_unlisted(findings: &mut Findings) {
+    let missing_at = |kind, suspicious: fn(&[u8]) -> bool| -> HashSet<(RootId, Vec<u8>)> {
+        let missing = findings.differences.iter().filter(|difference| difference.kind == kind);
+        let suspicious = missing.filter(|difference| suspicious(difference.url.path.as_bytes()));
+        suspicious.map(|difference| (difference.url.root, as_replaced(&difference.url.path))).collect()
+    };
+    let replaced = missing_at(DifferenceKind::MissingAtDestination, |path| path.contains(&b'?') || !path.is_ascii());
+    let replaceable = missing_at(DifferenceKind::MissingAtSource, |path| !path.is_ascii());
+    // A directory stands for all that may be in it.
+    let has = |paths: &HashSet<(RootId, Vec<u8>)>, url: &FileUrl| {
+        let mut above = std::iter::successors(Some(url.path.clone()), RelPath::parent);
+        above.any(|path| paths.contains(&(url.root, as_replaced(&path))))
+    };
     for difference in &mut findings.differences {
-        let missing = match difference.kind {
-            DifferenceKind::MissingAtSource => &mut findings.counters.files_not_found_at_source,
-            DifferenceKind::MissingAtDestination => &mut findings.counters.files_not_found_at_destination,
+        let (missing, counterparts) = match difference.kind {
+            DifferenceKind::MissingAtSource => (&mut findings.counters.files_not_found_at_source, &replaced),
+            DifferenceKind::MissingAtDestination => {
+                (&mut findings.counters.files_not_found_at_destination, &replaceable)
+            }
             _ => continue,
         };
-        if difference.url.text().contains(char::REPLACEMENT_CHARACTER) {
-            *missing -= 1;
-            findings.counters.digest_verification_failures += 1;
-            difference.kind = DifferenceKind::Unverified;
-            difference.unverified = Some(Unverified::at(Side::Source, Unaskable::NotText.into()));
-        }
+        let path = difference.url.path.as_bytes();
+        let may_be_replaced = path.contains(&b'?') || !path.is_ascii();
+        let why = if difference.url.text().contains(char::REPLACEMENT_CHARACTER) {
+            Unaskable::NotText
+        } else if may_be_replaced && has(counterparts, &difference.url) {
+            Unaskable::Replaced
+        } else {
+            continue;
+        };
+        *missing -= 1;
+        findings.counters.digest_verification_failures += 1;
+        difference.kind = DifferenceKind::Unverified;
+        difference.unverified = Some(Unverified::at(Side::Source, why.into()));
     }
+}
+
+/// A path as a source may print it that cannot write what is beyond ASCII, with one `?` for all that stand in a row: some
+/// print one for each byte, some one for each character.
+fn as_replaced(path: &RelPath) -> Vec<u8> {
+    let mut path: Vec<u8> = path.as_bytes().iter().map(|byte| if byte.is_ascii() { *byte } else { b'?' }).collect();
+    path.dedup_by(|a, b| (*a, *b) == (b'?', b'?'));
+    path
 }
 
 /// Files whose metadata is the same on both sides, by whether the source can be asked for them.
@@ -57,17 +88,15 @@ pub(super) fn askable(files: Vec<MatchingDirectory>, refusal: impl Fn(&FileUrl) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Content, Counters, Difference, FileEntry, Listed, Name, Problem, Reason, RelPath, RootId};
+    use crate::model::{Content, Counters, Difference, FileEntry, Listed, Name, Problem, Reason};
+
+    fn missing(path: &[u8], kind: DifferenceKind) -> Difference {
+        let url = FileUrl::new(RootId::DATA_0, RelPath::new(path).unwrap());
+        Difference { url, kind, source: None, destination: None, unverified: None }
+    }
 
     #[test]
     fn a_name_that_cannot_be_listed_is_unverified_and_not_missing() {
-        let difference = |path: &[u8], kind| Difference {
-            url: FileUrl::new(RootId::DATA_0, RelPath::new(path).unwrap()),
-            kind,
-            source: None,
-            destination: None,
-            unverified: None,
-        };
         let mut findings = Findings {
             counters: Counters {
                 files_not_found_at_source: 2,
@@ -75,9 +104,9 @@ mod tests {
                 ..Counters::default()
             },
             differences: vec![
-                difference(b"a", DifferenceKind::MissingAtSource),
-                difference(b"d\xff/x", DifferenceKind::MissingAtSource),
-                difference("d\u{fffd}".as_bytes(), DifferenceKind::MissingAtDestination),
+                missing(b"a", DifferenceKind::MissingAtSource),
+                missing(b"d\xff/x", DifferenceKind::MissingAtSource),
+                missing("d\u{fffd}".as_bytes(), DifferenceKind::MissingAtDestination),
             ],
             content_not_compared: 0,
         };
@@ -87,6 +116,39 @@ mod tests {
         assert_eq!(findings.counters, expected);
         let kinds: Vec<_> = findings.differences.iter().map(|difference| difference.kind).collect();
         assert_eq!(kinds, [DifferenceKind::MissingAtSource, DifferenceKind::Unverified, DifferenceKind::Unverified]);
+    }
+
+    /// A file that is there under a name of its own may be the one that the listing names with question marks.
+    #[test]
+    fn a_name_with_question_marks_may_be_any_that_the_source_cannot_write() {
+        use DifferenceKind::{MissingAtDestination, MissingAtSource, Unverified};
+        let settled = |pairs: &[(&str, DifferenceKind)]| {
+            let of = |wanted| pairs.iter().filter(|(_, kind)| *kind == wanted).count() as u64;
+            let (at_source, at_destination) = (of(MissingAtSource), of(MissingAtDestination));
+            let counters = Counters {
+                files_not_found_at_source: at_source,
+                files_not_found_at_destination: at_destination,
+                ..Counters::default()
+            };
+            let differences = pairs.iter().map(|(path, kind)| missing(path.as_bytes(), *kind)).collect();
+            let mut findings = Findings { counters, differences, content_not_compared: 0 };
+            settle_unlisted(&mut findings);
+            let kinds: Vec<DifferenceKind> = findings.differences.iter().map(|found| found.kind).collect();
+            let unverified = kinds.iter().filter(|kind| **kind == Unverified).count() as u64;
+            assert_eq!(findings.counters.digest_verification_failures, unverified);
+            kinds
+        };
+        for (there, here) in [("a??b", "a\u{e9}b"), ("a?b", "a\u{e9}\u{e9}b"), ("d??/x", "d\u{e9}/x")] {
+            let pair = [(there, MissingAtDestination), (here, MissingAtSource)];
+            assert_eq!(settled(&pair), [Unverified, Unverified], "{pair:?}");
+        }
+        // What stands in a directory that may be another one is not listed.
+        let directory = [("d??", MissingAtDestination), ("d\u{e9}", MissingAtSource), ("d\u{e9}/x", MissingAtSource)];
+        assert_eq!(settled(&directory), [Unverified; 3]);
+        for (there, here) in [("a?b", "a\u{e9}c"), ("a?b", "axb"), ("ab", "a\u{e9}b"), ("a?b/x", "a\u{e9}b/y")] {
+            let pair = [(there, MissingAtDestination), (here, MissingAtSource)];
+            assert_eq!(settled(&pair), [MissingAtDestination, MissingAtSource], "{pair:?}");
+        }
     }
 
     #[test]

@@ -4,15 +4,17 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::UNIX_EPOCH;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::http::header::{CONTENT_TYPE, ETAG, RETRY_AFTER};
+use axum::http::{HeaderMap, HeaderValue};
 use axum::response::Response;
 use base64::Engine as _;
 use md5::Digest as _;
@@ -33,7 +35,8 @@ pub struct Unreliable {
     pub cut: usize,
 }
 
-/// A running source.
+/// A running source. Clones are the same one.
+#[derive(Clone)]
 pub struct StockSource {
     pub port: u16,
     shared: Arc<Shared>,
@@ -54,15 +57,27 @@ struct Shared {
     patience: Mutex<Option<std::time::Duration>>,
     /// So many more bodies of files break off in the middle.
     broken_bodies: AtomicU64,
-    /// The ranges that were asked for.
-    ranges: Mutex<Vec<String>>,
+    /// The next body of this file breaks off in the middle.
+    broken_body: Mutex<Option<String>>,
+    /// The ranges that were asked for, each with its condition.
+    ranges: Mutex<Vec<(String, Option<String>)>>,
+    /// What is done before a listing or a range is answered, by how many of them came before.
+    before_listing: Mutex<BTreeMap<u64, Action>>,
+    before_range: Mutex<Option<Action>>,
+    /// Files have validators, and conditions are understood.
+    tags: AtomicBool,
+    /// Names are written in ASCII, with `?` for every other byte.
+    ascii: AtomicBool,
     /// Nothing at all is answered until this is false.
     silent: watch::Sender<bool>,
 }
 
+type Action = Box<dyn FnOnce() + Send>;
+
 #[derive(Default)]
 struct Counts {
     requests: AtomicU64,
+    listings: AtomicU64,
     digests: AtomicU64,
     health: AtomicU64,
     busy: AtomicU64,
@@ -104,7 +119,12 @@ impl StockSource {
             holding: watch::Sender::new(false),
             patience: Mutex::default(),
             broken_bodies: AtomicU64::new(0),
+            broken_body: Mutex::default(),
             ranges: Mutex::default(),
+            before_listing: Mutex::default(),
+            before_range: Mutex::default(),
+            tags: AtomicBool::new(false),
+            ascii: AtomicBool::new(false),
             silent: watch::Sender::new(false),
         });
         let router = Router::new().fallback(answer).with_state(Arc::clone(&shared));
@@ -153,8 +173,33 @@ impl StockSource {
         self.shared.broken_bodies.store(count, SeqCst);
     }
 
-    /// The ranges that were asked for so far.
-    pub fn ranges(&self) -> Vec<String> {
+    /// The next body of the file of this name will break off in the middle.
+    pub fn break_the_body_of(&self, name: &str) {
+        *self.shared.broken_body.lock().unwrap() = Some(name.to_owned());
+    }
+
+    /// Does this before the listing is answered for the `number`th time, from 1.
+    pub fn before_listing(&self, number: u64, action: impl FnOnce() + Send + 'static) {
+        self.shared.before_listing.lock().unwrap().insert(number - 1, Box::new(action));
+    }
+
+    /// Does this before the first range of a file is answered.
+    pub fn before_the_first_range(&self, action: impl FnOnce() + Send + 'static) {
+        *self.shared.before_range.lock().unwrap() = Some(Box::new(action));
+    }
+
+    /// From now on files have strong validators, and conditions are understood.
+    pub fn name_validators(&self) {
+        self.shared.tags.store(true, SeqCst);
+    }
+
+    /// From now on names are written in ASCII.
+    pub fn write_ascii(&self) {
+        self.shared.ascii.store(true, SeqCst);
+    }
+
+    /// The ranges that were asked for so far, each with its condition.
+    pub fn ranges(&self) -> Vec<(String, Option<String>)> {
         self.shared.ranges.lock().unwrap().clone()
     }
 
@@ -234,6 +279,9 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
             body("application/json", json!({ "status": "OK" }).to_string().into(), cut)
         }
         ("GET", FILES) => {
+            let before = shared.counts.listings.fetch_add(1, SeqCst);
+            let action = shared.before_listing.lock().unwrap().remove(&before);
+            action.into_iter().for_each(|action| action());
             let lie = shared.listing.lock().unwrap().clone();
             let listing = lie.unwrap_or_else(|| shared.list().to_string().into_bytes());
             body("application/json", listing, cut)
@@ -248,8 +296,7 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
                 tokio::time::sleep(patience).await;
                 return body("application/json", b"{}".to_vec(), true);
             }
-            let range = request.headers().get("range").map(|range| range.to_str().unwrap().to_owned());
-            shared.file(&path[FILES.len() + 1..], &query, cut, range)
+            shared.file(&path[FILES.len() + 1..], &query, cut, request.headers())
         }
         _ => response(404, "application/json", json!({ "status": "Not Found" }).to_string()),
     }
@@ -267,14 +314,18 @@ impl Shared {
                     let url = format!("{FILES}/{root}/");
                     files.push(json!({ "fileUrl": url, "size": -1, "fileType": "DIRECTORY", "lastModifiedTime": ms }));
                 }
-                list_directory(home, &format!("{FILES}/{root}"), &mut files);
+                let write = if self.ascii.load(SeqCst) { in_ascii } else { in_utf8 };
+                list_directory(home, &format!("{FILES}/{root}"), write, &mut files);
             }
         }
         let total: i64 = files.iter().filter(|f| f["fileType"] == "FILE").map(|f| f["size"].as_i64().unwrap()).sum();
         json!({ "files": files, "totalSize": total })
     }
 
-    fn file(&self, rest: &str, query: &str, cut: bool, range: Option<String>) -> Response {
+    fn file(&self, rest: &str, query: &str, cut: bool, asked: &HeaderMap) -> Response {
+        if query.is_empty() && asked.contains_key("range") {
+            self.before_range.lock().unwrap().take().into_iter().for_each(|action| action());
+        }
         let rest = unreserved_decoded(rest);
         let mut parts = rest.splitn(3, |byte| *byte == b'/');
         let mut part = || parts.next().unwrap_or_default();
@@ -290,7 +341,11 @@ impl Shared {
         }
         let Ok(bytes) = fs::read(&path) else { return full_error(500, "Internal Server Error", "not readable") };
         match query.strip_prefix("digestAlgorithm=") {
-            None => self.bytes(bytes, cut, range),
+            None => {
+                let mut broken = self.broken_body.lock().unwrap();
+                let breaks = broken.take_if(|name| path.ends_with(name)).is_some();
+                self.bytes(bytes, tag(&fs::metadata(&path).unwrap()), cut || breaks, asked)
+            }
             Some(algorithm) => {
                 self.counts.digests.fetch_add(1, SeqCst);
                 let lie = self.digest.lock().unwrap().clone();
@@ -302,13 +357,22 @@ impl Shared {
 }
 
 impl Shared {
-    /// A file's bytes, all of them or from some position on.
-    fn bytes(&self, bytes: Vec<u8>, cut: bool, range: Option<String>) -> Response {
+    /// A file's bytes, all of them or from some position on. Without validators there are no conditions either.
+    fn bytes(&self, bytes: Vec<u8>, tag: String, cut: bool, asked: &HeaderMap) -> Response {
+        let tag = self.tags.load(SeqCst).then_some(tag);
+        let header = |name| asked.get(name).map(|value: &HeaderValue| value.to_str().unwrap().to_owned());
+        let is_same = |condition: Option<String>| tag.is_some() && condition == tag;
+        if is_same(header("if-none-match")) {
+            return response(304, "application/octet-stream", Body::empty());
+        }
+        let mut from = 0;
+        if let Some(range) = header("range").filter(|range| range.ends_with('-')) {
+            self.ranges.lock().unwrap().push((range.clone(), header("if-range")));
+            if tag.is_none() || header("if-range").is_none() || is_same(header("if-range")) {
+                from = range.strip_prefix("bytes=").unwrap().trim_end_matches('-').parse().unwrap();
+            }
+        }
         let breaks = self.broken_bodies.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok();
-        let from: usize = range.as_ref().map_or(0, |range| {
-            self.ranges.lock().unwrap().push(range.clone());
-            range.strip_prefix("bytes=").and_then(|range| range.strip_suffix('-')).unwrap().parse().unwrap()
-        });
         let total = bytes.len();
         let sent = &bytes[from..];
         let body = if breaks || cut { broken_off(sent, false) } else { Body::from(sent.to_vec()) };
@@ -317,8 +381,15 @@ impl Shared {
             let range = format!("bytes {from}-{}/{total}", total - 1);
             response.headers_mut().insert("content-range", range.parse().unwrap());
         }
+        response.headers_mut().extend(tag.map(|tag| (ETAG, tag.parse().unwrap())));
         response
     }
+}
+
+/// A strong validator: it changes with everything that writes to the file, or puts another one in its place.
+fn tag(metadata: &fs::Metadata) -> String {
+    let (ino, size) = (metadata.ino(), metadata.size());
+    format!("\"{ino}-{size}-{}-{}-{}\"", metadata.mtime_nsec(), metadata.ctime(), metadata.ctime_nsec())
 }
 
 /// The text of a digest as the contract has it.
@@ -329,16 +400,24 @@ pub fn digest(algorithm: &str, bytes: &[u8]) -> String {
     }
 }
 
-fn list_directory(directory: &Path, url: &str, files: &mut Vec<Value>) {
+fn in_utf8(name: &[u8]) -> String {
+    String::from_utf8_lossy(name).into_owned()
+}
+
+fn in_ascii(name: &[u8]) -> String {
+    name.iter().map(|byte| if byte.is_ascii() { char::from(*byte) } else { '?' }).collect()
+}
+
+fn list_directory(directory: &Path, url: &str, write: fn(&[u8]) -> String, files: &mut Vec<Value>) {
     for entry in fs::read_dir(directory).unwrap() {
         let entry = entry.unwrap();
-        let url = format!("{url}/{}", String::from_utf8_lossy(entry.file_name().as_bytes()));
+        let url = format!("{url}/{}", write(entry.file_name().as_bytes()));
         let target = fs::metadata(entry.path()).unwrap();
         let ms = modified_ms(&target);
         let (size, kind) = if target.is_dir() { (-1, "DIRECTORY") } else { (target.len() as i64, "FILE") };
         files.push(json!({ "fileUrl": url, "size": size, "fileType": kind, "lastModifiedTime": ms }));
         if entry.file_type().unwrap().is_dir() {
-            list_directory(&entry.path(), &url, files);
+            list_directory(&entry.path(), &url, write, files);
         }
     }
 }

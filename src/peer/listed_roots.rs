@@ -1,0 +1,307 @@
+//! The entries of a source's listing, put together to the directories of its roots. Believes nothing it can check. Pure.
+//!
+//! JSON cannot carry every name. A source prints U+FFFD or `?` for what it cannot write, and two entries may read the same then:
+//! which one is meant nobody knows, so neither is comparable, and everything else is.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::file_request::Unaskable;
+use crate::model::{Content, EntryKind, FileEntry, FileUrl, Listed, Name, Problem, Reason, RelPath, RootId};
+use crate::protocol::{ListingEntry, UnlistedEntry, routes};
+use crate::scan::WalkedDirectory;
+
+/// The most entries a listing may have; each takes some hundred bytes of memory here.
+const MAX_ENTRIES: usize = 1 << 25;
+
+/// What a source lists.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SourceListing {
+    /// The roots it has entries of, each with its directories in pre-order, the root itself first.
+    ///
+    /// The protocol cannot tell an empty root from an absent one: neither stands here.
+    pub roots: BTreeMap<RootId, Vec<WalkedDirectory>>,
+    /// Directories that changed while they were listed: each is unverified itself, whatever stands in it.
+    pub unsteady: BTreeMap<FileUrl, Problem>,
+}
+
+/// Entries as they come, in whatever order.
+#[derive(Default)]
+pub(super) struct Roots {
+    roots: BTreeMap<RootId, Root>,
+    entries: usize,
+}
+
+/// What came of one root.
+#[derive(Default)]
+struct Root {
+    directories: HashMap<RelPath, WalkedDirectory>,
+    /// Files by their directory, which may still come.
+    files: HashMap<RelPath, Vec<FileEntry>>,
+    /// What the source itself could not vouch for, files and directories.
+    unverified: Vec<(RelPath, Problem)>,
+}
+
+impl Roots {
+    pub(super) fn add(&mut self, entry: ListingEntry) -> Result<(), String> {
+        let (root, path) = self.place(&entry.file_url)?;
+        match entry.file_type {
+            EntryKind::Directory => {
+                let unlisted = mangled(&path).map(Problem::from);
+                let modified_ms = entry.last_modified_time;
+                let directory =
+                    WalkedDirectory { path: path.clone(), modified_ms, unlisted, ..WalkedDirectory::empty_root() };
+                match self.root(root).directories.insert(path.clone(), directory) {
+                    Some(_) if mangled(&path).is_none() => Err(twice(&root, &path)),
+                    Some(_) => {
+                        self.root(root).unverified.push((path, Unaskable::Ambiguous.into()));
+                        Ok(())
+                    }
+                    None => Ok(()),
+                }
+            }
+            EntryKind::File => {
+                let size =
+                    u64::try_from(entry.size).map_err(|_| format!("{:?} has a negative size", entry.file_url))?;
+                let listed = match mangled(&path) {
+                    Some(problem @ Unaskable::NotText) => Listed::Unlistable(problem.into()),
+                    // A name with a question mark may be meant as it stands: its metadata is compared.
+                    _ => Listed::File { size, modified_ms: entry.last_modified_time, content: Content::NotRead },
+                };
+                self.file(root, &path, listed)
+            }
+        }
+    }
+
+    pub(super) fn unlisted(&mut self, entry: UnlistedEntry) -> Result<(), String> {
+        let (root, path) = self.place(&entry.file_url)?;
+        self.root(root).unverified.push((path, Problem::new(entry.reason, entry.detail)));
+        Ok(())
+    }
+
+    fn root(&mut self, root: RootId) -> &mut Root {
+        self.roots.entry(root).or_default()
+    }
+
+    /// Which entry a file URL names. It is not percent-encoded. The path of a root itself is empty: a source whose configured
+    /// directory ends in a slash lists it.
+    fn place(&mut self, file_url: &str) -> Result<(RootId, RelPath), String> {
+        self.entries += 1;
+        if self.entries > MAX_ENTRIES {
+            return Err(format!("it has more than {MAX_ENTRIES} entries"));
+        }
+        let named = || {
+            let path = file_url.strip_prefix(routes::FILES)?.strip_prefix('/')?;
+            let (kind, rest) = path.split_once('/')?;
+            let (index, path) = rest.split_once('/')?;
+            let root: RootId = format!("{kind}/{index}").parse().ok()?;
+            Some((root, RelPath::new(path.as_bytes()).ok()?))
+        };
+        named().ok_or_else(|| format!("{file_url:?} is the name of no entry"))
+    }
+
+    fn file(&mut self, root: RootId, path: &RelPath, listed: Listed) -> Result<(), String> {
+        let (Some(parent), Some(name)) = (path.parent(), path.names().last()) else {
+            return Err("an entry without a name".to_owned());
+        };
+        let name = Name::new(name).map_err(|error| error.to_string())?;
+        self.root(root).files.entry(parent).or_default().push(FileEntry { name, listed });
+        Ok(())
+    }
+
+    pub(super) fn finish(self) -> Result<SourceListing, String> {
+        let mut listing = SourceListing::default();
+        for (id, root) in self.roots {
+            let directories = root.finish(id, &mut listing.unsteady)?;
+            listing.roots.insert(id, directories);
+        }
+        Ok(listing)
+    }
+}
+
+impl Root {
+    fn finish(mut self, id: RootId, unsteady: &mut BTreeMap<FileUrl, Problem>) -> Result<Vec<WalkedDirectory>, String> {
+        self.directories.insert(RelPath::root(), WalkedDirectory::empty_root());
+        for (path, mut files) in std::mem::take(&mut self.files) {
+            files.sort_by(|a, b| a.name.cmp(&b.name));
+            let files = self.each_once(&id, &path, files)?;
+            let directory = self.directories.get_mut(&path);
+            directory.ok_or_else(|| format!("it has files of {id}/{path} and not the directory itself"))?.files = files;
+        }
+        for (path, problem) in std::mem::take(&mut self.unverified) {
+            if problem.reason == Reason::ChangedWhileReading && self.directories.contains_key(&path) {
+                unsteady.insert(FileUrl::new(id, path), problem);
+                continue;
+            }
+            self.mark(&path, problem).ok_or_else(|| format!("it has {id}/{path} and not the directory it is in"))?;
+        }
+        let orphan = |path: &&RelPath| path.parent().is_some_and(|parent| !self.directories.contains_key(&parent));
+        if let Some(path) = self.directories.keys().find(orphan) {
+            return Err(format!("it has {id}/{path} and not the directory it is in"));
+        }
+        let mut directories: Vec<WalkedDirectory> = self.directories.into_values().collect();
+        directories.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+        forget_below_unlisted(&mut directories);
+        Ok(directories)
+    }
+
+    /// The sorted files of a directory, one for each name. Where several entries read the same, none is comparable; a name that
+    /// says what it is stands in no honest listing twice.
+    fn each_once(&mut self, id: &RootId, path: &RelPath, files: Vec<FileEntry>) -> Result<Vec<FileEntry>, String> {
+        let mut once: Vec<FileEntry> = Vec::with_capacity(files.len());
+        for file in files {
+            let own = path.join(&file.name).map_err(|error| error.to_string())?;
+            let directory = self.directories.get_mut(&own);
+            let before = once.last_mut().filter(|before| before.name == file.name);
+            if (directory.is_some() || before.is_some()) && mangled(&own).is_none() {
+                return Err(twice(id, &own));
+            }
+            match (directory, before) {
+                (Some(directory), _) => directory.unlisted = Some(Unaskable::Ambiguous.into()),
+                (None, Some(before)) => before.listed = Listed::Unlistable(Unaskable::Ambiguous.into()),
+                (None, None) => once.push(file),
+            }
+        }
+        Ok(once)
+    }
+
+    /// Notes that nothing is known of an entry, nor of what is below it. `None` where its directory is not listed.
+    fn mark(&mut self, path: &RelPath, problem: Problem) -> Option<()> {
+        if let Some(directory) = self.directories.get_mut(path) {
+            directory.unlisted = Some(problem);
+            return Some(());
+        }
+        let name = Name::new(path.names().last()?).ok()?;
+        let files = &mut self.directories.get_mut(&path.parent()?)?.files;
+        let listed = Listed::Unlistable(problem);
+        match files.binary_search_by(|file| file.name.cmp(&name)) {
+            Ok(at) => files[at].listed = listed,
+            Err(at) => files.insert(at, FileEntry { name, listed }),
+        }
+        Some(())
+    }
+}
+
+/// What stands in a directory that may be another one, or several, says nothing of what stands in this one.
+fn forget_below_unlisted(directories: &mut Vec<WalkedDirectory>) {
+    let mut unlisted: Option<RelPath> = None;
+    directories.retain_mut(|directory| {
+        let is_below = |above: &RelPath| {
+            directory.path.names().zip(above.names()).filter(|(a, b)| a == b).count() == above.names().count()
+        };
+        if unlisted.as_ref().is_some_and(is_below) {
+            return false;
+        }
+        if directory.unlisted.is_some() {
+            directory.files.clear();
+            unlisted = Some(directory.path.clone());
+        }
+        true
+    });
+}
+
+/// Why a path as it was listed may be that of another entry; `None` where it cannot.
+fn mangled(path: &RelPath) -> Option<Unaskable> {
+    let bytes = path.as_bytes();
+    let replaced = "\u{fffd}".as_bytes();
+    match bytes.windows(replaced.len()).any(|window| window == replaced) {
+        true => Some(Unaskable::NotText),
+        false => bytes.contains(&b'?').then_some(Unaskable::Replaced),
+    }
+}
+
+fn twice(id: &RootId, path: &RelPath) -> String {
+    format!("{id}/{path} stands in it twice")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    fn listed(entries: &[(&str, EntryKind)], unverified: &[(&str, Reason)]) -> Result<SourceListing, String> {
+        let mut roots = Roots::default();
+        let url = |path: &str| format!("{}/data/0/{path}", routes::FILES);
+        for (path, file_type) in entries {
+            let size = if *file_type == EntryKind::Directory { -1 } else { 7 };
+            let (file_url, file_type) = (url(path), *file_type);
+            roots.add(ListingEntry { file_url, size, file_type, last_modified_time: 5 })?;
+        }
+        for (path, reason) in unverified {
+            let (file_url, reason, detail) = (url(path), *reason, "it says so".to_owned());
+            roots.unlisted(UnlistedEntry { file_url, reason, detail })?;
+        }
+        roots.finish()
+    }
+
+    fn directories(entries: &[(&str, EntryKind)]) -> Vec<WalkedDirectory> {
+        listed(entries, &[]).unwrap().roots.remove(&RootId::DATA_0).unwrap()
+    }
+
+    const FILE: EntryKind = EntryKind::File;
+    const DIRECTORY: EntryKind = EntryKind::Directory;
+
+    fn problem(file: &FileEntry) -> Option<&Problem> {
+        match &file.listed {
+            Listed::Unlistable(problem) => Some(problem),
+            Listed::File { .. } => None,
+        }
+    }
+
+    #[test]
+    fn names_that_read_the_same_are_one_entry_of_which_nothing_is_known() {
+        let entries = [("a", FILE), ("x?", FILE), ("x?", FILE), ("x?", FILE), ("\u{fffd}", FILE), ("\u{fffd}", FILE)];
+        let directories = directories(&entries);
+        let files = &directories[0].files;
+        assert_eq!(files.len(), 3);
+        assert_eq!(problem(&files[0]), None, "the others are compared");
+        for file in &files[1..] {
+            let detail = &problem(file).unwrap().detail;
+            assert!(detail.ends_with("several entries of the source's listing read the same"), "{detail}");
+        }
+    }
+
+    #[test]
+    fn directories_that_read_the_same_are_not_comparable_and_neither_is_a_file_of_that_name() {
+        for entries in [
+            &[("e", DIRECTORY), ("d?", DIRECTORY), ("d?", DIRECTORY), ("d?/x", FILE), ("d?/x", FILE)][..],
+            &[("d?", FILE), ("d?", DIRECTORY), ("d?/x", FILE), ("d?/x", DIRECTORY), ("e", DIRECTORY)],
+            &[("d?", DIRECTORY), ("d?/x", DIRECTORY), ("d?/x/y", FILE), ("d?", FILE), ("d?", FILE), ("e", DIRECTORY)],
+        ] {
+            let directories = directories(entries);
+            let paths: Vec<String> = directories.iter().map(|directory| directory.path.to_string()).collect();
+            assert_eq!(paths, ["", "d?", "e"], "what stands below is of nobody knows which");
+            assert!(directories.iter().all(|directory| directory.files.is_empty()), "{directories:?}");
+            let detail = &directories[1].unlisted.as_ref().unwrap().detail;
+            assert!(detail.ends_with("several entries of the source's listing read the same"), "{detail}");
+        }
+        // One alone may still stand for a name that could not be written.
+        assert!(directories(&[("d?", DIRECTORY)])[1].unlisted.is_some());
+    }
+
+    #[test]
+    fn a_name_that_says_what_it_is_stands_in_no_listing_twice() {
+        for entries in [
+            &[("a", FILE), ("a", FILE)][..],
+            &[("a", FILE), ("a", DIRECTORY)],
+            &[("a", DIRECTORY), ("a", DIRECTORY)],
+            &[("\u{e9}", FILE), ("\u{e9}", FILE)],
+        ] {
+            assert!(listed(entries, &[]).unwrap_err().ends_with("stands in it twice"), "{entries:?}");
+        }
+    }
+
+    #[test]
+    fn what_the_source_cannot_vouch_for_is_unverified_and_what_lies_in_it_is_not() {
+        let entries = [("d", DIRECTORY), ("d/a", FILE), ("d/b", FILE), ("g", DIRECTORY), ("g/a", FILE)];
+        let changed = ["d", "d/b", "d/c", ""].map(|path| (path, Reason::ChangedWhileReading));
+        let SourceListing { roots, unsteady } =
+            listed(&entries, &[&changed[..], &[("g", Reason::Vanished)]].concat()).unwrap();
+        let unsteady: Vec<String> = unsteady.keys().map(|url| url.path.to_string()).collect();
+        assert_eq!(unsteady, ["", "d"]);
+        let directories = &roots[&RootId::DATA_0];
+        let known: Vec<bool> = directories.iter().map(|directory| directory.unlisted.is_none()).collect();
+        assert_eq!((known, directories[2].files.len()), (vec![true, true, false], 0));
+        let files: Vec<bool> = directories[1].files.iter().map(|file| problem(file).is_some()).collect();
+        assert_eq!(files, [false, true, true]);
+        let orphan = listed(&[], &[("e/a", Reason::Vanished)]);
+        assert!(orphan.unwrap_err().ends_with("not the directory it is in"));
+    }
+}

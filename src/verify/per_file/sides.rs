@@ -1,0 +1,91 @@
+//! Both sides as a run by the per-file protocol lists them, at its begin and at its end.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures_util::StreamExt as _;
+use tokio_util::io::{StreamReader, SyncIoBridge};
+use tokio_util::sync::CancellationToken;
+
+use super::run::PerFileRun;
+use super::second_look::{DirectoryTimes, Look, directory_times};
+use crate::manifest::{Identity, Manifest};
+use crate::model::RootId;
+use crate::peer::{ListingError, SourceListing, read_listing};
+use crate::scan::{Context, WalkedDirectory};
+use crate::verify::error::RunError;
+use crate::verify::kind::Passed;
+use crate::work::{BuildFailure, blocking, in_pool};
+
+impl PerFileRun<'_> {
+    /// This side's own tree.
+    pub(super) async fn walk(&self, context: Context) -> Result<Arc<Look>, RunError> {
+        let job = self.input.job.clone();
+        let walked = in_pool(job.threads, move || Manifest::walk(job.identity, &job.roots, &context)).await;
+        let manifest = walked.map_err(BuildFailure::from)?.map_err(BuildFailure::from)?;
+        self.task.passed(Passed::Walked);
+        Ok(Arc::new(Look { manifest, times: DirectoryTimes::new(), unsteady: BTreeMap::new() }))
+    }
+
+    /// What the source lists of what the task is about.
+    pub(super) async fn source_listing(&self) -> Result<SourceListing, RunError> {
+        let stop = CancellationToken::new();
+        let _stop = stop.clone().drop_guard();
+        let listed = self.input.peer.listing(|chunks| {
+            // The thread that parses must not outlive the task because a source goes on sending.
+            let chunks = chunks.take_until(stop.clone().cancelled_owned());
+            let reader = SyncIoBridge::new(StreamReader::new(Box::pin(chunks)));
+            async {
+                let parsed = blocking(move || read_listing(reader)).await;
+                parsed.unwrap_or_else(|died| Err(ListingError::Interrupted(died.to_string())))
+            }
+        });
+        let listed = listed.await?;
+        self.task.passed(Passed::SourceWalked);
+        Ok(self.selected(listed))
+    }
+
+    /// A source of this protocol lists everything, whatever the task is restricted to.
+    fn selected(&self, mut listed: SourceListing) -> SourceListing {
+        let Some(selection) = &self.input.selection else { return listed };
+        listed.unsteady.retain(|url, _| selection.includes(url.root, &url.path, true));
+        for (root, directories) in &mut listed.roots {
+            directories.retain(|directory| selection.includes(*root, &directory.path, true));
+            for WalkedDirectory { path, files, .. } in directories {
+                // The walk of this side joins the same names.
+                files.retain(|file| path.join(&file.name).is_ok_and(|path| selection.includes(*root, &path, false)));
+            }
+        }
+        listed.roots.retain(|_, directories| !directories.is_empty());
+        listed
+    }
+
+    /// The source's tree as it was listed.
+    pub(super) async fn looked_at(&self, listed: SourceListing, local: &Arc<Look>) -> Result<Arc<Look>, RunError> {
+        let (local, identity) = (Arc::clone(local), self.source_identity(&local.manifest));
+        let look = in_pool(self.input.threads, move || {
+            let SourceListing { roots, unsteady } = listed;
+            let times = directory_times(&roots);
+            let manifest = Manifest::of_listed(identity, with_empty_roots(roots, &local.manifest))?;
+            Ok::<_, BuildFailure>(Look { manifest, times, unsteady })
+        });
+        Ok(Arc::new(look.await.map_err(BuildFailure::from)??))
+    }
+
+    /// Its rules are taken for ours, so that no note says they differ.
+    fn source_identity(&self, local: &Manifest) -> Identity {
+        let address = self.input.peer.address().to_string();
+        Identity { host: address.clone(), instance: address, program: "per-file".to_owned(), ..local.identity.clone() }
+    }
+}
+
+/// Roots with their directories.
+type Directories = BTreeMap<RootId, Vec<WalkedDirectory>>;
+
+/// A listing does not tell an empty root from an absent one; one that is here is taken for empty there.
+fn with_empty_roots(mut listed: Directories, local: &Manifest) -> Directories {
+    for root in local.roots().iter().filter(|root| root.tree.is_some()) {
+        listed.entry(root.id).or_insert_with(|| vec![WalkedDirectory::empty_root()]);
+    }
+    listed
+}
