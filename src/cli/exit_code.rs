@@ -2,7 +2,7 @@
 
 use crate::config::ConfigError;
 use crate::exclude::PatternError;
-use crate::manifest::{FileError, FormatFault};
+use crate::manifest::{DiffError, FileError, FormatFault};
 use crate::model::{Counters, Verdict};
 use crate::protocol::TaskState;
 use crate::server::SetupError;
@@ -84,6 +84,16 @@ pub(super) enum CommandError {
     /// Somebody pressed Ctrl-C.
     #[error("cancelled")]
     Cancelled,
+}
+
+impl From<DiffError> for CommandError {
+    /// What contradicts itself is as unreadable as what cannot be read.
+    fn from(error: DiffError) -> Self {
+        match error {
+            DiffError::File(error) => Self::File(error),
+            error @ DiffError::Contradiction { .. } => Self::Failed(error.to_string()),
+        }
+    }
 }
 
 impl CommandError {

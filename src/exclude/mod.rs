@@ -29,4 +29,4 @@ pub use error::PatternError;
 pub use limits::MAX_PATTERN_BYTES;
 pub use only::{only_texts, take_selection};
 pub use pattern::Pattern;
-pub use rules::{RootRules, Rules};
+pub use rules::{RootRules, Rules, fingerprint_of};

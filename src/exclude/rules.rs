@@ -92,17 +92,7 @@ impl Rules {
     /// The identity of the rules: equal where the same file patterns, the same directory patterns and the same selection
     /// are in force, in whatever order and however often each was given, and wherever the directories lie.
     pub fn fingerprint(&self) -> Blake3Digest {
-        let mut hasher = blake3::Hasher::new_derive_key(FINGERPRINT_CONTEXT);
-        let only: Vec<String> = self.selection().into_iter().flat_map(only_texts).collect();
-        for (patterns, more) in [(&self.0.files, &[][..]), (&self.0.directories, &only)] {
-            let texts: BTreeSet<&str> = texts(patterns).chain(more.iter().map(String::as_str)).collect();
-            hasher.update(&(texts.len() as u64).to_le_bytes());
-            for text in texts {
-                hasher.update(&(text.len() as u64).to_le_bytes());
-                hasher.update(text.as_bytes());
-            }
-        }
-        hasher.finalize().into()
+        fingerprint_of(self.file_patterns(), self.directory_patterns(), self.selection())
     }
 
     /// The patterns asked of files, as given.
@@ -114,6 +104,27 @@ impl Rules {
     pub fn directory_patterns(&self) -> impl Iterator<Item = &str> {
         texts(&self.0.directories)
     }
+}
+
+/// The fingerprint of rules that are known by their texts alone: see [`Rules::fingerprint`].
+pub fn fingerprint_of<'a>(
+    file_patterns: impl Iterator<Item = &'a str>,
+    directory_patterns: impl Iterator<Item = &'a str>,
+    selection: Option<&Selection>,
+) -> Blake3Digest {
+    let only: Vec<String> = selection.into_iter().flat_map(only_texts).collect();
+    let files: BTreeSet<&str> = file_patterns.collect();
+    let mut directories: BTreeSet<&str> = directory_patterns.collect();
+    directories.extend(only.iter().map(String::as_str));
+    let mut hasher = blake3::Hasher::new_derive_key(FINGERPRINT_CONTEXT);
+    for texts in [files, directories] {
+        hasher.update(&(texts.len() as u64).to_le_bytes());
+        for text in texts {
+            hasher.update(&(text.len() as u64).to_le_bytes());
+            hasher.update(text.as_bytes());
+        }
+    }
+    hasher.finalize().into()
 }
 
 fn texts(patterns: &[Pattern]) -> impl Iterator<Item = &str> {

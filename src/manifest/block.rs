@@ -31,7 +31,11 @@ pub enum BlockError {
 
 /// The block of a directory's files.
 pub fn encode_block(files: &[FileEntry]) -> Vec<u8> {
-    let records = FileRecords::of(files);
+    encode_records(FileRecords::of(files))
+}
+
+/// The block with these columns.
+pub(super) fn encode_records(records: FileRecords) -> Vec<u8> {
     Writer::default()
         .with_bytes(NAMES, records.names)
         .with_bytes(STATES, records.states)

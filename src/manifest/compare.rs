@@ -3,7 +3,8 @@
 use itertools::{EitherOrBoth, Itertools as _};
 
 use super::directory::DirectoryIndex;
-use super::plan::{Depth, DirectoryPair, PairSide};
+use super::plan::{DirectoryPair, PairSide};
+use super::root_hashes::Depth;
 use super::table::DirectoryTable;
 use crate::model::{
     Content, ContentDigest, Difference, DifferenceKind, EntryKind, Evidence, FileEntry, FileUrl, Findings, Listed,

@@ -1,16 +1,36 @@
 //! The comparison of two manifests at hand: opens only branches whose hashes differ.
 
+use std::collections::BTreeMap;
+
+use super::agreement::Contradiction;
 use super::compare::{OpenedSide, compare_directory};
 use super::directory::DirectoryIndex;
-use super::file::{FileError, ManifestFile};
+use super::file::{FileError, FormatFault, ManifestFile};
 use super::hash::SubtreeHash;
 use super::identity::Identity;
 use super::notes::notes;
-use super::plan::{Depth, PairSide, RootHashes, plan_instance};
+use super::plan::{PairSide, plan_instance};
+use super::root_hashes::{Depth, RootHashes};
 use super::scope::{Described, scope};
 use super::table::DirectoryTable;
 use super::tree::Manifest;
 use crate::model::{FileEntry, Findings, Outcome, RootId};
+
+/// Why two manifests could not be compared.
+#[derive(Debug, thiserror::Error)]
+pub enum DiffError {
+    /// One of them cannot be read.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// One of them says of itself what cannot be true.
+    #[error("{who} contradicts itself: {what}")]
+    Contradiction {
+        /// The file.
+        who: String,
+        /// What does not fit.
+        what: Contradiction,
+    },
+}
 
 /// A manifest that can be compared: in memory or in a file.
 pub trait Comparand {
@@ -61,8 +81,8 @@ impl Comparand for ManifestFile {
     }
 }
 
-/// Compares two manifests to the given depth. Fails only where a manifest file cannot be read.
-pub fn diff(source: &dyn Comparand, destination: &dyn Comparand, depth: Depth) -> Result<Outcome, FileError> {
+/// Compares two manifests to the given depth. Fails only where a manifest file cannot be read, or contradicts itself.
+pub fn diff(source: &dyn Comparand, destination: &dyn Comparand, depth: Depth) -> Result<Outcome, DiffError> {
     let found = findings(source, destination, depth)?;
     let (left, right) = (source.tables(), destination.tables());
     let source = Described { identity: source.identity(), tables: &left, listed: false };
@@ -71,10 +91,11 @@ pub fn diff(source: &dyn Comparand, destination: &dyn Comparand, depth: Depth) -
 }
 
 /// What [`diff`] finds, sorted.
-pub fn findings(source: &dyn Comparand, destination: &dyn Comparand, depth: Depth) -> Result<Findings, FileError> {
+pub fn findings(source: &dyn Comparand, destination: &dyn Comparand, depth: Depth) -> Result<Findings, DiffError> {
     let (left, right) = (Opened::new(source, depth), Opened::new(destination, depth));
     let mut found = Findings::default();
-    for planned in plan_instance(&left.hashes(), &right.hashes(), depth) {
+    let planned = plan_instance(&left.hashes(), &right.hashes(), depth);
+    for planned in planned.map_err(|what| blame(source, destination, what))? {
         found.counters.add(&planned.plan.proven);
         found.content_not_compared += planned.plan.content_not_compared;
         for pair in planned.plan.open {
@@ -93,31 +114,44 @@ pub fn findings(source: &dyn Comparand, destination: &dyn Comparand, depth: Dept
     Ok(found)
 }
 
+/// Of two sides with the same hash over different tables, at most one has the directory that gives it: its files tell.
+fn blame(source: &dyn Comparand, destination: &dyn Comparand, what: Contradiction) -> DiffError {
+    for (side, directory) in [source, destination].into_iter().zip(what.places) {
+        match side.open(what.root, directory) {
+            Ok(_) => {}
+            Err(FileError { path, fault: FormatFault::BlockFiles { .. } }) => {
+                return DiffError::Contradiction { who: path.display().to_string(), what };
+            }
+            Err(error) => return error.into(),
+        }
+    }
+    // Two trees that give one hash would have to be found for that.
+    DiffError::Contradiction { who: "one of the two manifests".to_owned(), what }
+}
+
 /// A comparand with the hashes a plan is made of.
 struct Opened<'a> {
     comparand: &'a dyn Comparand,
-    tables: Vec<(RootId, Option<&'a DirectoryTable>)>,
-    contents: Vec<Vec<SubtreeHash>>,
+    tables: BTreeMap<RootId, (Option<&'a DirectoryTable>, Vec<SubtreeHash>)>,
 }
 
 impl<'a> Opened<'a> {
     fn new(comparand: &'a dyn Comparand, depth: Depth) -> Self {
-        let contents = |id| match depth {
-            Depth::Metadata => Vec::new(),
-            Depth::Content => comparand.contents(id),
+        let contents = |id, table: Option<_>| match depth {
+            Depth::Content if table.is_some() => comparand.contents(id),
+            _ => Vec::new(),
         };
-        let tables = comparand.tables();
-        let contents = tables.iter().map(|(id, _)| contents(*id)).collect();
-        Self { comparand, tables, contents }
+        let tables = comparand.tables().into_iter().map(|(id, table)| (id, (table, contents(id, table))));
+        Self { comparand, tables: tables.collect() }
     }
 
     fn hashes(&self) -> Vec<(RootId, Option<RootHashes<'_>>)> {
-        let roots = self.tables.iter().zip(&self.contents);
-        roots.map(|((id, table), content)| (*id, table.map(|table| RootHashes { table, content }))).collect()
+        let roots = self.tables.iter();
+        roots.map(|(id, (table, content))| (*id, table.map(|table| RootHashes { table, content }))).collect()
     }
 
     fn table(&self, id: RootId) -> Option<&'a DirectoryTable> {
-        self.tables.iter().find(|(other, _)| *other == id).and_then(|(_, table)| *table)
+        self.tables.get(&id).and_then(|(table, _)| *table)
     }
 
     /// A directory without files is not opened: the table says all there is to know of it.

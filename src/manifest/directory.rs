@@ -59,3 +59,14 @@ pub struct Totals {
     /// Bytes of the files.
     pub bytes: u64,
 }
+
+impl Totals {
+    /// Both together; `None` where a sum does not fit 64 bits: no disk holds that.
+    pub fn plus(self, other: Self) -> Option<Self> {
+        Some(Self {
+            files: self.files.checked_add(other.files)?,
+            directories: self.directories.checked_add(other.directories)?,
+            bytes: self.bytes.checked_add(other.bytes)?,
+        })
+    }
+}

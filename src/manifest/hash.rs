@@ -1,5 +1,7 @@
 //! Subtree hashes: what makes two directories provably equal. `docs/format.md` is normative.
 
+use std::fmt;
+
 use crate::model::{Blake3Digest, Content, FileEntry, Listed, MAX_NAME_BYTES, Name, RootId};
 
 /// The version inside every hash input; another layout takes another number.
@@ -29,6 +31,15 @@ impl HashKind {
             Self::Metadata => "twintree 2026-11-23 instance metadata hash v1",
             Self::Content => "twintree 2026-11-23 instance content hash v1",
         }
+    }
+}
+
+impl fmt::Display for HashKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Metadata => "metadata",
+            Self::Content => "content",
+        })
     }
 }
 

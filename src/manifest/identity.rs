@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::tagged::{MUST_UNDERSTAND_FROM, Reader, TaggedError, Writer};
-use crate::exclude::{Rules, only_texts, take_selection};
+use crate::exclude::{Rules, fingerprint_of, only_texts, take_selection};
 use crate::model::{Blake3Digest, Selection, SelectionError};
 
 const HOST: u32 = 11;
@@ -92,6 +92,13 @@ impl Identity {
             directory_patterns: record.required(DIRECTORY_PATTERNS)?,
             selection: names.as_deref().map(Selection::parse).transpose()?,
         })
+    }
+
+    /// Whether the fingerprint is that of the patterns and the selection beside it.
+    pub fn names_its_rules(&self) -> bool {
+        let [files, directories] = [&self.file_patterns, &self.directory_patterns].map(|texts| texts.iter());
+        let named = fingerprint_of(files.map(String::as_str), directories.map(String::as_str), self.selection.as_ref());
+        named == self.rules_fingerprint()
     }
 
     /// The fingerprint of the exclusion rules.

@@ -4,7 +4,8 @@
 use itertools::Itertools as _;
 
 use super::SubtreeHash;
-use super::plan::{Depth, DirectoryPair, PairSide, RootHashes, plan};
+use super::plan::{DirectoryPair, PairSide, plan};
+use super::root_hashes::{Depth, RootHashes};
 use super::tree::{Manifest, Tree};
 use crate::model::{FileEntry, Listed, RelPath, RootId};
 

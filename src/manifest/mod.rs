@@ -1,10 +1,13 @@
 //! The Merkle trees of an instance: built from disk, written to and read from files, checked, and compared.
 
+mod agreement;
 mod block;
 mod causes;
 pub(crate) mod codec;
 mod columns;
 mod compare;
+#[cfg(test)]
+mod contradictions;
 mod diff;
 mod directory;
 mod file;
@@ -17,6 +20,7 @@ mod notes;
 mod plan;
 mod record;
 mod rollup;
+mod root_hashes;
 mod scope;
 mod second_read;
 mod shape;
@@ -25,11 +29,12 @@ mod table_error;
 mod tagged;
 mod tree;
 
+pub use agreement::{Contradiction, Disagreement, check_agreement};
 pub use block::{BlockError, MAX_BLOCK_BYTES, decode_block, encode_block};
 pub use codec::CodecError;
 pub use columns::{DirectoriesError, decode_directories, encode_directories};
 pub use compare::{OpenedSide, compare_directory, differing_leaves};
-pub use diff::{Comparand, diff, findings};
+pub use diff::{Comparand, DiffError, diff, findings};
 pub use directory::{Directory, DirectoryIndex, Totals};
 pub use file::{FileError, FormatFault, ManifestFile, write};
 pub use hash::{HashKind, SubtreeHash, instance_hash, subtree_hash};
@@ -37,12 +42,13 @@ pub use hashing::HashError;
 pub use identity::{Identity, IdentityError};
 pub use matching::{MatchingDirectory, matching_files};
 pub use notes::{fetched_note, notes, nothing_compared_note, rules_unknown_note, trusted_note};
-pub use plan::{Depth, DirectoryPair, PairSide, PlannedRoot, RootHashes, RootPlan, plan, plan_instance};
+pub use plan::{DirectoryPair, PairSide, PlannedRoot, RootPlan, plan, plan_instance};
 pub use record::{ProblemColumn, RecordError, decode_problem};
 pub use rollup::{Rollup, RollupState, rollups};
+pub use root_hashes::{Depth, RootHashes};
 pub use scope::{Described, RootTables, scope, scope_of_one_side};
 pub use second_read::{SecondRead, read_again};
-pub use table::{DirectoryTable, hash_of_roots};
+pub use table::{DirectoryTable, hash_of_roots, totals_of_roots};
 pub use table_error::{FilesError, TableError};
 pub use tagged::{MUST_UNDERSTAND_FROM, Reader, TaggedError, Writer};
 pub use tree::{BuildError, Manifest, Root, RootSpec, Tree};

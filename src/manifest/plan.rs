@@ -1,31 +1,14 @@
 //! Which directories of two trees must be opened to know all that differs between them. A pure function of two tables.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use itertools::{EitherOrBoth, Itertools as _};
 
+use super::agreement::{Contradiction, check_agreement};
 use super::directory::DirectoryIndex;
-use super::hash::SubtreeHash;
+use super::root_hashes::{Depth, RootHashes};
 use super::table::DirectoryTable;
 use crate::model::{Counters, RootId};
-
-/// How deep a comparison looks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Depth {
-    /// Names, kinds, sizes and times.
-    Metadata,
-    /// These, and the digests of files with the same metadata.
-    Content,
-}
-
-/// One root of one side: its table and, for [`Depth::Content`], the content hash of each directory.
-#[derive(Debug, Clone, Copy)]
-pub struct RootHashes<'a> {
-    /// The directories.
-    pub table: &'a DirectoryTable,
-    /// As long as the table for [`Depth::Content`]; not looked at otherwise.
-    pub content: &'a [SubtreeHash],
-}
 
 /// Where one side stands at a directory of the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,12 +115,8 @@ impl Planner<'_> {
     }
 
     fn proves_equal(&self, source: DirectoryIndex, destination: DirectoryIndex) -> bool {
-        let (s, d) = (self.source, self.destination);
-        s.table.get(source).metadata.proves_equal(&d.table.get(destination).metadata)
-            && match self.depth {
-                Depth::Metadata => true,
-                Depth::Content => s.content[source.at()].proves_equal(&d.content[destination.at()]),
-            }
+        let agree = |kind| self.source.hash(kind, source).proves_equal(&self.destination.hash(kind, destination));
+        self.depth.kinds().iter().all(|kind| agree(*kind))
     }
 
     fn one_side(
@@ -167,17 +146,22 @@ pub struct PlannedRoot {
 }
 
 /// The plans of all roots that either side has, in the order of their ids; `None` where a side's root is absent on
-/// disk, which is the same as lacking it.
+/// disk, which is the same as lacking it. Fails where hashes that agree stand over tables that do not: no subtree is closed by
+/// a hash that is only said.
 pub fn plan_instance(
     source: &[(RootId, Option<RootHashes<'_>>)],
     destination: &[(RootId, Option<RootHashes<'_>>)],
     depth: Depth,
-) -> Vec<PlannedRoot> {
-    let ids: BTreeSet<RootId> = source.iter().chain(destination).map(|(id, _)| *id).collect();
+) -> Result<Vec<PlannedRoot>, Contradiction> {
+    let (left, right) = (by_id(source), by_id(destination));
+    let ids: BTreeSet<RootId> = left.keys().chain(right.keys()).copied().collect();
     ids.into_iter()
         .map(|id| {
-            let plan = match (find(source, id), find(destination, id)) {
-                (Some(s), Some(d)) => plan(s, d, depth),
+            let plan = match (left.get(&id).copied(), right.get(&id).copied()) {
+                (Some(s), Some(d)) => {
+                    check_agreement(id, s, d, depth)?;
+                    plan(s, d, depth)
+                }
                 (Some(s), None) => one_sided(s.table, |index| DirectoryPair {
                     source: PairSide::Directory(index),
                     destination: PairSide::Missing,
@@ -188,13 +172,14 @@ pub fn plan_instance(
                 }),
                 (None, None) => RootPlan::default(),
             };
-            PlannedRoot { id, plan }
+            Ok(PlannedRoot { id, plan })
         })
         .collect()
 }
 
-fn find<'a>(side: &[(RootId, Option<RootHashes<'a>>)], id: RootId) -> Option<RootHashes<'a>> {
-    side.iter().find(|(other, _)| *other == id).and_then(|(_, hashes)| *hashes)
+/// The roots that are there. A side may have as many as a file can name, so none is looked for in a list.
+fn by_id<'a>(side: &[(RootId, Option<RootHashes<'a>>)]) -> BTreeMap<RootId, RootHashes<'a>> {
+    side.iter().filter_map(|(id, hashes)| hashes.map(|hashes| (*id, hashes))).collect()
 }
 
 /// All directories of a root that only one side has.

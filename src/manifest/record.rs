@@ -19,6 +19,9 @@ pub enum RecordError {
     /// A number that stands for no state of a file.
     #[error("{0} stands for no state of a file")]
     State(u8),
+    /// Facts of an entry that is said to be unknown.
+    #[error("an entry that could not be examined has a size or a time")]
+    Unexamined,
     /// Columns of different lengths.
     #[error("the columns of a directory's files have different lengths")]
     Columns,
@@ -184,6 +187,7 @@ impl FileRecords {
                 }
                 NOT_READ => Some(Content::NotRead),
                 UNVERIFIED => Some(Content::Unverified(problem()?)),
+                UNLISTABLE if self.sizes[at] != 0 || self.times[at] != 0 => return Err(RecordError::Unexamined),
                 UNLISTABLE => None,
                 other => return Err(RecordError::State(other)),
             };
@@ -237,6 +241,8 @@ mod tests {
         assert_eq!(refused(|r| r.problems.push((0, String::new()))), RecordError::Columns);
         assert_eq!(refused(|r| r.states[0] = 4), RecordError::State(4));
         assert_eq!(refused(|r| r.problems[0].0 = 5), RecordError::Reason(5));
+        assert_eq!(refused(|r| r.sizes[3] = 1), RecordError::Unexamined);
+        assert_eq!(refused(|r| r.times[3] = -1), RecordError::Unexamined);
         assert_eq!(refused(|r| r.names = b"b/a/c/d".to_vec()), RecordError::Order);
         assert_eq!(refused(|r| r.names = b"a/b/b/c".to_vec()), RecordError::Order);
         assert_eq!(refused(|r| r.names = b"a/b/c".to_vec()), RecordError::Columns);

@@ -2,7 +2,7 @@
 
 use super::directory::{Directory, DirectoryIndex, MAX_DIRECTORIES, Totals};
 use super::table_error::TableError;
-use crate::model::{MAX_PATH_BYTES, Name, PathError};
+use crate::model::{FileEntry, MAX_PATH_BYTES, Name, PathError};
 
 /// One pass with the stack of directories that are still open: whatever is not on it cannot be a parent.
 pub(super) fn check_shape(directories: &[Directory]) -> Result<(), TableError> {
@@ -47,8 +47,19 @@ pub(super) fn check_shape(directories: &[Directory]) -> Result<(), TableError> {
         if directory.files > 0 && (directory.link || directory.unlisted.is_some()) {
             return Err(TableError::NotEntered(index));
         }
+        if directory.files == 0 && directory.bytes > 0 {
+            return Err(TableError::Bytes(index));
+        }
+        if directory.link && directory.unlisted.is_some() {
+            return Err(TableError::Link(index));
+        }
     }
     Ok(())
+}
+
+/// The bytes of a directory's files; `None` where they do not fit 64 bits: no directory has that.
+pub(super) fn sum_of_sizes(files: &[FileEntry]) -> Option<u64> {
+    files.iter().map(FileEntry::size).try_fold(0, u64::checked_add)
 }
 
 /// Backwards, every directory is complete before it is added to its parent.

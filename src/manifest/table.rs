@@ -2,7 +2,7 @@
 
 use super::directory::{Directory, DirectoryIndex, MAX_DIRECTORIES, Totals};
 use super::hash::{HashKind, SubtreeHash, instance_hash, subtree_hash};
-use super::shape::{check_shape, sums};
+use super::shape::{check_shape, sum_of_sizes, sums};
 use super::table_error::{FilesError, TableError};
 use crate::model::{FileEntry, Name, RelPath, RootId};
 
@@ -119,6 +119,9 @@ impl DirectoryTable {
     ) -> Result<(), TableError> {
         for index in self.indices() {
             let directory = self.get(index);
+            if content.is_some_and(|content| content[index.at()].is_proven()) && !directory.metadata.is_proven() {
+                return Err(TableError::ContentAlone(index.0));
+            }
             if directory.files > 0 {
                 // Its hash needs its files; but with a child that is unproven it cannot be proven either.
                 self.check_children_proven(index, content)?;
@@ -162,8 +165,7 @@ impl DirectoryTable {
         excused: impl Fn(DirectoryIndex) -> bool,
     ) -> Result<(), FilesError> {
         let directory = self.get(index);
-        let bytes = files.iter().map(FileEntry::size).fold(0, u64::saturating_add);
-        if files.len() as u64 != directory.files || bytes != directory.bytes {
+        if files.len() as u64 != directory.files || sum_of_sizes(files) != Some(directory.bytes) {
             return Err(FilesError::Sums(index));
         }
         let path = self.path(index);
@@ -200,6 +202,11 @@ impl DirectoryTable {
         }
         subtree_hash(kind, files, self.children(index).map(|(child, name)| (name, hash_of_child(child))))
     }
+}
+
+/// The sums over the roots of an instance; `None` where they do not fit 64 bits.
+pub fn totals_of_roots<'a>(mut tables: impl Iterator<Item = &'a DirectoryTable>) -> Option<Totals> {
+    tables.try_fold(Totals::default(), |sum, table| sum.plus(table.totals(DirectoryIndex::ROOT)))
 }
 
 /// The root hash of an instance: its roots in order, each with its table and the content hash of the table's root;
@@ -339,6 +346,8 @@ mod tests {
         let mut unlisted = directory(0, "a", 1);
         unlisted.link = true;
         assert_eq!(refused(vec![root(), unlisted]), TableError::NotEntered(1));
+        let bytes = Directory { bytes: 1, ..directory(0, "a", 0) };
+        assert_eq!(refused(vec![root(), bytes]), TableError::Bytes(1));
         let huge = vec![directory(0, "", u64::MAX / 10), directory(0, "a", u64::MAX / 10)];
         assert!(matches!(refused(huge), TableError::Overflow(_)));
         let deep: Vec<_> =

@@ -28,12 +28,21 @@ pub enum TableError {
     /// A directory that was not entered has entries.
     #[error("directory {0}: it was not entered, and yet something is said to be in it")]
     NotEntered(u32),
+    /// Bytes without a file that has them.
+    #[error("directory {0}: bytes are said to be in it, and no file")]
+    Bytes(u32),
+    /// A link that is said to have been tried.
+    #[error("directory {0}: a symbolic link is not entered, and yet it is said that it could not be listed")]
+    Link(u32),
     /// The sums do not fit 64 bits.
     #[error("directory {0}: the sums of files or bytes are impossibly large")]
     Overflow(u32),
     /// A directory without files has a hash that its child directories do not give.
     #[error("directory {0}: its {1:?} hash is not that of the directories in it")]
     Hash(u32, HashKind),
+    /// Whoever read all files of a directory knows their sizes and times too.
+    #[error("directory {0}: its content is said to be known, and its metadata not")]
+    ContentAlone(u32),
 }
 
 /// Why some files are not those of a directory.

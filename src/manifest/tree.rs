@@ -16,7 +16,8 @@ use super::directory::{Directory, DirectoryIndex, Totals};
 use super::hash::{HashKind, SubtreeHash, subtree_hash};
 use super::identity::Identity;
 use super::links::{HardLinks, Place};
-use super::table::{DirectoryTable, hash_of_roots};
+use super::shape::sum_of_sizes;
+use super::table::{DirectoryTable, hash_of_roots, totals_of_roots};
 use super::table_error::TableError;
 use crate::exclude::RootRules;
 use crate::model::{Content, FileEntry, Listed, Name, RelPath, RootId};
@@ -109,6 +110,7 @@ impl Manifest {
         let in_order = linked.into_iter().enumerate();
         let places = in_order.flat_map(|(root, linked)| linked.into_iter().map(move |(at, files)| ((root, at), files)));
         let links = HardLinks::new(places.collect::<Vec<(Place, _)>>());
+        check_totals(&roots)?;
         Ok(Self { identity, roots, links })
     }
 
@@ -124,6 +126,7 @@ impl Manifest {
         };
         let mut roots: Vec<Root> = roots.into_iter().map(tree).collect::<Result<_, _>>()?;
         roots.sort_by_key(|root| root.id);
+        check_totals(&roots)?;
         Ok(Self { identity, roots, links: HardLinks::default() })
     }
 
@@ -144,14 +147,8 @@ impl Manifest {
 
     /// Sums over all roots.
     pub fn totals(&self) -> Totals {
-        self.roots.iter().filter_map(|root| root.tree.as_ref()).fold(Totals::default(), |sum, tree| {
-            let own = tree.table.totals(DirectoryIndex::ROOT);
-            Totals {
-                files: sum.files + own.files,
-                directories: sum.directories + own.directories,
-                bytes: sum.bytes + own.bytes,
-            }
-        })
+        // They fit, or there would be no manifest.
+        totals_of_roots(tables_of(&self.roots)).unwrap_or_default()
     }
 
     /// The instance's root hash of the given kind.
@@ -180,7 +177,7 @@ impl Tree {
                 name: walked.path.names().last().and_then(|name| Name::new(name).ok()),
                 link: walked.link,
                 files: walked.files.len() as u64,
-                bytes: walked.files.iter().map(FileEntry::size).fold(0, u64::saturating_add),
+                bytes: sum_of_sizes(&walked.files).ok_or(TableError::Overflow(index))?,
                 metadata: SubtreeHash::Unproven,
                 unlisted: walked.unlisted,
             });
@@ -315,6 +312,18 @@ impl Tree {
             }
             (current, hash) = (parent, self.hash_directory(parent, &self.files(parent)));
         }
+    }
+}
+
+fn tables_of(roots: &[Root]) -> impl Iterator<Item = &DirectoryTable> {
+    roots.iter().filter_map(|root| root.tree.as_ref()).map(|tree| &tree.table)
+}
+
+/// The sums of a root fit; those over all roots must, too.
+fn check_totals(roots: &[Root]) -> Result<(), BuildError> {
+    match (totals_of_roots(tables_of(roots)), roots.last()) {
+        (None, Some(last)) => Err(BuildError::Table { root: last.id, source: TableError::Overflow(0) }),
+        _ => Ok(()),
     }
 }
 

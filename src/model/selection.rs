@@ -87,6 +87,20 @@ impl Selection {
         self.0.iter().flat_map(named).collect()
     }
 
+    /// Whether files directly in this directory, which is part of the selection, can be part of it too: those of a root
+    /// belong to no keyspace, and those of a keyspace to none of its tables.
+    pub fn may_hold_files(&self, root: RootId, directory: &RelPath) -> bool {
+        let mut names = directory.names();
+        match (names.next(), names.next()) {
+            (None, _) => false,
+            (Some(_), Some(_)) => Self::covers(root),
+            (Some(keyspace), None) => {
+                let keyspace = std::str::from_utf8(keyspace).ok().and_then(|keyspace| self.0.get(keyspace));
+                Self::covers(root) && keyspace == Some(&SelectedTables::All)
+            }
+        }
+    }
+
     /// Whether anything in roots of this kind can be selected: only some have keyspaces.
     pub fn covers(root: RootId) -> bool {
         matches!(root.directory_type, DirectoryType::Data | DirectoryType::LocalSystemData)
@@ -163,6 +177,10 @@ mod tests {
             }
             assert!(!includes(root, "ks", false), "a file is no keyspace");
             assert!(!includes(root, "k2/t", false), "a file is no table");
+            for (path, holds) in [("", false), ("ks", true), ("k2", false), ("k2/t", true), ("ks/any", true)] {
+                let path = RelPath::new(path.as_bytes()).unwrap();
+                assert_eq!(selection.may_hold_files(root.parse().unwrap(), &path), holds, "{path}");
+            }
         }
         assert!(!includes("commitlog/0", "", true) && !includes("hints/0", "ks", true));
     }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use crate::manifest::{
-    Directory, DirectoryIndex, DirectoryTable, HashKind, Identity, SubtreeHash, TableError, hash_of_roots,
+    Directory, DirectoryIndex, DirectoryTable, HashKind, Identity, SubtreeHash, TableError, Totals, hash_of_roots,
+    totals_of_roots,
 };
 use crate::model::{DirectoryType, Problem, Provenance, RootId};
 use crate::protocol::{
@@ -34,6 +35,9 @@ pub enum AssemblyError {
     /// Directories that make no tree.
     #[error("{0}: {1}")]
     Table(RootId, TableError),
+    /// Sums over all roots that no disk holds.
+    #[error("the sums of files or bytes over all roots are beyond 64 bits")]
+    Sums,
     /// A content hash for a directory that does not exist, or a second one.
     #[error("a content hash of a directory that does not exist, or a second one of the same")]
     Content,
@@ -67,8 +71,14 @@ impl RemoteManifest {
 
     /// Files and bytes in all roots, as the source says.
     pub fn files_and_bytes(&self) -> (u64, u64) {
-        let totals = self.roots.iter().filter_map(|(_, table)| table.as_ref()).map(|t| t.totals(DirectoryIndex::ROOT));
-        totals.fold((0, 0), |(files, bytes), own| (files.saturating_add(own.files), bytes.saturating_add(own.bytes)))
+        let totals = self.totals();
+        (totals.files, totals.bytes)
+    }
+
+    /// Sums over all roots, as the source says.
+    fn totals(&self) -> Totals {
+        // They fit, or the tables would have been refused.
+        totals_of_roots(self.roots.iter().filter_map(|(_, table)| table.as_ref())).unwrap_or_default()
     }
 
     /// Whether the other one says the same of the same roots, under whatever id.
@@ -233,6 +243,9 @@ impl Assembly {
             };
             roots.push((*id, table));
         }
+        if totals_of_roots(roots.iter().filter_map(|(_, table)| table.as_ref())).is_none() {
+            return Err(AssemblyError::Sums);
+        }
         self.contents =
             roots.iter().map(|(_, table)| vec![None; table.as_ref().map_or(0, DirectoryTable::len)]).collect();
         let manifest = Arc::new(RemoteManifest { id, identity, roots });
@@ -264,7 +277,6 @@ fn check_end(
     if missing > 0 {
         return Err(AssemblyError::ContentMissing(missing));
     }
-    let mut sums = End { files: 0, directories: 0, bytes: 0, metadata: None, content: None };
     let mut roots = Vec::with_capacity(manifest.roots.len());
     for ((id, table), hashes) in manifest.roots.iter().zip(contents) {
         let hashes: Vec<SubtreeHash> = hashes.iter().map(|h| h.unwrap_or(SubtreeHash::Unproven)).collect();
@@ -273,16 +285,12 @@ fn check_end(
             table
                 .check_hashes_without_files(Some(&hashes), excused)
                 .map_err(|error| AssemblyError::Table(*id, error))?;
-            let totals = table.totals(DirectoryIndex::ROOT);
-            sums.files = sums.files.checked_add(totals.files).ok_or(AssemblyError::End)?;
-            sums.directories = sums.directories.checked_add(totals.directories).ok_or(AssemblyError::End)?;
-            sums.bytes = sums.bytes.checked_add(totals.bytes).ok_or(AssemblyError::End)?;
         }
         roots.push((*id, table.as_ref().zip(hashes.first().copied())));
     }
     let hash = |kind| hash_of_roots(kind, roots.iter().copied()).digest().map(|digest| digest.0);
-    sums.metadata = hash(HashKind::Metadata);
-    sums.content = hash(HashKind::Content);
+    let Totals { files, directories, bytes } = manifest.totals();
+    let sums = End { files, directories, bytes, metadata: hash(HashKind::Metadata), content: hash(HashKind::Content) };
     if sums == end { Ok(()) } else { Err(AssemblyError::End) }
 }
 

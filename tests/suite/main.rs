@@ -11,6 +11,7 @@ mod broken_links;
 mod cancelling;
 mod causes;
 mod cli;
+mod contradictions;
 mod conversations;
 mod decisions;
 mod diff_reference;

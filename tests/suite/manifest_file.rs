@@ -214,10 +214,22 @@ fn restricted() -> (tempfile::TempDir, PathBuf, Vec<u8>) {
 fn identity_with(bytes: &[u8], patterns: &[&str]) -> Vec<u8> {
     let place = place(bytes, b"IDEN");
     let payload = &bytes[place.start + HEAD_BYTES..place.end - CHECKSUM_BYTES];
-    let (none, rest) = payload.split_last().unwrap();
-    assert_eq!(*none, 0, "the scan had no patterns");
+    // The fingerprint, no file pattern, and no directory pattern are the last of it.
+    let (facts, end) = payload.split_at(payload.len() - 34);
+    assert_eq!(end[32..], [0, 0], "the scan had no patterns");
     let texts = patterns.iter().flat_map(|text| [&[u8::try_from(text.len()).unwrap()], text.as_bytes()].concat());
-    rest.iter().copied().chain([u8::try_from(patterns.len()).unwrap()]).chain(texts).collect()
+    let head = facts.iter().copied().chain(fingerprint(patterns)).chain([0, u8::try_from(patterns.len()).unwrap()]);
+    head.chain(texts).collect()
+}
+
+/// Of these texts as directory patterns; they are in order.
+fn fingerprint(patterns: &[&str]) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new_derive_key("twintree 2026 exclusion rules fingerprint v1");
+    hasher.update(&0_u64.to_le_bytes()).update(&(patterns.len() as u64).to_le_bytes());
+    for text in patterns {
+        hasher.update(&(text.len() as u64).to_le_bytes()).update(text.as_bytes());
+    }
+    hasher.finalize().into()
 }
 
 fn without(bytes: &[u8], tag: &[u8; 4]) -> Vec<u8> {

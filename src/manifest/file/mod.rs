@@ -3,7 +3,11 @@
 mod reader;
 mod section;
 mod sections;
+mod selected;
 mod writer;
+
+#[cfg(test)]
+pub(super) mod tests;
 
 pub use reader::ManifestFile;
 pub use section::{FileError, FormatFault};

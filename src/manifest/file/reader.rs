@@ -7,12 +7,13 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::section::{FileError, FormatFault, HEAD_BYTES, tag_text};
 use super::sections::Sections;
+use super::selected::check_selected;
 use super::{BLOCKS, DIRECTORIES, END, EndRecord, FormatVersion, IDENTITY, RootRecord, SELECTION, TreeRecord};
 use crate::manifest::block::{MAX_BLOCK_BYTES, decode_block};
 use crate::manifest::directory::{Directory, DirectoryIndex, Totals};
 use crate::manifest::hash::{HashKind, SubtreeHash};
 use crate::manifest::identity::{Identity, IdentityRecord};
-use crate::manifest::table::{DirectoryTable, hash_of_roots};
+use crate::manifest::table::{DirectoryTable, hash_of_roots, totals_of_roots};
 use crate::model::{Blake3Digest, DirectoryType, FileEntry, RootId, Selection};
 
 /// An open manifest file whose tables were checked. Blocks are checked when they are read.
@@ -22,6 +23,7 @@ pub struct ManifestFile {
     file: File,
     identity: Identity,
     roots: Vec<FileRoot>,
+    totals: Totals,
     sections: Sections,
     blocks_read: AtomicU64,
 }
@@ -70,7 +72,13 @@ impl ManifestFile {
         if roots.windows(2).any(|pair| pair[0].id >= pair[1].id) {
             return Err(FormatFault::Columns);
         }
-        let manifest = Self { path: path.to_owned(), file, identity, roots, sections, blocks_read: AtomicU64::new(0) };
+        let tables = || roots.iter().map(|root| (root.id, root.tree.as_ref().map(|tree| &tree.table)));
+        let totals = totals_of_roots(tables().filter_map(|(_, table)| table)).ok_or(FormatFault::Sums)?;
+        if let Some(selection) = &identity.selection {
+            check_selected(selection, tables())?;
+        }
+        let manifest =
+            Self { path: path.to_owned(), file, identity, roots, totals, sections, blocks_read: AtomicU64::new(0) };
         if manifest.end_record() != end {
             return Err(FormatFault::Totals);
         }
@@ -94,8 +102,7 @@ impl ManifestFile {
 
     /// Sums over all roots.
     pub fn totals(&self) -> Totals {
-        let end = self.end_record();
-        Totals { files: end.files, directories: end.directories, bytes: end.bytes }
+        self.totals
     }
 
     /// The instance's root hash of the given kind.
@@ -160,21 +167,9 @@ impl ManifestFile {
     }
 
     fn end_record(&self) -> EndRecord {
-        let mut end = EndRecord {
-            files: 0,
-            directories: 0,
-            bytes: 0,
-            metadata: self.instance_hash(HashKind::Metadata).digest().map(|d| d.0),
-            content: self.instance_hash(HashKind::Content).digest().map(|d| d.0),
-        };
-        for tree in self.roots.iter().filter_map(|root| root.tree.as_ref()) {
-            let totals = tree.table.totals(DirectoryIndex::ROOT);
-            // Each table's sums fit; those of several roots that do not are no real instance, and fail the comparison.
-            end.files = end.files.wrapping_add(totals.files);
-            end.directories = end.directories.wrapping_add(totals.directories);
-            end.bytes = end.bytes.wrapping_add(totals.bytes);
-        }
-        end
+        let Totals { files, directories, bytes } = self.totals;
+        let hash = |kind| self.instance_hash(kind).digest().map(|digest| digest.0);
+        EndRecord { files, directories, bytes, metadata: hash(HashKind::Metadata), content: hash(HashKind::Content) }
     }
 }
 
@@ -184,15 +179,21 @@ fn identity(file: &File, sections: &Sections) -> Result<Identity, FormatFault> {
     let unsound = |tag| move |source| FormatFault::Selection { tag: tag_text(tag), source };
     let record = sections.value::<IdentityRecord>(file, IDENTITY)?;
     let identity = Identity::try_from(record).map_err(unsound(IDENTITY))?;
-    match sections.version {
-        FormatVersion::Whole if sections.has(SELECTION) => Err(FormatFault::Misplaced(tag_text(SELECTION))),
-        FormatVersion::Whole => Ok(identity),
-        FormatVersion::Restricted if identity.selection.is_some() => Err(FormatFault::Misplaced(tag_text(IDENTITY))),
+    let identity = match sections.version {
+        FormatVersion::Whole if sections.has(SELECTION) => return Err(FormatFault::Misplaced(tag_text(SELECTION))),
+        FormatVersion::Whole => identity,
+        FormatVersion::Restricted if identity.selection.is_some() => {
+            return Err(FormatFault::Misplaced(tag_text(IDENTITY)));
+        }
         FormatVersion::Restricted => {
             let names = sections.value::<Vec<String>>(file, SELECTION)?;
             let selection = Selection::parse(&names).map_err(unsound(SELECTION))?;
-            Ok(Identity { selection: Some(selection), ..identity })
+            Identity { selection: Some(selection), ..identity }
         }
+    };
+    match identity.names_its_rules() {
+        true => Ok(identity),
+        false => Err(FormatFault::Fingerprint),
     }
 }
 

@@ -7,7 +7,7 @@ use crate::manifest::block::BlockError;
 use crate::manifest::codec::{CodecError, MEMORY_PER_BYTE};
 use crate::manifest::record::RecordError;
 use crate::manifest::table_error::{FilesError, TableError};
-use crate::model::{RelPath, SelectionError};
+use crate::model::{RelPath, RootId, SelectionError};
 
 /// Tag (4 bytes) and length (8 bytes) before a payload.
 pub(super) const HEAD_BYTES: u64 = 12;
@@ -105,6 +105,20 @@ pub enum FormatFault {
     /// The columns of the directories do not fit together, or not to the blocks.
     #[error("section DIRS: the columns do not fit together")]
     Columns,
+    /// Sums over all roots that no disk holds.
+    #[error("section DIRS: the sums of files or bytes over all roots are beyond 64 bits")]
+    Sums,
+    /// What the selection leaves out, and the directories have all the same.
+    #[error("section DIRS: {root}: \"{directory}\" holds what is not selected")]
+    NotSelected {
+        /// The root.
+        root: RootId,
+        /// The directory.
+        directory: RelPath,
+    },
+    /// A fingerprint of other patterns than those that stand beside it.
+    #[error("section IDEN: the fingerprint is not that of the patterns and the selection")]
+    Fingerprint,
     /// A block is damaged.
     #[error("the block of directory \"{directory}\" at byte {offset}: damaged: its checksum does not fit")]
     Block {

@@ -22,7 +22,7 @@ const MAX_LEAF_BYTES: usize = 32 << 20;
 /// that may take their time.
 pub(super) async fn assemble(sides: &Sides, algorithm: DigestAlgorithm) -> Result<Assembled, RunError> {
     let planning = sides.clone();
-    let Planned { mut findings, pairs, fails_fast } = blocking(move || planning.planned()).await?;
+    let Planned { mut findings, pairs, fails_fast } = blocking(move || planning.planned()).await??;
     let mut released = false;
     let mut batches = pairs.chunks(BRANCH_BATCH).peekable();
     while let Some(batch) = batches.next() {
@@ -72,11 +72,11 @@ struct Batch {
 }
 
 impl Sides {
-    fn planned(&self) -> Planned {
+    fn planned(&self) -> Result<Planned, RunError> {
         let mut findings = Findings::default();
         let mut pairs = Vec::new();
         let mut fails_fast = false;
-        for PlannedRoot { id, plan } in self.plan() {
+        for PlannedRoot { id, plan } in self.plan()? {
             findings.counters.add(&plan.proven);
             findings.content_not_compared += plan.content_not_compared;
             fails_fast |= self.depth == Depth::Metadata
@@ -88,7 +88,7 @@ impl Sides {
         for (id, pair) in local {
             findings.absorb(self.compare(id, pair, &[]));
         }
-        Planned { findings, pairs: remote, fails_fast }
+        Ok(Planned { findings, pairs: remote, fails_fast })
     }
 
     async fn batch(&self, pairs: Arc<[Pair]>, second: Option<DigestAlgorithm>, last: bool) -> Result<Batch, RunError> {

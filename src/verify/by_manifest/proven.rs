@@ -8,10 +8,13 @@ use crate::work::Build;
 
 /// Counters that can be shown before the end: what content hashes of both sides have proven so far.
 ///
-/// Only for roots whose metadata is proven equal: there the two tables are the same, and so are the indices.
+/// Only for roots whose metadata is proven equal: there the two tables are the same, and so are the indices. Nothing counts
+/// before that was looked at.
 #[derive(Debug, Default)]
 pub(super) struct Proven {
     pub counters: Counters,
+    /// Wherever hashes of both sides agree, the tables below them do.
+    pub tables_agree: bool,
     metadata_counted: bool,
     waiting: Vec<FinishedDirectory>,
 }
@@ -19,6 +22,9 @@ pub(super) struct Proven {
 impl Proven {
     /// Takes in what became known since the last call.
     pub(super) fn update(&mut self, build: &Build, exchange: &Exchange) {
+        if !self.tables_agree {
+            return;
+        }
         let (Some(local), Some(remote)) = (build.manifest(), exchange.metadata_now()) else { return };
         let root = |number: u32| {
             let (id, theirs) = remote.roots.get(number as usize)?;

@@ -18,7 +18,7 @@ use crate::verify::compared::Compared;
 use crate::verify::error::RunError;
 use crate::verify::input::RunInput;
 use crate::verify::kind::{Passed, Verification};
-use crate::work::Build;
+use crate::work::{Build, blocking};
 
 /// How the manifest stream ended; `None` as long as it goes on.
 type Streamed = Option<Result<(), PeerError>>;
@@ -126,6 +126,10 @@ impl<'a> ManifestRun<'a> {
         if remote.identity.selection != local.identity.selection {
             return Err(RunError::NotRestricted(self.input.peer.address().clone()));
         }
+        // Before hours are spent on content, and before anything counts as proven.
+        let sides = self.sides(&remote, &local, None);
+        blocking(move || sides.plan().map(drop)).await??;
+        self.proven.lock().tables_agree = true;
         Ok((remote, local))
     }
 

@@ -9,8 +9,9 @@ use crate::manifest::{
     SubtreeHash, compare_directory, plan_instance,
 };
 use crate::model::{FileEntry, FileUrl, Findings, RootId, Side, Unverified};
-use crate::peer::{Contents, Peer, RemoteManifest};
+use crate::peer::{Contents, Peer, PeerError, RemoteManifest};
 use crate::scan::Engine;
+use crate::verify::error::RunError;
 use crate::work::Threads;
 
 /// Both sides of a comparison to some depth. Clones are cheap and share everything.
@@ -29,7 +30,8 @@ pub(super) struct Sides {
 }
 
 impl Sides {
-    pub(super) fn plan(&self) -> Vec<PlannedRoot> {
+    /// Fails where the source contradicts itself: this side's hashes are its own.
+    pub(super) fn plan(&self) -> Result<Vec<PlannedRoot>, RunError> {
         let ours: Vec<Vec<SubtreeHash>> = self.local.roots().iter().map(|root| self.local.contents(root.id)).collect();
         let source: Vec<_> = self
             .remote
@@ -48,7 +50,10 @@ impl Sides {
             .zip(&ours)
             .map(|((id, table), content)| (id, table.map(|table| RootHashes { table, content })))
             .collect();
-        plan_instance(&source, &destination, self.depth)
+        plan_instance(&source, &destination, self.depth).map_err(|what| {
+            let (peer, cause) = (self.peer.address().clone(), format!("it contradicts itself: {what}"));
+            RunError::Source(PeerError::Broken { peer, cause })
+        })
     }
 
     pub(super) fn remote_table(&self, id: RootId) -> Option<&DirectoryTable> {

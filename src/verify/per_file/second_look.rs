@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use itertools::{EitherOrBoth, Itertools as _};
 
-use crate::manifest::{Depth, FileError, Manifest, findings};
+use crate::manifest::{Depth, DiffError, Manifest, findings};
 use crate::model::{
     Difference, DifferenceKind, EntryKind, Evidence, FileUrl, Findings, Problem, Reason, RelPath, RootId, Side,
     Unverified,
@@ -46,7 +46,7 @@ pub(super) struct Change {
 }
 
 /// Everything that is not the same at both looks at one side.
-pub(super) fn changes(first: &Look, second: &Look) -> Result<BTreeMap<FileUrl, Change>, FileError> {
+pub(super) fn changes(first: &Look, second: &Look) -> Result<BTreeMap<FileUrl, Change>, DiffError> {
     let found = findings(&first.manifest, &second.manifest, Depth::Metadata)?;
     let mut changes: BTreeMap<FileUrl, Change> = found
         .differences
