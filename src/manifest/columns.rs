@@ -6,6 +6,10 @@ use super::record::{ProblemColumn, RecordError, decode_problem};
 use super::tagged::{Reader, TaggedError, Writer};
 use crate::model::{Blake3Digest, Name};
 
+/// The most directories in one record. Unpacked, each takes many times the bytes it crosses the wire with, and what a record
+/// makes a reader hold must be bounded before it is counted.
+pub const MAX_DIRECTORIES_IN_A_RECORD: usize = 1 << 16;
+
 const PARENTS: u32 = 1;
 const NAMES: u32 = 2;
 const STATES: u32 = 3;
@@ -64,6 +68,9 @@ pub fn decode_directories<const LIMIT: usize>(record: &mut Reader<LIMIT>) -> Res
     let metadata = record.bytes(METADATA)?;
     let problems: Vec<ProblemColumn> = record.required(PROBLEMS)?;
     let count = parents.len();
+    if count > MAX_DIRECTORIES_IN_A_RECORD {
+        return Err(DirectoriesError::TooMany(count));
+    }
     let named = if count == 0 { 0 } else { names.split(|b| *b == b'/').count() };
     if [named, states.len(), files.len(), bytes.len()].iter().any(|length| *length != count)
         || (count == 0 && !names.is_empty())
@@ -104,6 +111,9 @@ pub enum DirectoriesError {
     /// A column is not what it should be.
     #[error(transparent)]
     Columns(#[from] TaggedError),
+    /// More directories than a record may have.
+    #[error("{0} directories in one record are more than {MAX_DIRECTORIES_IN_A_RECORD}")]
+    TooMany(usize),
     /// The columns do not make directories.
     #[error(transparent)]
     Record(#[from] RecordError),
@@ -146,6 +156,24 @@ mod tests {
             let bytes = encode_directories(directories.iter(), Writer::default()).finish();
             assert_eq!(shown(&read(&bytes).unwrap()), shown(&directories));
         }
+    }
+
+    /// A few bytes for each on the wire, some hundred in memory.
+    #[test]
+    fn a_record_of_very_many_directories_is_refused_before_they_are_made() {
+        let many = |count: usize| {
+            let record = Writer::default()
+                .with(PARENTS, &vec![0_u32; count])
+                .with_bytes(NAMES, vec![b'/'; count - 1])
+                .with_bytes(STATES, vec![0; count])
+                .with(FILES, &vec![0_u64; count])
+                .with(BYTES, &vec![0_u64; count]);
+            let record = record.with_bytes(METADATA, []).with(PROBLEMS, &Vec::<ProblemColumn>::new()).finish();
+            decode_directories(&mut Reader::<{ 8 << 20 }>::new(&record)?).map(|directories| directories.len())
+        };
+        assert_eq!(many(MAX_DIRECTORIES_IN_A_RECORD).unwrap(), MAX_DIRECTORIES_IN_A_RECORD);
+        let refused = many(MAX_DIRECTORIES_IN_A_RECORD + 1);
+        assert!(matches!(refused, Err(DirectoriesError::TooMany(65_537))), "{refused:?}");
     }
 
     #[test]

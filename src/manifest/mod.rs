@@ -32,7 +32,7 @@ mod tree;
 pub use agreement::{Contradiction, Disagreement, check_agreement};
 pub use block::{BlockError, MAX_BLOCK_BYTES, decode_block, encode_block};
 pub use codec::CodecError;
-pub use columns::{DirectoriesError, decode_directories, encode_directories};
+pub use columns::{DirectoriesError, MAX_DIRECTORIES_IN_A_RECORD, decode_directories, encode_directories};
 pub use compare::{OpenedSide, compare_directory, differing_leaves};
 pub use diff::{Comparand, DiffError, diff, findings};
 pub use directory::{Directory, DirectoryIndex, Totals};

@@ -63,9 +63,15 @@ impl Problem {
 
     /// A problem whose detail is cut to [`Problem::MAX_DETAIL_BYTES`].
     pub fn new(reason: Reason, detail: impl Into<String>) -> Self {
-        let mut detail = detail.into();
-        detail.truncate(detail.floor_char_boundary(Self::MAX_DETAIL_BYTES));
-        Self { reason, detail }
+        Self { reason, detail: Self::cut(detail.into()) }
+    }
+
+    /// A text of somebody else, cut to [`Problem::MAX_DETAIL_BYTES`]. The memory of the rest is free by then.
+    pub fn cut(text: String) -> String {
+        match text.len() {
+            ..=Self::MAX_DETAIL_BYTES => text,
+            _ => text[..text.floor_char_boundary(Self::MAX_DETAIL_BYTES)].to_owned(),
+        }
     }
 }
 
@@ -86,5 +92,7 @@ mod tests {
     fn a_long_detail_is_cut_between_characters() {
         let problem = Problem::new(Reason::Unreadable, "\u{e9}".repeat(400));
         assert_eq!(problem.detail.len(), Problem::MAX_DETAIL_BYTES);
+        let cut = Problem::cut(format!("a{}", "\u{e9}".repeat(400_000)));
+        assert_eq!((cut.len(), cut.capacity()), (511, 511), "the rest is not kept");
     }
 }

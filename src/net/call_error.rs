@@ -5,6 +5,7 @@ use std::time::Duration;
 use reqwest::header::RETRY_AFTER;
 
 use super::endpoint::Endpoint;
+use crate::model::Problem;
 use crate::protocol::ErrorBody;
 
 /// The longest error body that is read for its message, in bytes.
@@ -132,6 +133,7 @@ pub async fn refusal(endpoint: &Endpoint, mut response: reqwest::Response) -> Ca
         }
     }
     let message = serde_json::from_slice(&body).ok().and_then(|body: ErrorBody| body.message).unwrap_or_default();
+    let message = Problem::cut(message);
     CallError::Status {
         endpoint: endpoint.clone(),
         status,

@@ -4,6 +4,7 @@
 mod call_error;
 mod connector;
 mod endpoint;
+mod patience;
 mod retry;
 mod task_client;
 mod trouble;
@@ -11,6 +12,7 @@ mod trouble;
 pub use call_error::{CallError, Failure, MAX_ERROR_BODY_BYTES, cause_of, refusal};
 pub use connector::{Timeouts, connect};
 pub use endpoint::{Endpoint, EndpointError, Scheme};
+pub use patience::{Brought, Patience};
 pub use retry::{Retries, RetryPolicy};
 pub use task_client::TaskClient;
 pub use trouble::Troubles;

@@ -2,16 +2,18 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
-use uuid::Uuid;
 
+use super::allowance::Held;
 use super::assembly::{Contents, RemoteManifest};
 use super::client::{Frames, Peer};
 use super::error::PeerError;
+use super::weight;
 use crate::manifest::{DirectoryIndex, DirectoryTable, decode_block};
 use crate::model::{ContentDigest, DigestAlgorithm, FileEntry, Name, Problem};
-use crate::net::Retries;
+use crate::net::{Brought, Patience, Retries};
 use crate::protocol::{BRANCHES_MEDIA_TYPE, BranchDirectory, BranchFrame, BranchRequest, ReadOutcome, routes};
 use crate::scan::FileDigests;
 use crate::work::blocking;
@@ -28,12 +30,13 @@ pub struct RemoteRead {
 }
 
 /// The answer to one branch request.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug)]
 pub struct OpenedBranches {
     /// The files of each directory asked for, in the order asked.
     pub files: Arc<Vec<Vec<FileEntry>>>,
     /// The files read a second time.
     pub reads: Vec<RemoteRead>,
+    _held: Held,
 }
 
 /// Opens the directories of a request. `on_files` is called once all files are known, before any was read a second time, so
@@ -48,19 +51,34 @@ pub async fn fetch_branches(
     mut on_files: impl FnMut(&Arc<Vec<Vec<FileEntry>>>),
 ) -> Result<OpenedBranches, PeerError> {
     let body = Bytes::from(request.encode());
-    let mut retries = peer.retries();
-    let id = manifest.id;
-    let fetch = Fetch { peer, manifest, contents, request };
+    let mut borne = Borne { retries: peer.retries(), patience: peer.patience() };
+    let path = routes::branches(manifest.id);
+    let fetch = Fetch { peer, path, manifest, contents, request };
     loop {
-        match fetch.attempt(id, body.clone(), &mut retries, &mut on_files).await {
+        match fetch.attempt(body.clone(), &mut borne, &mut on_files).await {
             Ok(opened) => return Ok(opened),
-            Err(error) => tokio::time::sleep(retries.after(error)?).await,
+            Err(error) => tokio::time::sleep(borne.retries.after(error)?).await,
         }
+    }
+}
+
+/// What is borne of the source in one request, over all its attempts.
+struct Borne {
+    retries: Retries,
+    patience: Patience,
+}
+
+impl Borne {
+    /// So much came in this attempt.
+    fn brought(&mut self, so_far: Brought) {
+        self.retries.delivered(so_far.files.saturating_add(so_far.bytes));
+        self.patience.brought(so_far, Instant::now());
     }
 }
 
 struct Fetch<'a> {
     peer: &'a Peer,
+    path: String,
     manifest: Arc<RemoteManifest>,
     contents: Option<Arc<Contents>>,
     request: Arc<BranchRequest>,
@@ -69,20 +87,21 @@ struct Fetch<'a> {
 impl Fetch<'_> {
     async fn attempt(
         &self,
-        id: Uuid,
         body: Bytes,
-        retries: &mut Retries,
+        borne: &mut Borne,
         on_files: &mut impl FnMut(&Arc<Vec<Vec<FileEntry>>>),
     ) -> Result<OpenedBranches, PeerError> {
-        let mut frames =
-            self.peer.post_for_frames(&routes::branches(id), BRANCHES_MEDIA_TYPE, body, BRANCHES_MEDIA_TYPE).await?;
-        let files = self.check(self.files(&mut frames, retries).await?).await?;
+        let mut frames = self.peer.post_for_frames(&self.path, BRANCHES_MEDIA_TYPE, body, BRANCHES_MEDIA_TYPE).await?;
+        let mut held = self.peer.hold();
+        let files = self.check(self.files(&mut frames, &mut held, borne).await?).await?;
         on_files(&files);
         let listed = files.iter().map(Vec::len).sum::<usize>() as u64;
+        let listed_bytes = files.iter().flatten().map(FileEntry::size).fold(0, u64::saturating_add);
         let (mut reads, mut read_already) = (Vec::new(), HashSet::new());
         loop {
-            match frames.next::<BranchFrame>().await? {
+            match self.next(&mut frames, borne).await? {
                 BranchFrame::Read(read) => {
+                    held.take(weight::of_read(&read)).map_err(self.peer.too_much(&self.path))?;
                     let position = read.directory as usize;
                     let name = Name::new(&read.name).map_err(|_| self.broken("a name that is none"))?;
                     let known =
@@ -94,20 +113,33 @@ impl Fetch<'_> {
                     let outcome = self.outcome(read.outcome)?;
                     reads.push(RemoteRead { directory: position, name, outcome });
                 }
-                BranchFrame::Progress(bytes) => retries.delivered(listed.saturating_add(bytes)),
-                BranchFrame::End => return Ok(OpenedBranches { files, reads }),
+                BranchFrame::Progress(bytes) => {
+                    // No more than there is to read.
+                    borne.brought(Brought { files: listed, bytes: bytes.min(listed_bytes), directories: 0 });
+                }
+                BranchFrame::End => return Ok(OpenedBranches { files, reads, _held: held }),
                 other => return Err(self.unexpected(other)),
             }
         }
     }
 
-    async fn files(&self, frames: &mut Frames, retries: &mut Retries) -> Result<Vec<Vec<FileEntry>>, PeerError> {
+    async fn next(&self, frames: &mut Frames, borne: &Borne) -> Result<BranchFrame, PeerError> {
+        self.peer.in_time(&self.path, &borne.patience, frames.next()).await
+    }
+
+    async fn files(
+        &self,
+        frames: &mut Frames,
+        held: &mut Held,
+        borne: &mut Borne,
+    ) -> Result<Vec<Vec<FileEntry>>, PeerError> {
         let mut all: Vec<Vec<FileEntry>> = vec![Vec::new(); self.request.directories.len()];
         let mut listed = 0;
         loop {
-            match frames.next::<BranchFrame>().await? {
+            match self.next(frames, borne).await? {
                 BranchFrame::Files(position, block) => {
                     let files = decode_block(&block).map_err(|error| self.broken(&error.to_string()))?;
+                    held.take(weight::of_files(&files)).map_err(self.peer.too_much(&self.path))?;
                     let known = all.get_mut(position as usize);
                     let known = known.ok_or_else(|| self.broken("files of a directory nobody asked for"))?;
                     // Each list is sorted in itself.
@@ -120,7 +152,7 @@ impl Fetch<'_> {
                     if known.len() as u64 > self.announced(position as usize)? {
                         return Err(self.broken("more files in a directory than it said before"));
                     }
-                    retries.delivered(listed);
+                    borne.brought(Brought { files: listed, ..Brought::default() });
                 }
                 BranchFrame::Progress(_) => {}
                 BranchFrame::FilesEnd => break,
@@ -191,7 +223,7 @@ impl Fetch<'_> {
     }
 
     fn broken(&self, cause: &str) -> PeerError {
-        PeerError::Broken { peer: self.peer.address().clone(), cause: cause.to_owned() }
+        self.peer.broken(cause)
     }
 }
 

@@ -8,20 +8,25 @@ use bytes::Bytes;
 use reqwest::header::CONTENT_TYPE;
 use uuid::Uuid;
 
+use super::allowance::{Allowance, Held, TooMuch};
 use super::error::PeerError;
-use crate::net::{CallError, Endpoint, Retries, RetryPolicy, Timeouts, Troubles, connect, refusal};
+use crate::net::{CallError, Endpoint, Patience, Retries, RetryPolicy, Timeouts, Troubles, connect, refusal};
 use crate::protocol::{Frame, FrameDecoder, routes};
 
 /// How a peer is called.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct PeerSettings {
     /// Which failures are borne, and how long.
     pub policy: RetryPolicy,
     /// How long it may take until a connection stands.
     pub connect_timeout: Duration,
-    /// How long a peer may be silent. There is no limit on the length of an answer: a hash may take hours, and progress
+    /// How long a peer may be silent. How long an answer may take is another matter: a hash may take hours, and progress
     /// comes all the while.
     pub idle_timeout: Duration,
+    /// How long a peer may be busy that brings nothing; [`Patience::USUAL`] but for tests.
+    pub patience: Duration,
+    /// How much memory its answers may take.
+    pub allowance: Allowance,
     /// How many connections are kept for later requests.
     pub max_idle_connections: usize,
 }
@@ -37,7 +42,7 @@ pub struct Peer {
     requests: Arc<AtomicU64>,
     answers: Arc<AtomicU64>,
     fetched: Arc<AtomicU64>,
-    policy: RetryPolicy,
+    settings: PeerSettings,
     pub(super) troubles: Troubles,
 }
 
@@ -58,7 +63,7 @@ impl Peer {
             requests: Arc::default(),
             answers: Arc::default(),
             fetched: Arc::default(),
-            policy: settings.policy,
+            settings,
             troubles: Troubles::default(),
         })
     }
@@ -80,7 +85,33 @@ impl Peer {
 
     /// The retries of one conversation with it.
     pub(super) fn retries(&self) -> Retries {
-        Retries::new(self.policy, self.troubles.clone())
+        Retries::new(self.settings.policy, self.troubles.clone())
+    }
+
+    /// The patience with one conversation that begins now.
+    pub fn patience(&self) -> Patience {
+        Patience::new(self.settings.patience, Instant::now())
+    }
+
+    /// What is held of an answer of this peer; nothing so far.
+    pub(super) fn hold(&self) -> Held {
+        self.settings.allowance.hold()
+    }
+
+    /// Names the peer and what it was asked for.
+    pub(super) fn too_much(&self, path: &str) -> impl Fn(TooMuch) -> PeerError {
+        move |cause| PeerError::TooMuch { peer: self.address.clone(), path: path.to_owned(), cause }
+    }
+
+    /// What `work` brings, where it brings it in time.
+    pub async fn in_time<T, E: From<PeerError>>(
+        &self,
+        path: &str,
+        patience: &Patience,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        let idle = || PeerError::Idle { peer: self.address.clone(), path: path.to_owned(), waited: patience.lasted() };
+        tokio::time::timeout_at(patience.until().into(), work).await.unwrap_or_else(|_| Err(idle().into()))
     }
 
     pub(super) fn count_request(&self) {

@@ -1,5 +1,8 @@
 //! What can go wrong with a peer. Every message names the peer and the cause.
 
+use std::time::Duration;
+
+use super::allowance::TooMuch;
 use super::assembly::AssemblyError;
 use crate::model::{Problem, Reason};
 use crate::net::{CallError, Endpoint, Failure};
@@ -65,6 +68,26 @@ pub enum PeerError {
         /// What is wrong with them.
         cause: String,
     },
+    /// It sends more than may be held of it.
+    #[error("{peer}{path}: it sends too much: {cause}")]
+    TooMuch {
+        /// The peer.
+        peer: Endpoint,
+        /// What it was asked for.
+        path: String,
+        /// The limit.
+        cause: TooMuch,
+    },
+    /// It keeps a conversation alive and brings nothing.
+    #[error("{peer}{path}: it keeps the connection alive and brings nothing, or next to nothing; given up after {} s", waited.as_secs())]
+    Idle {
+        /// The peer.
+        peer: Endpoint,
+        /// What it was asked for.
+        path: String,
+        /// How long it had.
+        waited: Duration,
+    },
     /// The source says that it failed.
     #[error("{peer} failed: {message} ({code})")]
     Source {
@@ -113,6 +136,11 @@ impl PeerError {
             _ => Reason::PeerError,
         };
         Problem::new(reason, self.to_string())
+    }
+
+    /// Whether it keeps connections alive and brings nothing.
+    pub fn is_idle(&self) -> bool {
+        matches!(self, Self::Idle { .. })
     }
 
     /// Whether the same request may succeed a moment later.

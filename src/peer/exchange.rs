@@ -1,18 +1,21 @@
 //! The manifest exchange as the destination drives it: one request, attached again where the connection breaks.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::allowance::Held;
 use super::assembly::{Assembly, AssemblyError, Contents, RemoteManifest, Step};
 use super::client::Peer;
 use super::error::PeerError;
+use super::weight;
 use crate::manifest::DirectoryTable;
 use crate::model::Provenance;
-use crate::net::{CallError, Retries};
+use crate::net::{Brought, CallError, Patience, Retries};
 use crate::protocol::{FinishedDirectory, MANIFEST_MEDIA_TYPE, ManifestFrame, ManifestRequest, ProgressFrame, routes};
 use crate::work::blocking;
 
@@ -38,6 +41,9 @@ struct State {
     /// All content hashes, once the stream is complete.
     contents: Arc<Contents>,
     provenance: Option<Provenance>,
+    /// The memory of the tables, and of what was said of their content.
+    tables_held: Option<Held>,
+    contents_held: Option<Held>,
 }
 
 impl Exchange {
@@ -55,8 +61,9 @@ impl Exchange {
     /// Runs the exchange to its end. Only then is every content hash known and checked.
     pub async fn run(&self) -> Result<(), PeerError> {
         let mut retries = self.peer.retries();
+        let mut patience = self.peer.patience();
         loop {
-            let delay = match self.attempt(&mut retries).await {
+            let delay = match self.attempt(&mut retries, &mut patience).await {
                 Ok(()) => return Ok(()),
                 Err(error) if self.unwanted.is_cancelled() => return Err(error),
                 Err(error) => retries.after(error)?,
@@ -125,23 +132,28 @@ impl Exchange {
         self.state.lock()
     }
 
-    async fn attempt(&self, retries: &mut Retries) -> Result<(), PeerError> {
+    async fn attempt(&self, retries: &mut Retries, patience: &mut Patience) -> Result<(), PeerError> {
         let request = ManifestRequest { resume: self.manifest_id(), ..self.request.clone() };
         // Our own request always serialises.
         let body = serde_json::to_vec(&request).unwrap_or_default();
         let answer = self.peer.post_for_frames(routes::MANIFESTS, "application/json", body.into(), MANIFEST_MEDIA_TYPE);
         let mut frames = answer.await.map_err(without_the_route)?;
-        let mut assembly = Assembly::default();
-        let (mut received, mut progressed) = (0, 0);
+        let (mut assembly, mut held) = (Assembly::default(), self.peer.hold());
+        let (mut brought, mut progressed) = (Brought::default(), 0);
         loop {
-            let frame: ManifestFrame = frames.next().await?;
+            let frame: ManifestFrame = self.peer.in_time(routes::MANIFESTS, patience, frames.next()).await?;
+            held.take(weight::of_frame(&frame)).map_err(self.peer.too_much(routes::MANIFESTS))?;
             match &frame {
-                ManifestFrame::Directories(records) => received += records.len() as u64,
-                ManifestFrame::Content(hashes) => received += hashes.len() as u64,
-                ManifestFrame::Progress(source) => progressed = source.files_total.saturating_add(source.bytes_hashed),
+                ManifestFrame::Directories(records) => brought.directories += records.len() as u64,
+                ManifestFrame::Content(hashes) => brought.directories += hashes.len() as u64,
+                ManifestFrame::Progress(source) => {
+                    progressed = source.files_total.saturating_add(source.bytes_hashed);
+                    (brought.files, brought.bytes) = self.hashed_of_listed(source);
+                }
                 _ => {}
             }
-            retries.delivered(progressed.saturating_add(received));
+            retries.delivered(progressed.saturating_add(brought.directories));
+            patience.brought(brought, Instant::now());
             if let ManifestFrame::Hello(hello) = &frame {
                 self.state().manifest_id = Some(Uuid::from_bytes(hello.manifest_id));
             }
@@ -149,11 +161,16 @@ impl Exchange {
             match step {
                 Step::Taken => {}
                 Step::Progress(progress) => self.state().progress = progress,
-                Step::Metadata(manifest) => self.publish(manifest)?,
+                Step::Metadata(manifest) => {
+                    self.publish(manifest)?;
+                    // What an earlier attempt had published is not needed any more.
+                    self.state().tables_held = Some(std::mem::replace(&mut held, self.peer.hold()));
+                }
                 Step::Content(hashes) => self.state().take(hashes),
                 Step::Provenance(provenance) => self.state().provenance = Some(provenance),
                 Step::End => {
-                    self.state().contents = Arc::new(assembly.contents());
+                    let mut state = self.state();
+                    (state.contents, state.contents_held) = (Arc::new(assembly.contents()), Some(held));
                     return Ok(());
                 }
                 Step::Failed(failure) => {
@@ -162,6 +179,12 @@ impl Exchange {
                 }
             }
         }
+    }
+
+    /// How many files and bytes the source says that it hashed, of those that it listed: what nobody knows of is no work.
+    fn hashed_of_listed(&self, said: &ProgressFrame) -> (u64, u64) {
+        let (files, bytes) = self.metadata.borrow().as_ref().map_or((0, 0), |manifest| manifest.files_and_bytes());
+        (said.files_hashed.min(files), said.bytes_hashed.min(bytes))
     }
 
     /// After an interruption the tables must be those that decisions were already made on.

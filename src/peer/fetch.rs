@@ -6,6 +6,8 @@
 //! compared with what came before it, and a source that names validators is asked once more behind the last byte. Where
 //! a source names none, its second listing is all there is.
 
+use std::time::Instant;
+
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH, IF_RANGE, RANGE};
 
@@ -13,7 +15,7 @@ use super::client::Peer;
 use super::error::PeerError;
 use super::file_request::FileRequest;
 use crate::model::{ContentDigest, DigestAlgorithm};
-use crate::net::CallError;
+use crate::net::{Brought, CallError, Patience};
 use crate::scan::StreamDigest;
 
 /// How often a file that changes while it is fetched is begun.
@@ -54,9 +56,11 @@ impl Peer {
     ) -> Result<ContentDigest, PeerError> {
         let mut fetched = Fetched::nothing(algorithm);
         let mut retries = self.retries();
+        let mut patience = self.patience();
         let mut begun = 1;
         loop {
-            let error = match self.fetch_on(request, size, algorithm, &mut fetched).await {
+            let attempt = self.fetch_on(request, size, algorithm, &mut fetched, &mut patience);
+            let error = match attempt.await {
                 Ok(Came::All) => return Ok(fetched.digest.finish()),
                 Ok(Came::Mixed) if begun == ATTEMPTS => {
                     return Err(self.file_changed(format!("it changed each of the {ATTEMPTS} times it was fetched")));
@@ -85,11 +89,15 @@ impl Peer {
         size: u64,
         algorithm: DigestAlgorithm,
         fetched: &mut Fetched,
+        patience: &mut Patience,
     ) -> Result<Came, PeerError> {
         if !fetched.whole {
             let mut headers = request.headers();
             headers.extend(rest_of(fetched.bytes, fetched.tag.as_ref()));
-            let response = match self.get_patiently(request.bytes().clone(), headers).await {
+            let response = match self
+                .in_time(request.bytes().path(), patience, self.get_patiently(request.bytes().clone(), headers))
+                .await
+            {
                 // The file is shorter than what came of it.
                 Err(PeerError::Call(CallError::Status { status: 416, .. })) if fetched.bytes > 0 => {
                     return Ok(Came::Mixed);
@@ -102,7 +110,7 @@ impl Peer {
                 Follows::Neither => return Ok(Came::Mixed),
                 Follows::OtherSize(now) => return Err(self.file_changed(size_changed(size, now))),
             }
-            self.take_bytes(response, size, fetched).await?;
+            self.take_bytes(request, response, size, fetched, patience).await?;
             fetched.whole = true;
         }
         match fetched.tag.clone() {
@@ -113,23 +121,30 @@ impl Peer {
 
     async fn take_bytes(
         &self,
+        request: &FileRequest,
         mut response: reqwest::Response,
         size: u64,
         fetched: &mut Fetched,
+        patience: &mut Patience,
     ) -> Result<(), PeerError> {
         loop {
-            match tokio::time::timeout(self.idle_timeout, response.chunk()).await {
-                Ok(Ok(Some(chunk))) => {
+            let chunk = async {
+                match tokio::time::timeout(self.idle_timeout, response.chunk()).await {
+                    Ok(chunk) => chunk.map_err(|error| CallError::broken_off(self.address(), &error).into()),
+                    Err(_) => Err(self.interrupted("nothing came within the idle time-out")),
+                }
+            };
+            match self.in_time(request.bytes().path(), patience, chunk).await? {
+                Some(chunk) => {
                     fetched.bytes += chunk.len() as u64;
                     if fetched.bytes > size {
                         return Err(self.file_changed(size_changed(size, format!("at least {}", fetched.bytes))));
                     }
                     fetched.digest.update(&chunk);
+                    patience.brought(Brought { bytes: fetched.bytes, ..Brought::default() }, Instant::now());
                 }
-                Ok(Ok(None)) if fetched.bytes == size => return Ok(()),
-                Ok(Ok(None)) => return Err(self.interrupted("the file stopped before its end")),
-                Ok(Err(error)) => return Err(CallError::broken_off(self.address(), &error).into()),
-                Err(_) => return Err(self.interrupted("nothing came within the idle time-out")),
+                None if fetched.bytes == size => return Ok(()),
+                None => return Err(self.interrupted("the file stopped before its end")),
             }
         }
     }

@@ -8,29 +8,36 @@ use futures_util::{Stream, StreamExt as _};
 use reqwest::header::{HeaderMap, IF_NONE_MATCH, RANGE};
 use reqwest::{IntoUrl, StatusCode, Url};
 
+use super::allowance::Held;
 use super::client::Peer;
 use super::error::PeerError;
 use super::file_request::{FileRequest, Unaskable};
 use super::listing::ListingError;
-use crate::model::{ContentDigest, DigestAlgorithm, FileUrl};
-use crate::net::{CallError, MAX_ERROR_BODY_BYTES, cause_of, refusal};
+use crate::model::{ContentDigest, DigestAlgorithm, FileUrl, Problem};
+use crate::net::{Brought, CallError, MAX_ERROR_BODY_BYTES, Patience, cause_of, refusal};
 use crate::protocol::{DigestBody, routes};
+
+/// The least that an entry takes in a listing, in bytes: its four names, the quotes and the prefix of every URL.
+const ENTRY_BYTES: u64 = 100;
 
 /// The bytes of a listing as they come.
 pub type ListingBytes = std::pin::Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
 
 impl Peer {
     /// The listing, read by `read`; tried again as the policy says. Its body may take as long as bytes keep coming.
-    pub async fn listing<T, F>(&self, read: impl Fn(ListingBytes) -> F) -> Result<T, PeerError>
+    pub async fn listing<T, F>(&self, read: impl Fn(ListingBytes, Held) -> F) -> Result<T, PeerError>
     where
         F: Future<Output = Result<T, ListingError>>,
     {
         let mut retries = self.retries();
+        let patience = self.patience();
         loop {
-            let error = match self.get_patiently(self.address().url(routes::FILES), HeaderMap::new()).await {
-                Ok(response) => match read(self.bytes_of(response)).await {
+            let answer = self.get_patiently(self.address().url(routes::FILES), HeaderMap::new());
+            let error = match self.in_time(routes::FILES, &patience, answer).await {
+                Ok(response) => match read(self.bytes_of(response, patience.clone()), self.hold()).await {
                     Ok(listing) => return Ok(listing),
                     Err(ListingError::Interrupted(cause)) => self.interrupted(&cause),
+                    Err(ListingError::TooMuch(cause)) => self.too_much(routes::FILES)(cause),
                     Err(error @ ListingError::Malformed(_)) => self.broken(&error.to_string()),
                 },
                 Err(PeerError::Call(CallError::Status { endpoint, status: 404, .. })) => {
@@ -42,13 +49,24 @@ impl Peer {
         }
     }
 
-    fn bytes_of(&self, response: reqwest::Response) -> ListingBytes {
+    /// The body as it comes, for as long as it brings entries: the shortest of them has more than [`ENTRY_BYTES`].
+    fn bytes_of(&self, response: reqwest::Response, mut patience: Patience) -> ListingBytes {
         let idle = self.idle_timeout;
+        let mut bytes = 0;
         let mut chunks = response.bytes_stream();
         let bytes = async_stream::stream! {
             loop {
                 match tokio::time::timeout(idle, chunks.next()).await {
-                    Ok(Some(chunk)) => yield chunk.map_err(|error| io::Error::other(cause_of(&error))),
+                    Ok(Some(chunk)) => {
+                        bytes += chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
+                        let now = Instant::now();
+                        patience.brought(Brought { files: bytes / ENTRY_BYTES, ..Brought::default() }, now);
+                        if patience.until() <= now {
+                            yield Err(io::Error::new(io::ErrorKind::InvalidData, "it comes so slowly that it never ends"));
+                            return;
+                        }
+                        yield chunk.map_err(|error| io::Error::other(cause_of(&error)));
+                    }
                     Ok(None) => return,
                     Err(_) => {
                         yield Err(io::Error::new(io::ErrorKind::TimedOut, "nothing came within the idle time-out"));
@@ -75,9 +93,12 @@ impl Peer {
         let digest = request.digest(algorithm.name());
         let mut retries = self.retries();
         let answers = self.answers();
+        // A source hashes a whole file before it says a word.
+        let patience = self.patience().with(Brought { bytes: size, ..Brought::default() });
         loop {
             let begun = Instant::now();
-            let error = match self.digest_once(digest.clone(), request.headers(), algorithm).await {
+            let once = self.digest_once(digest.clone(), request.headers(), algorithm);
+            let error = match self.in_time(digest.path(), &patience, once).await {
                 Ok(digest) => return Ok(digest),
                 Err(error) => error,
             };
@@ -87,6 +108,9 @@ impl Peer {
                 self.answered();
                 self.fetched_one();
                 return Ok(digest);
+            }
+            if error.is_idle() && self.answers() == answers {
+                return Err(DigestFailure::Outage(error));
             }
             match retries.after(error) {
                 Ok(delay) => tokio::time::sleep(delay).await,
@@ -128,7 +152,7 @@ impl Peer {
     }
 
     pub(super) fn broken(&self, cause: &str) -> PeerError {
-        PeerError::Broken { peer: self.address().clone(), cause: cause.to_owned() }
+        PeerError::Broken { peer: self.address().clone(), cause: Problem::cut(cause.to_owned()) }
     }
 
     /// A GET whose answer may take hours to begin.

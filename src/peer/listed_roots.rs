@@ -5,7 +5,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::allowance::{Held, TooMuch};
 use super::file_request::Unaskable;
+use super::weight;
 use crate::model::{Content, EntryKind, FileEntry, FileUrl, Listed, Name, Problem, Reason, RelPath, RootId};
 use crate::protocol::{ListingEntry, UnlistedEntry, routes};
 use crate::scan::WalkedDirectory;
@@ -14,7 +16,7 @@ use crate::scan::WalkedDirectory;
 const MAX_ENTRIES: usize = 1 << 25;
 
 /// What a source lists.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug)]
 pub struct SourceListing {
     /// The roots it has entries of, each with its directories in pre-order, the root itself first.
     ///
@@ -22,13 +24,16 @@ pub struct SourceListing {
     pub roots: BTreeMap<RootId, Vec<WalkedDirectory>>,
     /// Directories that changed while they were listed: each is unverified itself, whatever stands in it.
     pub unsteady: BTreeMap<FileUrl, Problem>,
+    /// The memory of all of it.
+    pub held: Held,
 }
 
 /// Entries as they come, in whatever order.
-#[derive(Default)]
 pub(super) struct Roots {
     roots: BTreeMap<RootId, Root>,
     entries: usize,
+    held: Held,
+    too_much: Option<TooMuch>,
 }
 
 /// What came of one root.
@@ -42,6 +47,19 @@ struct Root {
 }
 
 impl Roots {
+    pub(super) fn new(held: Held) -> Self {
+        Self { roots: BTreeMap::new(), entries: 0, held, too_much: None }
+    }
+
+    /// Whether an entry was refused because there are too many.
+    pub(super) fn too_much(&self) -> Option<TooMuch> {
+        self.too_much
+    }
+
+    fn take(&mut self, bytes: usize) -> Result<(), String> {
+        self.held.take(bytes).map_err(|too_much| self.too_much.insert(too_much).to_string())
+    }
+
     pub(super) fn add(&mut self, entry: ListingEntry) -> Result<(), String> {
         let (root, path) = self.place(&entry.file_url)?;
         match entry.file_type {
@@ -50,6 +68,7 @@ impl Roots {
                 let modified_ms = entry.last_modified_time;
                 let directory =
                     WalkedDirectory { path: path.clone(), modified_ms, unlisted, ..WalkedDirectory::empty_root() };
+                self.take(weight::of_listed(&directory))?;
                 match self.root(root).directories.insert(path.clone(), directory) {
                     Some(_) if mangled(&path).is_none() => Err(twice(&root, &path)),
                     Some(_) => {
@@ -74,7 +93,9 @@ impl Roots {
 
     pub(super) fn unlisted(&mut self, entry: UnlistedEntry) -> Result<(), String> {
         let (root, path) = self.place(&entry.file_url)?;
-        self.root(root).unverified.push((path, Problem::new(entry.reason, entry.detail)));
+        let problem = Problem::new(entry.reason, entry.detail);
+        self.take(weight::of_unverified(&path, &problem))?;
+        self.root(root).unverified.push((path, problem));
         Ok(())
     }
 
@@ -104,17 +125,17 @@ impl Roots {
             return Err("an entry without a name".to_owned());
         };
         let name = Name::new(name).map_err(|error| error.to_string())?;
-        self.root(root).files.entry(parent).or_default().push(FileEntry { name, listed });
+        let file = FileEntry { name, listed };
+        self.take(weight::of_file(&file))?;
+        self.root(root).files.entry(parent).or_default().push(file);
         Ok(())
     }
 
     pub(super) fn finish(self) -> Result<SourceListing, String> {
-        let mut listing = SourceListing::default();
-        for (id, root) in self.roots {
-            let directories = root.finish(id, &mut listing.unsteady)?;
-            listing.roots.insert(id, directories);
-        }
-        Ok(listing)
+        let mut unsteady = BTreeMap::new();
+        let finished = self.roots.into_iter().map(|(id, root)| Ok((id, root.finish(id, &mut unsteady)?)));
+        let roots = finished.collect::<Result<_, String>>()?;
+        Ok(SourceListing { roots, unsteady, held: self.held })
     }
 }
 
@@ -216,8 +237,10 @@ fn twice(id: &RootId, path: &RelPath) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::peer::allowance::Allowance;
+
     fn listed(entries: &[(&str, EntryKind)], unverified: &[(&str, Reason)]) -> Result<SourceListing, String> {
-        let mut roots = Roots::default();
+        let mut roots = Roots::new(Allowance::default().hold());
         let url = |path: &str| format!("{}/data/0/{path}", routes::FILES);
         for (path, file_type) in entries {
             let size = if *file_type == EntryKind::Directory { -1 } else { 7 };
@@ -292,7 +315,7 @@ mod tests {
     fn what_the_source_cannot_vouch_for_is_unverified_and_what_lies_in_it_is_not() {
         let entries = [("d", DIRECTORY), ("d/a", FILE), ("d/b", FILE), ("g", DIRECTORY), ("g/a", FILE)];
         let changed = ["d", "d/b", "d/c", ""].map(|path| (path, Reason::ChangedWhileReading));
-        let SourceListing { roots, unsteady } =
+        let SourceListing { roots, unsteady, .. } =
             listed(&entries, &[&changed[..], &[("g", Reason::Vanished)]].concat()).unwrap();
         let unsteady: Vec<String> = unsteady.keys().map(|url| url.path.to_string()).collect();
         assert_eq!(unsteady, ["", "d"]);

@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use super::allowance::{Held, TooMuch};
 use super::listed_roots::{Roots, SourceListing};
 use super::short_strings::ShortStrings;
 
@@ -17,14 +18,20 @@ pub enum ListingError {
     /// It is not what the protocol says.
     #[error("the listing is malformed: {0}")]
     Malformed(String),
+    /// It is more than may be held of a source.
+    #[error(transparent)]
+    TooMuch(#[from] TooMuch),
 }
 
-/// Reads a listing to its end.
-pub fn read_listing(reader: impl Read) -> Result<SourceListing, ListingError> {
+/// Reads a listing to its end. What it takes here is counted in `held` before it is kept.
+pub fn read_listing(reader: impl Read, held: Held) -> Result<SourceListing, ListingError> {
     let reader = io::BufReader::with_capacity(64 << 10, ShortStrings::new(reader));
     let mut json = serde_json::Deserializer::from_reader(reader);
-    let mut roots = Roots::default();
+    let mut roots = Roots::new(held);
     let read = Body(&mut roots).deserialize(&mut json).and_then(|()| json.end());
+    if let Some(too_much) = roots.too_much() {
+        return Err(too_much.into());
+    }
     read.map_err(|error| match error.classify() {
         serde_json::error::Category::Io if error.io_error_kind() == Some(io::ErrorKind::InvalidData) => {
             ListingError::Malformed(error.to_string())
@@ -102,6 +109,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Each<'_, T> {
 mod tests {
     use super::*;
     use crate::model::{Listed, RootId};
+    use crate::peer::allowance::Allowance;
     use crate::protocol::routes;
 
     fn entry(path: &str, size: i64, kind: &str) -> String {
@@ -114,7 +122,7 @@ mod tests {
     }
 
     fn read(text: &str) -> Result<SourceListing, ListingError> {
-        read_listing(text.as_bytes())
+        read_listing(text.as_bytes(), Allowance::default().hold())
     }
 
     #[test]
@@ -140,7 +148,7 @@ mod tests {
     #[test]
     fn a_root_that_is_listed_itself_is_one_directory_as_always() {
         let with = read(&body(&[entry("data/0/", -1, "DIRECTORY"), entry("data/0/x", 1, "FILE")])).unwrap();
-        assert_eq!(with, read(&body(&[entry("data/0/x", 1, "FILE")])).unwrap());
+        assert_eq!(with.roots, read(&body(&[entry("data/0/x", 1, "FILE")])).unwrap().roots);
         assert_eq!(read(&body(&[entry("data/0/", -1, "DIRECTORY")])).unwrap().roots.len(), 1, "it is there, and empty");
     }
 

@@ -1,5 +1,6 @@
 //! A source as the destination sees it: the manifest exchange, its branches, and the per-file protocol.
 
+mod allowance;
 mod assembly;
 mod branches;
 mod client;
@@ -11,7 +12,9 @@ mod files;
 mod listed_roots;
 mod listing;
 mod short_strings;
+mod weight;
 
+pub use allowance::{Allowance, Held, TooMuch};
 pub use assembly::{AssemblyError, Contents, RemoteManifest};
 pub use branches::{OpenedBranches, RemoteRead, fetch_branches};
 pub use client::{Peer, PeerSettings};

@@ -6,7 +6,8 @@ use uuid::Uuid;
 use super::frame::{Frame, FrameError, FrameReader};
 use super::source_failure::SourceFailure;
 use crate::manifest::{
-    Directory, DirectoryIndex, Identity, SubtreeHash, Writer, decode_directories, decode_problem, encode_directories,
+    DirectoriesError, Directory, DirectoryIndex, Identity, MAX_DIRECTORIES_IN_A_RECORD, SubtreeHash, Writer,
+    decode_directories, decode_problem, encode_directories,
 };
 use crate::model::{Blake3Digest, Problem, Provenance};
 
@@ -253,6 +254,9 @@ fn read_content(fields: &mut FrameReader) -> Result<Vec<FinishedDirectory>, Fram
     let problems: Vec<(u8, String)> = fields.required(5)?;
     if roots.len() != states.len() || directories.len() != states.len() {
         return Err(FrameError::Fields);
+    }
+    if states.len() > MAX_DIRECTORIES_IN_A_RECORD {
+        return Err(DirectoriesError::TooMany(states.len()).into());
     }
     let (mut hashes, mut problems) = (hashes.chunks_exact(32), problems.into_iter());
     let mut finished = Vec::with_capacity(states.len());

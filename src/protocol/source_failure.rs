@@ -2,6 +2,7 @@
 
 use super::frame::{FrameError, FrameReader};
 use crate::manifest::Writer;
+use crate::model::Problem;
 
 /// Why the source gave up.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +19,6 @@ impl SourceFailure {
     }
 
     pub(super) fn read(fields: &mut FrameReader) -> Result<Self, FrameError> {
-        Ok(Self { code: fields.required(1)?, message: fields.required(2)? })
+        Ok(Self { code: Problem::cut(fields.required(1)?), message: Problem::cut(fields.required(2)?) })
     }
 }

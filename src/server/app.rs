@@ -15,8 +15,8 @@ use crate::config::{Config, HostName, Instance};
 use crate::exclude::Rules;
 use crate::manifest::{Identity, RootSpec};
 use crate::model::{RootId, Selection};
-use crate::net::{Endpoint, RetryPolicy};
-use crate::peer::{Peer, PeerError, PeerSettings};
+use crate::net::{Endpoint, Patience, RetryPolicy};
+use crate::peer::{Allowance, Peer, PeerError, PeerSettings};
 use crate::protocol::{MigrationState, TaskRequest};
 use crate::scan::Engine;
 use crate::source::{Busy, Completion, Offers};
@@ -194,6 +194,8 @@ impl App {
             },
             connect_timeout: client.request_timeout,
             idle_timeout: client.request_idle_timeout,
+            patience: Patience::USUAL,
+            allowance: Allowance::default(),
             max_idle_connections: client.connection_pool_max_size,
         };
         let port = source.port.unwrap_or(self.config().sidecar.port);

@@ -21,6 +21,7 @@ mod files_api;
 mod format_vectors;
 mod hard_links;
 mod history;
+mod hostile_source;
 mod http_heads;
 mod interruptions;
 mod keyspaces;

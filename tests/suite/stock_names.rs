@@ -9,8 +9,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use twintree::model::{DigestAlgorithm, FileUrl, RelPath, RootId};
-use twintree::net::{Endpoint, RetryPolicy};
-use twintree::peer::{DigestFailure, Peer, PeerSettings};
+use twintree::net::{Endpoint, Patience, RetryPolicy};
+use twintree::peer::{Allowance, DigestFailure, Peer, PeerSettings};
 
 use crate::support::chaos_proxy::{ChaosProxy, Mode};
 use crate::support::disk::set_time;
@@ -246,6 +246,8 @@ fn settings(idle_timeout: Duration) -> PeerSettings {
         policy: RetryPolicy::default(),
         connect_timeout: Duration::from_secs(5),
         idle_timeout,
+        patience: Patience::USUAL,
+        allowance: Allowance::default(),
         max_idle_connections: 4,
     }
 }

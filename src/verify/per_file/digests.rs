@@ -5,7 +5,7 @@ use std::os::fd::AsFd as _;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use futures_util::StreamExt as _;
+use futures_util::{Stream, StreamExt as _};
 use parking_lot::Mutex;
 use rayon::prelude::*;
 
@@ -16,7 +16,9 @@ use crate::model::{
     Content, ContentDigest, Counters, Difference, DifferenceKind, DigestAlgorithm, EntryKind, Evidence, FileEntry,
     FileUrl, Findings, Listed, Problem, Reason, Unverified,
 };
+use crate::net::Brought;
 use crate::peer::DigestFailure;
+use crate::protocol::routes;
 use crate::scan::{Cancelled, Context, Expected, ReadError, digest_file, problem_of};
 use crate::task::Task;
 use crate::verify::error::RunError;
@@ -91,7 +93,26 @@ impl<'a> Digests<'a> {
             let size = self.files[position.0].files[position.1].size();
             async move { (position, peer.digest(&url, size, algorithm).await) }
         });
-        let mut answers = std::pin::pin!(asked.buffer_unordered(under_way));
+        // All of them together may take as long as a slow source takes for so much, and some time besides.
+        let (files, bytes) = self.sums();
+        let patience = self.input.peer.patience().with(Brought { directories: 0, files, bytes });
+        let answers = self.settle_source(asked.buffer_unordered(under_way));
+        self.input.peer.in_time(routes::FILES, &patience, answers).await?;
+        self.task.passed(Passed::SourceHashed);
+        Ok(())
+    }
+
+    /// How many files are compared, and their bytes.
+    fn sums(&self) -> (u64, u64) {
+        let files = || self.files.iter().flat_map(|directory| &directory.files);
+        (files().count() as u64, files().map(FileEntry::size).fold(0, u64::saturating_add))
+    }
+
+    async fn settle_source(
+        &self,
+        answers: impl Stream<Item = (Position, Result<ContentDigest, DigestFailure>)>,
+    ) -> Result<(), RunError> {
+        let mut answers = std::pin::pin!(answers);
         while let Some((position, answer)) = answers.next().await {
             let answer = match answer {
                 Ok(digest) => Ok(digest),
@@ -105,7 +126,6 @@ impl<'a> Digests<'a> {
             self.pairs.source(&self.files, position, answer);
             self.show();
         }
-        self.task.passed(Passed::SourceHashed);
         Ok(())
     }
 

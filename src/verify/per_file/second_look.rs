@@ -13,6 +13,7 @@ use crate::model::{
     Difference, DifferenceKind, EntryKind, Evidence, FileUrl, Findings, Problem, Reason, RelPath, RootId, Side,
     Unverified,
 };
+use crate::peer::Held;
 use crate::scan::WalkedDirectory;
 
 /// One side as it was listed.
@@ -23,6 +24,9 @@ pub(super) struct Look {
     pub times: DirectoryTimes,
     /// Directories that changed while they were listed.
     pub unsteady: BTreeMap<FileUrl, Problem>,
+    /// The memory of what a source sent.
+    #[expect(dead_code, reason = "held for as long as the rest is")]
+    pub held: Option<Held>,
 }
 
 /// The modification times of directories in milliseconds, sorted by path.

@@ -24,19 +24,19 @@ impl PerFileRun<'_> {
         let walked = in_pool(job.threads, move || Manifest::walk(job.identity, &job.roots, &context)).await;
         let manifest = walked.map_err(BuildFailure::from)?.map_err(BuildFailure::from)?;
         self.task.passed(Passed::Walked);
-        Ok(Arc::new(Look { manifest, times: DirectoryTimes::new(), unsteady: BTreeMap::new() }))
+        Ok(Arc::new(Look { manifest, times: DirectoryTimes::new(), unsteady: BTreeMap::new(), held: None }))
     }
 
     /// What the source lists of what the task is about.
     pub(super) async fn source_listing(&self) -> Result<SourceListing, RunError> {
         let stop = CancellationToken::new();
         let _stop = stop.clone().drop_guard();
-        let listed = self.input.peer.listing(|chunks| {
+        let listed = self.input.peer.listing(|chunks, held| {
             // The thread that parses must not outlive the task because a source goes on sending.
             let chunks = chunks.take_until(stop.clone().cancelled_owned());
             let reader = SyncIoBridge::new(StreamReader::new(Box::pin(chunks)));
             async {
-                let parsed = blocking(move || read_listing(reader)).await;
+                let parsed = blocking(move || read_listing(reader, held)).await;
                 parsed.unwrap_or_else(|died| Err(ListingError::Interrupted(died.to_string())))
             }
         });
@@ -64,10 +64,10 @@ impl PerFileRun<'_> {
     pub(super) async fn looked_at(&self, listed: SourceListing, local: &Arc<Look>) -> Result<Arc<Look>, RunError> {
         let (local, identity) = (Arc::clone(local), self.source_identity(&local.manifest));
         let look = in_pool(self.input.threads, move || {
-            let SourceListing { roots, unsteady } = listed;
+            let SourceListing { roots, unsteady, held } = listed;
             let times = directory_times(&roots);
             let manifest = Manifest::of_listed(identity, with_empty_roots(roots, &local.manifest))?;
-            Ok::<_, BuildFailure>(Look { manifest, times, unsteady })
+            Ok::<_, BuildFailure>(Look { manifest, times, unsteady, held: Some(held) })
         });
         Ok(Arc::new(look.await.map_err(BuildFailure::from)??))
     }
