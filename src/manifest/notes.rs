@@ -124,6 +124,16 @@ pub fn rules_unknown_note() -> String {
         .to_owned()
 }
 
+/// How often a source began its manifest again; `None` where it did not.
+pub fn begun_again_note(times: u32) -> Option<String> {
+    (times > 0).then(|| {
+        format!(
+            "the connection to the source broke, and it began its manifest again ({times} times): what it had read by then, it \
+             read again"
+        )
+    })
+}
+
 /// How many files of the source were hashed on this side; `None` for none.
 pub fn fetched_note(files: u64) -> Option<String> {
     (files > 0)

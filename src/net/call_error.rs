@@ -24,6 +24,8 @@ pub enum CallError {
         endpoint: Endpoint,
         /// What the system said.
         cause: String,
+        /// A connection stood, so the service may have begun with what it was asked for.
+        connected: bool,
     },
     /// An answer stopped before its end.
     #[error("{endpoint}: the exchange was interrupted: {cause}")]
@@ -78,7 +80,7 @@ impl Failure for CallError {
 impl CallError {
     /// A request that was not answered.
     pub fn unreachable(endpoint: &Endpoint, error: &reqwest::Error) -> Self {
-        Self::Unreachable { endpoint: endpoint.clone(), cause: cause_of(error) }
+        Self::Unreachable { endpoint: endpoint.clone(), cause: cause_of(error), connected: !error.is_connect() }
     }
 
     /// An answer that broke off with this error.
@@ -110,6 +112,11 @@ impl CallError {
             Self::Status { status: 400 | 404, message, .. } => message.is_empty(),
             error => error.is_transient(),
         }
+    }
+
+    /// Whether the service may have begun with what it was asked for.
+    pub fn may_have_begun(&self) -> bool {
+        matches!(self, Self::Unreachable { connected: true, .. } | Self::Interrupted { .. })
     }
 
     /// How long the service asks to wait.

@@ -43,7 +43,7 @@ impl Troubles {
 
 fn words(error: &CallError) -> String {
     match error {
-        CallError::Unreachable { endpoint, cause } => format!("source {endpoint} does not answer: {cause}"),
+        CallError::Unreachable { endpoint, cause, .. } => format!("source {endpoint} does not answer: {cause}"),
         CallError::Interrupted { endpoint, cause } => format!("source {endpoint} broke off: {cause}"),
         error => format!("source {error}"),
     }
@@ -70,7 +70,8 @@ mod tests {
     fn trouble_is_told_with_the_time_that_is_left_until_the_peer_answers() {
         let (troubles, now) = (Troubles::default(), Instant::now());
         assert_eq!(troubles.text(now), None);
-        let refused = CallError::Unreachable { endpoint: peer(), cause: "connection refused".to_owned() };
+        let refused =
+            CallError::Unreachable { endpoint: peer(), cause: "connection refused".to_owned(), connected: false };
         troubles.note(&refused, now + Duration::from_secs(100));
         let shared = troubles.clone();
         let text = |after: u64| shared.text(now + Duration::from_secs(after)).unwrap();

@@ -91,7 +91,8 @@ impl Fetch<'_> {
         borne: &mut Borne,
         on_files: &mut impl FnMut(&Arc<Vec<Vec<FileEntry>>>),
     ) -> Result<OpenedBranches, PeerError> {
-        let mut frames = self.peer.post_for_frames(&self.path, BRANCHES_MEDIA_TYPE, body, BRANCHES_MEDIA_TYPE).await?;
+        let answer = self.peer.post_for_frames(&self.path, BRANCHES_MEDIA_TYPE, body, BRANCHES_MEDIA_TYPE);
+        let mut frames = self.peer.in_time(&self.path, &borne.patience, answer).await?;
         let mut held = self.peer.hold();
         let files = self.check(self.files(&mut frames, &mut held, borne).await?).await?;
         on_files(&files);

@@ -138,6 +138,11 @@ impl PeerError {
         Problem::new(reason, self.to_string())
     }
 
+    /// Whether the peer may have begun with what it was asked for.
+    pub(super) fn may_have_begun(&self) -> bool {
+        matches!(self, Self::Call(call) if call.may_have_begun())
+    }
+
     /// Whether it keeps connections alive and brings nothing.
     pub fn is_idle(&self) -> bool {
         matches!(self, Self::Idle { .. })

@@ -32,6 +32,10 @@ pub struct Exchange {
 #[derive(Debug, Default)]
 struct State {
     manifest_id: Option<Uuid>,
+    /// An attempt failed that the source may have begun to work for.
+    may_have_begun: bool,
+    /// How often it then began under another name.
+    begun_again: u32,
     progress: ProgressFrame,
     /// Content hashes nobody has taken yet.
     fresh: Vec<FinishedDirectory>,
@@ -66,7 +70,10 @@ impl Exchange {
             let delay = match self.attempt(&mut retries, &mut patience).await {
                 Ok(()) => return Ok(()),
                 Err(error) if self.unwanted.is_cancelled() => return Err(error),
-                Err(error) => retries.after(error)?,
+                Err(error) => {
+                    self.state().may_have_begun |= error.may_have_begun();
+                    retries.after(error)?
+                }
             };
             tokio::select! {
                 () = tokio::time::sleep(delay) => {}
@@ -113,6 +120,12 @@ impl Exchange {
         self.state().provenance
     }
 
+    /// How often the source began its manifest again, since it did not keep the one that was under way, or had not told its
+    /// name.
+    pub fn begun_again(&self) -> u32 {
+        self.state().begun_again
+    }
+
     /// The name of the manifest at the source, once known.
     pub fn manifest_id(&self) -> Option<Uuid> {
         self.state().manifest_id
@@ -137,6 +150,7 @@ impl Exchange {
         // Our own request always serialises.
         let body = serde_json::to_vec(&request).unwrap_or_default();
         let answer = self.peer.post_for_frames(routes::MANIFESTS, "application/json", body.into(), MANIFEST_MEDIA_TYPE);
+        let answer = self.peer.in_time(routes::MANIFESTS, patience, answer);
         let mut frames = answer.await.map_err(without_the_route)?;
         let (mut assembly, mut held) = (Assembly::default(), self.peer.hold());
         let (mut brought, mut progressed) = (Brought::default(), 0);
@@ -155,7 +169,7 @@ impl Exchange {
             retries.delivered(progressed.saturating_add(brought.directories));
             patience.brought(brought, Instant::now());
             if let ManifestFrame::Hello(hello) = &frame {
-                self.state().manifest_id = Some(Uuid::from_bytes(hello.manifest_id));
+                self.state().named(Uuid::from_bytes(hello.manifest_id));
             }
             let step = accept(&mut assembly, frame).await.map_err(|cause| self.assembly_error(cause))?;
             match step {
@@ -215,6 +229,15 @@ impl Exchange {
 }
 
 impl State {
+    /// The source works on the manifest of this name.
+    fn named(&mut self, id: Uuid) {
+        if self.may_have_begun && self.manifest_id != Some(id) {
+            self.begun_again += 1;
+            tracing::warn!(manifest = %id, "the source began its manifest again");
+        }
+        (self.manifest_id, self.may_have_begun) = (Some(id), false);
+    }
+
     fn take(&mut self, finished: Vec<FinishedDirectory>) {
         for one in finished {
             let seen = self.seen.get_mut(one.root as usize).and_then(|root| root.get_mut(one.directory.at()));

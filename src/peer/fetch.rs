@@ -115,7 +115,7 @@ impl Peer {
         }
         match fetched.tag.clone() {
             None => Ok(Came::All),
-            Some(tag) => self.look_again(request, size, tag).await,
+            Some(tag) => self.in_time(request.bytes().path(), patience, self.look_again(request, size, tag)).await,
         }
     }
 

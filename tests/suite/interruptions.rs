@@ -111,6 +111,9 @@ async fn a_source_that_restarts_in_mid_stream_is_verified_under_its_new_manifest
     assert_eq!((&report["digestMismatches"], &report["filesMatched"]), (&1.into(), &(FILES - 1).into()), "{report:#}");
     assert_eq!(proxy.cuts(), 1);
     assert_eq!(restarted.source.app().requests(), 2, "the manifest, and the branch it differs in");
+    let note =
+        "the connection to the source broke, and it began its manifest again (1 times): what it had read by then";
+    assert!(report["notes"].to_string().contains(note), "{report:#}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -48,3 +48,4 @@ mod tasks_api;
 mod trust;
 mod unlisted;
 mod wire_bytes;
+mod wire_faults;

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use super::open::{Assembled, assemble};
 use super::proven::Proven;
 use super::sides::Sides;
-use crate::manifest::{Comparand as _, Depth, Described, Manifest, notes, scope};
+use crate::manifest::{Comparand as _, Depth, Described, Manifest, begun_again_note, notes, scope};
 use crate::model::{Counters, Findings, MetadataSummary, Outcome, Selection};
 use crate::peer::{Contents, Exchange, PeerError, RemoteManifest};
 use crate::protocol::{ManifestRequest, Progress, Protocol, SPOKEN_VERSIONS};
@@ -197,7 +197,9 @@ impl<'a> ManifestRun<'a> {
     fn compared(&self, findings: Findings, remote: &RemoteManifest, local: &Manifest) -> Compared {
         let source = Described { identity: &remote.identity, tables: &remote.tables(), listed: false };
         let destination = Described { identity: &local.identity, tables: &local.tables(), listed: false };
-        let outcome = Outcome::new(scope(source, destination), findings, notes(source, destination));
+        let mut notes = notes(source, destination);
+        notes.extend(begun_again_note(self.exchange.begun_again()));
+        let outcome = Outcome::new(scope(source, destination), findings, notes);
         let from = (self.exchange.provenance(), Some(self.build.provenance()));
         Compared::new(outcome, (source, from.0), (destination, from.1), self.task.request.keep_going)
     }

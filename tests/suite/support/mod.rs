@@ -2,6 +2,7 @@
 
 pub mod chaos_proxy;
 pub mod disk;
+pub mod fault_proxy;
 pub mod flaky_front;
 pub mod grown;
 pub mod manifests;
