@@ -12,6 +12,9 @@
 
 pub mod cli;
 pub mod config;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod decoders;
 pub mod exclude;
 pub mod manifest;
 pub mod model;

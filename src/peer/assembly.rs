@@ -121,7 +121,7 @@ impl Contents {
 
 /// What a frame led to.
 #[derive(Debug)]
-pub(super) enum Step {
+pub(crate) enum Step {
     /// Nothing to tell.
     Taken,
     /// How far the source is.
@@ -139,7 +139,7 @@ pub(super) enum Step {
 }
 
 #[derive(Default)]
-pub(super) struct Assembly {
+pub(crate) struct Assembly {
     hello: Option<Hello>,
     announced: Vec<(RootId, Option<u32>)>,
     directories: Vec<Vec<Directory>>,
@@ -151,7 +151,7 @@ pub(super) struct Assembly {
 }
 
 impl Assembly {
-    pub(super) fn accept(&mut self, frame: ManifestFrame) -> Result<Step, AssemblyError> {
+    pub(crate) fn accept(&mut self, frame: ManifestFrame) -> Result<Step, AssemblyError> {
         match (frame, &self.hello, &self.manifest) {
             (ManifestFrame::Error(failure), ..) => Ok(Step::Failed(failure)),
             (ManifestFrame::Hello(hello), None, _) => self.hello(hello),

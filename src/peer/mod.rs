@@ -15,6 +15,8 @@ mod short_strings;
 mod weight;
 
 pub use allowance::{Allowance, Held, TooMuch};
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use assembly::Assembly;
 pub use assembly::{AssemblyError, Contents, RemoteManifest};
 pub use branches::{OpenedBranches, RemoteRead, fetch_branches};
 pub use client::{Peer, PeerSettings};
@@ -24,3 +26,5 @@ pub use file_request::{FileRequest, Unaskable};
 pub use files::{DigestFailure, ListingBytes};
 pub use listed_roots::SourceListing;
 pub use listing::{ListingError, read_listing};
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use weight::of_frame;

@@ -12,7 +12,7 @@ const PIECE: usize = 32;
 const GROWN: usize = 2;
 
 /// The bytes of a frame that stay here once it is accepted.
-pub(super) fn of_frame(frame: &ManifestFrame) -> usize {
+pub(crate) fn of_frame(frame: &ManifestFrame) -> usize {
     match frame {
         ManifestFrame::Directories(directories) => directories.iter().map(of_directory).sum(),
         // The room for their hashes was counted with the directories.

@@ -10,7 +10,7 @@ use crate::protocol::routes;
 
 /// A file below a root, as a request names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct FileTarget {
+pub(crate) struct FileTarget {
     pub root: RootId,
     /// What the path may mean, in the order in which it is looked for; at least one.
     pub readings: Vec<Result<RelPath, BadTarget>>,
@@ -18,7 +18,7 @@ pub(super) struct FileTarget {
 
 /// Why a request path means no file; the texts are the Sidecar's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum BadTarget {
+pub(crate) enum BadTarget {
     #[error("Invalid directory type: {0}")]
     Type(String),
     #[error("Invalid directoryIndex: {0}")]
@@ -39,7 +39,7 @@ pub(super) enum BadTarget {
 }
 
 /// Reads `{dirType}/{dirIndex}/{path}` as it stands in the request. `exists` tells the roots there are.
-pub(super) fn parse(raw: &str, exists: impl Fn(RootId) -> bool) -> Result<FileTarget, BadTarget> {
+pub(crate) fn parse(raw: &str, exists: impl Fn(RootId) -> bool) -> Result<FileTarget, BadTarget> {
     let (kind, rest) = raw.split_once('/').unwrap_or((raw, ""));
     let (index, path) = rest.split_once('/').unwrap_or((rest, ""));
     let (kind, index) = (decoded_text(kind), decoded_text(index));

@@ -16,6 +16,9 @@ mod routes;
 mod setup;
 mod take_up;
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use file_target::parse as request_path;
+
 pub use app::App;
 pub use listen::{Listener, Running};
 pub use routes::router;

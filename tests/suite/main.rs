@@ -26,6 +26,7 @@ mod http_heads;
 mod interruptions;
 mod keyspaces;
 mod lies;
+mod lying_columns;
 mod manifest_file;
 mod manifest_noise;
 mod metrics;
