@@ -4,7 +4,8 @@
 //! on both sides and is the same; what could not be read is unverified, which is neither equal nor different. Where digests of
 //! earlier reads were to be trusted instead, the result says so.
 //!
-//! Folders are layers, from the bottom up: [`model`] values, [`exclude`] rules, [`config`] files, [`scan`] the disk,
+//! Folders are layers, from the bottom up: [`model`] values, [`exclude`] rules, [`config`] files,
+//! [`store`] what is kept on disk, [`scan`] the disk,
 //! [`manifest`] trees and their comparison, [`protocol`] what crosses the network, [`net`] how others are called, [`work`] the
 //! bridge to threads, [`peer`] the source seen from the destination, [`source`] what a source does for others, [`task`] the
 //! life of a task, [`verify`] the run of a verification, [`report`] results, [`server`] HTTP, [`cli`] commands. Each uses those
@@ -25,6 +26,7 @@ pub mod report;
 pub mod scan;
 pub mod server;
 pub mod source;
+pub mod store;
 pub mod task;
 pub mod verify;
 pub mod work;

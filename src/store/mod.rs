@@ -1,0 +1,14 @@
+//! Files of our own that outlive a run, or hold what memory does not: records that carry their own check, files that
+//! appear whole or not at all, and lists that are sorted and read page by page without being held.
+
+mod file;
+mod pages;
+mod record;
+mod scratch;
+mod spool;
+
+pub use file::{Whole, put_out_of_the_way, sync_directory};
+pub use pages::{Lost, PageError, PageTable, Pages};
+pub use record::{Fault, Place, record, unpack};
+pub use scratch::Scratch;
+pub use spool::Spool;
