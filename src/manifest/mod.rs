@@ -44,7 +44,7 @@ pub use matching::{MatchingDirectory, matching_files};
 pub use notes::{begun_again_note, fetched_note, notes, nothing_compared_note, rules_unknown_note, trusted_note};
 pub use plan::{DirectoryPair, PairSide, PlannedRoot, RootPlan, plan, plan_instance};
 pub use record::{ProblemColumn, RecordError, decode_problem};
-pub use rollup::{Rollup, RollupState, rollups};
+pub use rollup::{DifferenceSums, Rollup, RollupState, rollups};
 pub use root_hashes::{Depth, RootHashes};
 pub use scope::{Described, RootTables, scope, scope_of_one_side};
 pub use second_read::{SecondRead, read_again};

@@ -86,12 +86,23 @@ struct Sums {
 /// knows what else lies there, in whatever root of that kind.
 type Unlisted = BTreeSet<(DirectoryType, Option<String>)>;
 
+/// How many differences of each kind lie in each table; counted as they go by.
+#[derive(Debug, Clone, Default)]
+pub struct DifferenceSums(BTreeMap<Key, BTreeMap<DifferenceKind, u64>>);
+
+impl DifferenceSums {
+    /// Counts a difference where it lies.
+    pub fn add(&mut self, difference: &Difference) {
+        *self.0.entry(key_of(difference)).or_default().entry(difference.kind).or_default() += 1;
+    }
+}
+
 /// Sums up, ordered by kind of root, keyspace and table. `content_compared` tells whether every entry with the same
 /// metadata had its content compared.
 pub fn rollups(
     source: &RootTables<'_>,
     destination: &RootTables<'_>,
-    differences: &[Difference],
+    differences: DifferenceSums,
     content_compared: bool,
 ) -> Vec<Rollup> {
     let mut sums: BTreeMap<Key, Sums> = BTreeMap::new();
@@ -108,9 +119,8 @@ pub fn rollups(
             });
         }
     }
-    for difference in differences {
-        let sums = sums.entry(key_of(difference)).or_default();
-        *sums.differences.entry(difference.kind).or_default() += 1;
+    for (key, differences) in differences.0 {
+        sums.entry(key).or_default().differences = differences;
     }
     sums.into_iter().map(|(key, sums)| rollup(key, sums, content_compared, &unlisted)).collect()
 }
@@ -250,7 +260,9 @@ mod tests {
         let (source, destination) = (walk(&s), walk(&d));
         let outcome = diff(&source, &destination, Depth::Content).unwrap();
         let lines = |content_compared| {
-            let rollups = rollups(&source.tables(), &destination.tables(), &outcome.differences, content_compared);
+            let mut sums = DifferenceSums::default();
+            outcome.differences.iter().for_each(|difference| sums.add(difference));
+            let rollups = rollups(&source.tables(), &destination.tables(), sums, content_compared);
             let line = |r: Rollup| {
                 let place = [Some(r.directory_type.name()), r.keyspace.as_deref(), r.table.as_deref()];
                 let place = place.into_iter().flatten().collect::<Vec<_>>().join(".");
@@ -280,7 +292,7 @@ mod tests {
         write(home, "hints/0/a", "1");
         let manifest = walk(home);
         let states = |tables: &[(RootId, Option<&DirectoryTable>)]| {
-            let rollups = rollups(tables, tables, &[], true);
+            let rollups = rollups(tables, tables, DifferenceSums::default(), true);
             rollups.iter().map(|r| (r.table.clone().unwrap_or_default(), r.state)).collect::<Vec<_>>()
         };
         let expected = [("linked", RollupState::NotCompared), ("t", RollupState::Equal), ("", RollupState::Equal)];

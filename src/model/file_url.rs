@@ -42,6 +42,16 @@ impl FileUrl {
         Some(Self { root, path: RelPath::new(&path).ok()? })
     }
 
+    /// Bytes that are ordered as the entries are.
+    pub fn sort_key(&self) -> Vec<u8> {
+        let mut key = vec![self.root.directory_type.code()];
+        // The highest byte first, so that numbers are ordered as their bytes are.
+        key.extend(self.root.index.to_le_bytes().into_iter().rev());
+        // No name holds a zero byte, so a directory comes right before everything below it.
+        key.extend(self.path.as_bytes().iter().map(|byte| if *byte == b'/' { 0 } else { *byte }));
+        key
+    }
+
     /// The path's bytes in hex where [`FileUrl::text`] cannot carry them; `None` where it can.
     pub fn path_hex(&self) -> Option<String> {
         std::str::from_utf8(self.path.as_bytes()).is_err().then(|| hex::encode(self.path.as_bytes()))
@@ -68,6 +78,26 @@ mod tests {
         assert_eq!(url.to_string(), "data/0/ks/\\xff");
         assert_eq!(FileUrl::new(RootId::DATA_0, RelPath::new(b"a").unwrap()).path_hex(), None);
         assert_eq!(FileUrl::parse(&url.text(), url.path_hex().as_deref()), Some(url));
+    }
+
+    #[test]
+    fn keys_are_ordered_as_the_entries_are() {
+        let url = |root: &str, path: &[u8]| FileUrl::new(root.parse().unwrap(), RelPath::new(path).unwrap());
+        let sorted = [
+            url("data/0", b"a"),
+            url("data/0", b"a/b"),
+            url("data/0", b"a/b/\x01"),
+            url("data/0", b"a\x01"),
+            url("data/0", b"a.txt"),
+            url("data/0", b"\xff"),
+            url("data/1", b"a"),
+            url("data/255", b"a"),
+            url("data/256", b"a"),
+            url("commitlog/0", b"a"),
+            url("local_system_data/0", b"a"),
+        ];
+        assert!(sorted.is_sorted());
+        assert!(sorted.iter().map(FileUrl::sort_key).is_sorted());
     }
 
     #[test]

@@ -13,6 +13,18 @@ pub struct Findings {
     pub content_not_compared: u64,
 }
 
+/// Takes what a comparison finds, part by part, in whatever order the parts come.
+pub trait Sink {
+    /// Takes a part.
+    fn take(&mut self, part: Findings);
+}
+
+impl Sink for Findings {
+    fn take(&mut self, part: Findings) {
+        self.absorb(part);
+    }
+}
+
 impl Findings {
     /// A directory that could not be checked as a whole, whatever the entries in it say.
     pub fn unverified_directory(url: FileUrl, unverified: Unverified) -> Self {

@@ -1,7 +1,7 @@
 //! What a run comes to: the outcome, and what a report says besides. Pure.
 
 use crate::manifest::{
-    Described, DirectoryIndex, DirectoryTable, Rollup, nothing_compared_note, rollups, trusted_note,
+    Described, DifferenceSums, DirectoryIndex, DirectoryTable, Rollup, nothing_compared_note, rollups, trusted_note,
 };
 use crate::model::{MetadataSummary, Outcome, Provenance, RootId, Side, Verdict};
 use crate::protocol::{ReadBody, SideBody, not_compared};
@@ -32,8 +32,10 @@ impl Compared {
             outcome.notes.push(nothing_compared_note());
         }
         let content_compared = keep_going || outcome.counters.metadata_summary() == MetadataSummary::Same;
+        let mut sums = DifferenceSums::default();
+        outcome.differences.iter().for_each(|difference| sums.add(difference));
         Self {
-            rollups: rollups(source.tables, destination.tables, &outcome.differences, content_compared),
+            rollups: rollups(source.tables, destination.tables, sums, content_compared),
             read: ReadBody {
                 source: Some(side(source, source_from)),
                 destination: Some(side(destination, destination_from)),

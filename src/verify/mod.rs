@@ -3,6 +3,7 @@
 mod by_manifest;
 mod compared;
 mod error;
+mod found;
 mod input;
 mod kind;
 mod per_file;
@@ -10,5 +11,6 @@ mod run;
 
 pub use compared::Compared;
 pub use error::RunError;
+pub use found::{Found, Total};
 pub use input::RunInput;
 pub use kind::{Verification, VerificationTotals};
