@@ -19,7 +19,7 @@ pub(super) fn run(args: &TasksArgs) -> Result<ExitCode, CommandError> {
                 } else if tasks.is_empty() {
                     output::print("no task yet\n")?;
                 } else {
-                    tasks.iter().try_for_each(|task| output::print(&format!("{}\n", report::task_line(task))))?;
+                    tasks.iter().try_for_each(|task| output::print(&format!("{}\n", report::listed_line(task))))?;
                 }
             }
             TaskAction::Show { id } => print(destination.report(id).await?, args.json)?,

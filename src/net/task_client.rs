@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use super::call_error::{CallError, refusal};
 use super::connector::{Timeouts, connect};
 use super::endpoint::Endpoint;
-use crate::protocol::{DifferenceBody, ReportBody, TaskCreated, TaskRequest, TaskStatus, routes};
+use crate::protocol::{DifferenceBody, ListedTask, ReportBody, TaskCreated, TaskRequest, TaskStatus, routes};
 
 /// How long one answer may take; all of them are short.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -42,7 +42,7 @@ impl TaskClient {
     }
 
     /// The latest task, or all that are remembered.
-    pub async fn tasks(&self, history: bool) -> Result<Vec<TaskStatus>, CallError> {
+    pub async fn tasks(&self, history: bool) -> Result<Vec<ListedTask>, CallError> {
         self.call(Method::GET, &format!("{}?history={history}", routes::TASKS), None).await
     }
 

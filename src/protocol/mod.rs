@@ -28,7 +28,9 @@ pub use manifests::{
 pub use report::{DifferenceBody, EvidenceBody, ReadBody, ReportBody, ReportSummary, SideBody, Timings};
 pub use source_failure::SourceFailure;
 pub use status::{MigrationState, MigrationStatus};
-pub use task::{BadRequest, Protocol, TaskCreated, TaskRequest, TaskStatus, parse_task_request};
+pub use task::{
+    BadRequest, DamagedTask, ListedTask, Protocol, TaskCreated, TaskRequest, TaskStatus, parse_task_request,
+};
 pub use task_state::{Progress, TaskState};
 
 /// The media type of a manifest stream.

@@ -153,6 +153,7 @@ impl ReportBody {
             protocol: Protocol::Manifest,
             protocol_reason: None,
             source_trouble: None,
+            state_trouble: None,
             progress: progress(&summary.read),
             started_at: began,
             ended_at: Some(ended),

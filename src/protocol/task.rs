@@ -121,6 +121,9 @@ pub struct TaskStatus {
     /// Why the source does not answer at the moment, and how long it is tried for; absent where all is well (ours).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_trouble: Option<String>,
+    /// Why the task is not safe in the history on disk yet, as on a full disk; absent where it is (ours).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state_trouble: Option<String>,
     /// Progress on both sides.
     #[serde(flatten)]
     pub progress: Progress,
@@ -177,6 +180,7 @@ impl TaskStatus {
             protocol: Protocol::Manifest,
             protocol_reason: None,
             source_trouble: None,
+            state_trouble: None,
             progress: Progress::default(),
             started_at: at_ms,
             ended_at: None,
@@ -188,6 +192,33 @@ impl TaskStatus {
         };
         status.refresh();
         status
+    }
+}
+
+/// A task in the list of all that are remembered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(untagged)]
+pub enum ListedTask {
+    /// One whose status is known.
+    Known(Box<TaskStatus>),
+    /// One whose record is damaged.
+    Damaged(DamagedTask),
+}
+
+/// A task of which nothing can be told but that it was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct DamagedTask {
+    /// The task.
+    pub id: String,
+    /// What is wrong, in a sentence.
+    pub damaged: String,
+}
+
+impl DamagedTask {
+    /// The task of this id, whose record in the history is damaged.
+    pub fn new(id: String) -> Self {
+        let damaged = format!("the record of task {id} in the task history is damaged");
+        Self { id, damaged }
     }
 }
 

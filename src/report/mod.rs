@@ -8,5 +8,5 @@ mod words;
 
 pub use csv::csv;
 pub use html::html;
-pub use terminal::{inspection, outcome, task_line};
+pub use terminal::{inspection, listed_line, outcome, task_line};
 pub use units::{printable, time_utc};

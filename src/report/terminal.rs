@@ -7,7 +7,7 @@ use super::words::{counters, evidence_words, name, provenance};
 use crate::manifest::Rollup;
 use crate::manifest::{HashKind, ManifestFile};
 use crate::model::{Provenance, Selection};
-use crate::protocol::{DifferenceBody, ReportBody, TaskStatus};
+use crate::protocol::{DamagedTask, DifferenceBody, ListedTask, ReportBody, TaskStatus};
 
 /// How many differences are printed before the rest is only counted; `--json` has them all.
 const MAX_PRINTED: usize = 200;
@@ -76,15 +76,27 @@ fn one_difference(out: &mut String, difference: &DifferenceBody) {
 
 /// A task in one line.
 pub fn task_line(status: &TaskStatus) -> String {
+    let trouble = status.state_trouble.as_deref().map(|cause| format!("; not safe on disk yet: {}", printable(cause)));
     format!(
-        "{}  {:<11}  {}  source {}:{}  {}",
+        "{}  {:<11}  {}  source {}:{}  {}{}",
         printable(&status.id),
         status.state,
         time_utc(status.started_at),
         printable(&status.source),
         status.port,
         printable(&status.headline),
+        trouble.unwrap_or_default(),
     )
+}
+
+/// One line about a task in the list of all.
+pub fn listed_line(task: &ListedTask) -> String {
+    match task {
+        ListedTask::Known(status) => task_line(status),
+        ListedTask::Damaged(DamagedTask { id, damaged }) => {
+            format!("{}  damaged      {}", printable(id), printable(damaged))
+        }
+    }
 }
 
 /// What a manifest file holds.

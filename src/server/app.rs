@@ -76,7 +76,7 @@ impl App {
             rules,
             roots,
             host_name: crate::scan::host_name(),
-            tasks: Tasks::new(history.transpose()?, unfinished, Slots::default())?,
+            tasks: Tasks::new(history.transpose()?, unfinished, Slots::default()),
             offers: Offers::new(settings.manifest_retention),
             file_permits: Arc::new(Semaphore::new(config.live_migration.max_concurrent_file_requests as usize)),
             listing_permits: Arc::new(Semaphore::new(MAX_LISTINGS)),

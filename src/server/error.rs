@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::file_target::BadTarget;
 use crate::model::UnknownAlgorithm;
-use crate::protocol::{BadRequest, ErrorBody, spoken_versions};
+use crate::protocol::{BadRequest, DamagedTask, ErrorBody, spoken_versions};
 use crate::scan::OpenFailure;
 use crate::source::{BranchError, Busy, CompletionError, ServeError};
 use crate::task::{HistoryError, StartError};
@@ -108,6 +108,9 @@ pub(super) enum ApiError {
     /// The history cannot be read. The cause is for the log: it names files of this host.
     #[error("the task history cannot be read; the service's log says why")]
     History(#[source] HistoryError),
+    /// What the history holds of this task is not what was written.
+    #[error("{}; the service's log says where", DamagedTask::new(.0.clone()).damaged)]
+    DamagedTask(String),
     /// The source cannot be called at all.
     #[error("{0}")]
     Internal(String),
@@ -134,11 +137,24 @@ impl ApiError {
             Self::Branch(BranchError::NotReady) | Self::TaskUnderWay(_) => StatusCode::CONFLICT,
             Self::Busy(_) | Self::Stopping => StatusCode::SERVICE_UNAVAILABLE,
             Self::History(_)
+            | Self::DamagedTask(_)
             | Self::Internal(_)
             | Self::Completion(_)
             | Self::Unreadable(_)
             | Self::Branch(BranchError::Died(_)) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Host | Self::Task(_) | Self::Body(_) | Self::Version(..) | Self::Branch(_) => StatusCode::BAD_REQUEST,
+        }
+    }
+}
+
+impl From<HistoryError> for ApiError {
+    fn from(error: HistoryError) -> Self {
+        match error {
+            HistoryError::Damaged { ref id, .. } => {
+                tracing::error!(%error, "a damaged record is not served");
+                Self::DamagedTask(id.clone())
+            }
+            error => Self::History(error),
         }
     }
 }

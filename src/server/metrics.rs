@@ -22,6 +22,10 @@ pub(super) struct Figures {
     pub hashed_files: u64,
     pub hashed_bytes: u64,
     pub manifests: usize,
+    /// Tasks that the history does not hold on disk yet.
+    pub tasks_not_safe: usize,
+    /// Tasks whose records in the history are damaged.
+    pub tasks_damaged: usize,
 }
 
 /// The route is that of the route table, never what a client made up, so that there are few of them.
@@ -58,7 +62,11 @@ impl Metrics {
         let (files, bytes) = (counter(figures.hashed_files), counter(figures.hashed_bytes));
         registry.register("hashed_files", "Files read and hashed, known without, or given up on", files);
         registry.register("hashed_bytes", "Bytes read and hashed", bytes);
-        let manifests = gauge(u64::try_from(figures.manifests).unwrap_or(u64::MAX));
+        let count = |number: usize| gauge(u64::try_from(number).unwrap_or(u64::MAX));
+        let (not_safe, damaged) = (count(figures.tasks_not_safe), count(figures.tasks_damaged));
+        registry.register("tasks_not_safe", "Tasks that the history does not hold on disk yet", not_safe);
+        registry.register("tasks_damaged", "Tasks whose records in the history are damaged", damaged);
+        let manifests = count(figures.manifests);
         registry.register("manifests", "Manifests kept or worked on for destinations", manifests);
         let mut out = String::new();
         text::encode(&mut out, &registry)?;

@@ -9,6 +9,8 @@ mod spool;
 
 pub use file::{Whole, put_out_of_the_way, sync_directory};
 pub use pages::{Lost, PageError, PageTable, Pages};
+#[cfg(test)]
+pub(crate) use record::of_a_later_version;
 pub use record::{Fault, Place, record, unpack};
 pub use scratch::Scratch;
 pub use spool::Spool;

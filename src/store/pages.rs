@@ -45,7 +45,7 @@ pub struct PageTable {
 }
 
 /// A list that is complete and read page by page. An item is a line of JSON.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Pages {
     owner: String,
     table: PageTable,
@@ -56,6 +56,12 @@ pub struct Pages {
 enum Bytes {
     Scratch(Scratch),
     File(File),
+}
+
+impl Default for Bytes {
+    fn default() -> Self {
+        Self::Scratch(Scratch::default())
+    }
 }
 
 impl Pages {

@@ -1,265 +1,230 @@
-//! Tasks on disk, so that an old id still answers after a restart and an unfinished task can be taken up again.
+//! Tasks on disk, so that an old id still answers after a restart and an unfinished task can be taken up again. What cannot be
+//! written, as on a full disk, stays in memory and is written as soon as that is possible.
 
-use std::collections::HashSet;
-use std::marker::PhantomData;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::sync::Arc;
 
-use redb::{Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, TableDefinition};
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use parking_lot::{Mutex, MutexGuard};
 
+use super::folder::{Folder, HistoryError};
 use super::kind::{Kind, Status as _};
+use super::limits::{HistoryLimits, Life, beyond};
+use super::record::{ReportRecord, TaskRecord};
+use super::report::{LeftBehind, Page, page_of};
 use super::stored::StoredTask;
-use crate::protocol::TaskState;
+use crate::store::Pages;
 use crate::work::now_ms;
 
-/// From task id to a [`StoredTask`], or to a [`StoredSummary`], as JSON.
-type ById<'a> = TableDefinition<'a, &'static str, &'static [u8]>;
-/// From task id and position to a finding as JSON: a page of a report reads no more than the page.
-type ByPosition<'a> = TableDefinition<'a, (&'static str, u64), &'static [u8]>;
-
-/// The history cannot be kept. Names the file.
-#[derive(Debug, thiserror::Error)]
-#[error("task history {}: {cause}", path.display())]
-pub struct HistoryError {
-    /// The database file.
-    pub path: PathBuf,
-    /// What went wrong.
-    pub cause: String,
-}
-
-/// How much is remembered. Both hold for ended tasks; one that is not over is never dropped.
-#[derive(Debug, Clone, Copy)]
-pub struct HistoryLimits {
-    /// At most so many tasks.
-    pub max_tasks: usize,
-    /// At most so long after their end.
-    pub max_age: Duration,
-}
-
-/// What a task found, but for the findings themselves.
-#[derive(Serialize, Deserialize)]
-#[serde(bound = "")]
-pub(super) struct StoredSummary<K: Kind> {
-    pub summary: K::Summary,
-    #[serde(rename = "differences")]
-    pub findings: u64,
-}
-
-impl<K: Kind> Default for StoredSummary<K> {
-    fn default() -> Self {
-        Self { summary: K::Summary::default(), findings: 0 }
-    }
-}
-
-/// What an ended task found.
-pub(super) struct Findings<'a, K: Kind> {
-    pub summary: &'a K::Summary,
-    /// In the order in which a report has them.
-    pub findings: &'a [K::Finding],
-}
-
-/// The embedded store of the tasks of one kind. All calls block.
+/// The store of the tasks of one kind. All calls but those for memory alone block.
 #[derive(Debug)]
 pub struct History<K: Kind> {
-    path: PathBuf,
-    database: Database,
+    folder: Folder,
     limits: HistoryLimits,
-    kind: PhantomData<fn() -> K>,
+    state: Mutex<State<K>>,
+    /// Held while files are written, so that an older record never replaces a newer one.
+    writing: Mutex<()>,
+}
+
+#[derive(Debug)]
+struct State<K: Kind> {
+    tasks: HashMap<String, StoredTask<K>>,
+    /// By id: what is wrong with the record.
+    damaged: HashMap<String, String>,
+    unwritten: HashMap<String, Unwritten<K>>,
+    /// How often a task was kept so far.
+    kept: u64,
+    /// Somebody tries again and again to write what is not written.
+    written_later: bool,
+}
+
+/// A task as it is to be written.
+#[derive(Debug)]
+struct Unwritten<K: Kind> {
+    task: StoredTask<K>,
+    report: Option<LeftBehind<K>>,
+    /// Which of all that was kept this is.
+    number: u64,
+    /// Why it could not be written; `None` where it was not tried yet.
+    cause: Option<String>,
 }
 
 impl<K: Kind> History<K> {
-    const TASKS: ById<'static> = TableDefinition::new(K::TABLES.tasks);
-    const SUMMARIES: ById<'static> = TableDefinition::new(K::TABLES.summaries);
-    const FINDINGS: ByPosition<'static> = TableDefinition::new(K::TABLES.findings);
-
-    /// Opens or makes the store in `state_dir`, and drops what is beyond the limits.
+    /// Opens or makes the history in `state_dir`, tells what it found, and drops what is beyond the limits.
     pub fn open(state_dir: &Path, limits: HistoryLimits) -> Result<Self, HistoryError> {
-        let path = state_dir.join("tasks.redb");
-        let failed = |cause: String| HistoryError { path: path.clone(), cause };
-        std::fs::create_dir_all(state_dir).map_err(|error| failed(error.to_string()))?;
-        let database = Database::create(&path).map_err(|error| match error {
-            DatabaseError::DatabaseAlreadyOpen => failed("another twintree is using this state directory".to_owned()),
-            error => failed(error.to_string()),
-        })?;
-        let history = Self { path: path.clone(), database, limits, kind: PhantomData };
-        history.transact(|transaction| {
-            transaction.open_table(Self::TASKS)?;
-            transaction.open_table(Self::SUMMARIES)?;
-            transaction.open_table(Self::FINDINGS)?;
-            Ok(())
-        })?;
-        history.prune()?;
+        let (folder, kept) = Folder::open::<K>(state_dir)?;
+        let mut state = State {
+            tasks: HashMap::new(),
+            damaged: HashMap::new(),
+            unwritten: HashMap::new(),
+            kept: 0,
+            written_later: false,
+        };
+        for (id, kept) in kept {
+            match kept {
+                Ok(record) => drop(state.tasks.insert(id, record.task)),
+                Err(error) => {
+                    tracing::error!(task = id, %error, folder = %folder.path().display(), "the record of a task is damaged");
+                    state.damaged.insert(id, error.to_string());
+                }
+            }
+        }
+        let unfinished = state.tasks.values().filter(|task| !task.status.state().is_final()).count();
+        let (tasks, damaged) = (state.tasks.len(), state.damaged.len());
+        tracing::info!(folder = %folder.path().display(), tasks, unfinished, damaged, "the task history is open");
+        let history = Self { folder, limits, state: Mutex::new(state), writing: Mutex::default() };
+        history.prune();
         Ok(history)
     }
 
-    /// The database file.
-    pub(super) fn path(&self) -> &Path {
-        &self.path
+    /// The folder.
+    pub(super) fn path(&self) -> PathBuf {
+        self.folder.path().to_owned()
+    }
+
+    /// Every task that can be read, in no order.
+    pub(super) fn all(&self) -> Vec<StoredTask<K>> {
+        self.state().tasks.values().cloned().collect()
+    }
+
+    /// The ids of the tasks that cannot be read.
+    pub(super) fn damaged(&self) -> Vec<String> {
+        self.state().damaged.keys().cloned().collect()
     }
 
     /// A task.
     pub(super) fn task(&self, id: &str) -> Result<Option<StoredTask<K>>, HistoryError> {
-        self.get(Self::TASKS, id)
-    }
-
-    /// What a task found.
-    pub(super) fn summary(&self, id: &str) -> Result<Option<StoredSummary<K>>, HistoryError> {
-        self.get(Self::SUMMARIES, id)
-    }
-
-    /// Some of the findings of a task, from the position `offset` on.
-    pub(super) fn findings(&self, id: &str, offset: u64, limit: u64) -> Result<Vec<K::Finding>, HistoryError> {
-        let read = || -> Result<Vec<Vec<u8>>, redb::Error> {
-            let table = self.database.begin_read()?.open_table(Self::FINDINGS)?;
-            let page = table.range((id, offset)..(id, offset.saturating_add(limit)))?;
-            page.map(|entry| Ok(entry?.1.value().to_vec())).collect()
-        };
-        let page = read().map_err(|error| self.failed(&error))?;
-        page.iter().map(|bytes| serde_json::from_slice(bytes).map_err(|error| self.malformed(id, &error))).collect()
-    }
-
-    /// Keeps a task, and what it found once it has ended; what is beyond the limits is dropped.
-    pub(super) fn keep(&self, task: &StoredTask<K>, found: Option<Findings<'_, K>>) -> Result<(), HistoryError> {
-        let id = task.status.id();
-        self.transact(|transaction| {
-            // Our own values always serialise.
-            let bytes = serde_json::to_vec(task).unwrap_or_default();
-            transaction.open_table(Self::TASKS)?.insert(id, bytes.as_slice())?;
-            let Some(Findings { summary, findings }) = found else { return Ok(()) };
-            let stored = StoredSummary::<K> { summary: summary.clone(), findings: findings.len() as u64 };
-            let bytes = serde_json::to_vec(&stored).unwrap_or_default();
-            transaction.open_table(Self::SUMMARIES)?.insert(id, bytes.as_slice())?;
-            let mut table = transaction.open_table(Self::FINDINGS)?;
-            for (position, finding) in (0..).zip(findings) {
-                let bytes = serde_json::to_vec(finding).unwrap_or_default();
-                table.insert((id, position), bytes.as_slice())?;
-            }
-            Ok(())
-        })?;
-        self.prune()
-    }
-
-    /// Every task, in no order.
-    pub(super) fn all(&self) -> Result<Vec<StoredTask<K>>, HistoryError> {
-        let read = || -> Result<Vec<StoredTask<K>>, redb::Error> {
-            let table = self.database.begin_read()?.open_table(Self::TASKS)?;
-            let mut tasks = Vec::new();
-            for entry in table.iter()? {
-                let (id, bytes) = entry?;
-                match serde_json::from_slice(bytes.value()) {
-                    Ok(task) => tasks.push(task),
-                    Err(error) => tracing::warn!(task = id.value(), %error, "a task of the history is not readable"),
-                }
-            }
-            Ok(tasks)
-        };
-        read().map_err(|error| self.failed(&error))
-    }
-
-    fn prune(&self) -> Result<(), HistoryError> {
-        let lives: Vec<Life> = self.all()?.iter().map(Life::of).collect();
-        let doomed = beyond(&lives, self.limits, now_ms());
-        if doomed.is_empty() {
-            return Ok(());
+        let state = self.state();
+        match state.damaged.get(id) {
+            Some(cause) => Err(self.folder.damaged(id, cause)),
+            None => Ok(state.tasks.get(id).cloned()),
         }
-        self.transact(|transaction| {
-            let mut tasks = transaction.open_table(Self::TASKS)?;
-            let mut summaries = transaction.open_table(Self::SUMMARIES)?;
-            let mut findings = transaction.open_table(Self::FINDINGS)?;
-            for id in doomed.iter().map(String::as_str) {
-                tasks.remove(id)?;
-                summaries.remove(id)?;
-                findings.retain_in((id, 0)..=(id, u64::MAX), |_, _| false)?;
+    }
+
+    /// What a task left behind, with at most `limit` of its findings, from the position `offset` on.
+    pub(super) fn report(&self, id: &str, range: (u64, u64)) -> Result<Page<K>, HistoryError> {
+        let unwritten = self.state().unwritten.get(id).map(|unwritten| unwritten.report.clone());
+        let report = match unwritten {
+            Some(report) => report,
+            None => self.written(id)?,
+        };
+        let Some(report) = report else { return Ok(Page::default()) };
+        page_of(report, range).map_err(|error| self.folder.damaged(id, &error))
+    }
+
+    fn written(&self, id: &str) -> Result<Option<LeftBehind<K>>, HistoryError> {
+        let record = self.folder.read::<K>(id).map_err(|error| self.folder.damaged(id, &error))?;
+        let Some(ReportRecord { summary, findings }) = record.report else { return Ok(None) };
+        let findings = Arc::new(self.folder.findings(id, findings)?);
+        Ok(Some(LeftBehind { summary, findings }))
+    }
+
+    /// Keeps a task, and what it left behind once it has ended. Where it cannot be written it stays in memory, for
+    /// [`History::write`]. What is beyond the limits is dropped.
+    pub(super) fn keep(&self, task: &StoredTask<K>, report: Option<LeftBehind<K>>) -> Result<(), HistoryError> {
+        let id = task.status.id().to_owned();
+        {
+            let mut state = self.state();
+            state.tasks.insert(id.clone(), task.clone());
+            state.kept += 1;
+            let unwritten = Unwritten { task: task.clone(), report, number: state.kept, cause: None };
+            state.unwritten.insert(id.clone(), unwritten);
+        }
+        self.write();
+        self.prune();
+        match self.trouble_of(&id) {
+            Some(cause) => Err(HistoryError::Unusable { path: self.path(), cause }),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether the caller is the one who calls [`History::write_later`] from now on.
+    pub(super) fn begin_writing_later(&self) -> bool {
+        !std::mem::replace(&mut self.state().written_later, true)
+    }
+
+    /// Writes what is not written yet; whether all of it is by now, and this need not be called again.
+    pub(super) fn write_later(&self) -> bool {
+        self.write();
+        let mut state = self.state();
+        state.written_later = !state.unwritten.is_empty();
+        !state.written_later
+    }
+
+    /// Writes what is not written yet.
+    pub(super) fn write(&self) {
+        let _writing = self.writing.lock();
+        let ids: Vec<String> = self.state().unwritten.keys().cloned().collect();
+        for id in ids {
+            let Some((number, record, findings)) = self.record(&id) else { continue };
+            let written = self.folder.write(&record, findings.as_deref());
+            self.note(&id, number, written);
+        }
+    }
+
+    fn record(&self, id: &str) -> Option<(u64, TaskRecord<K>, Option<Arc<Pages>>)> {
+        let state = self.state();
+        let Unwritten { task, report, number, .. } = state.unwritten.get(id)?;
+        let findings = report.as_ref().map(|report| Arc::clone(&report.findings));
+        let report = report
+            .as_ref()
+            .map(|report| ReportRecord { summary: report.summary.clone(), findings: report.findings.table().clone() });
+        Some((*number, TaskRecord { task: task.clone(), report }, findings))
+    }
+
+    /// What was kept of the task in the meantime is not written yet, whatever became of this.
+    fn note(&self, id: &str, number: u64, written: std::io::Result<()>) {
+        let mut state = self.state();
+        let Some(unwritten) = state.unwritten.get_mut(id).filter(|unwritten| unwritten.number == number) else {
+            return;
+        };
+        match written {
+            Ok(()) => {
+                if unwritten.cause.is_some() {
+                    tracing::info!(task = id, "the task is written to the history by now");
+                }
+                state.unwritten.remove(id);
             }
-            Ok(())
-        })
+            Err(error) => unwritten.cause = Some(error.to_string()),
+        }
     }
 
-    fn get<T: DeserializeOwned>(&self, table: ById<'_>, id: &str) -> Result<Option<T>, HistoryError> {
-        let read = || -> Result<Option<Vec<u8>>, redb::Error> {
-            let table = self.database.begin_read()?.open_table(table)?;
-            Ok(table.get(id)?.map(|bytes| bytes.value().to_vec()))
+    /// Why a task is not safe on disk yet; `None` where it is.
+    pub(super) fn trouble_of(&self, id: &str) -> Option<String> {
+        self.state().unwritten.get(id)?.cause.clone()
+    }
+
+    /// How many tasks are not safe on disk yet, and why one of them is not.
+    pub(super) fn trouble(&self) -> Option<(usize, String)> {
+        let state = self.state();
+        let mut causes = state.unwritten.values().filter_map(|unwritten| unwritten.cause.clone());
+        let first = causes.next()?;
+        Some((1 + causes.count(), first))
+    }
+
+    fn prune(&self) {
+        let now = now_ms();
+        let doomed = {
+            let state = self.state();
+            let lives: Vec<Life> = state.tasks.values().map(Life::of).collect();
+            let oldest = now.saturating_sub(i64::try_from(self.limits.max_age.as_millis()).unwrap_or(i64::MAX));
+            let old = state.damaged.keys().filter(|id| self.folder.written_at(id).is_some_and(|at| at < oldest));
+            let old: Vec<String> = old.cloned().collect();
+            beyond(&lives, self.limits, now).into_iter().chain(old).collect::<Vec<_>>()
         };
-        let bytes = read().map_err(|error| self.failed(&error))?;
-        bytes.map(|bytes| serde_json::from_slice(&bytes)).transpose().map_err(|error| self.malformed(id, &error))
+        let _writing = self.writing.lock();
+        for id in doomed {
+            if let Err(error) = self.folder.remove(&id) {
+                tracing::warn!(task = id, %error, "a task cannot be dropped from the history");
+            }
+            let mut state = self.state();
+            state.tasks.remove(&id);
+            state.damaged.remove(&id);
+            state.unwritten.remove(&id);
+        }
     }
 
-    fn transact(
-        &self,
-        change: impl FnOnce(&redb::WriteTransaction) -> Result<(), redb::Error>,
-    ) -> Result<(), HistoryError> {
-        let write = || -> Result<(), redb::Error> {
-            let transaction = self.database.begin_write()?;
-            change(&transaction)?;
-            transaction.commit()?;
-            Ok(())
-        };
-        write().map_err(|error| self.failed(&error))
-    }
-
-    fn failed(&self, error: &redb::Error) -> HistoryError {
-        HistoryError { path: self.path.clone(), cause: error.to_string() }
-    }
-
-    fn malformed(&self, id: &str, error: &serde_json::Error) -> HistoryError {
-        HistoryError { path: self.path.clone(), cause: format!("task {id}: {error}") }
-    }
-}
-
-/// What decides how long a task is remembered.
-#[derive(Debug, Clone)]
-struct Life {
-    id: String,
-    state: TaskState,
-    started_at: i64,
-    ended_at: Option<i64>,
-}
-
-impl Life {
-    fn of<K: Kind>(task: &StoredTask<K>) -> Self {
-        let status = &task.status;
-        let (state, started_at, ended_at) = (status.state(), status.started_at(), status.ended_at());
-        Self { id: status.id().to_owned(), state, started_at, ended_at }
-    }
-}
-
-/// The ids of the tasks that the limits do not allow any more. Pure.
-fn beyond(tasks: &[Life], limits: HistoryLimits, now_ms: i64) -> HashSet<String> {
-    let mut ended: Vec<&Life> = tasks.iter().filter(|task| task.state.is_final()).collect();
-    ended.sort_by_key(|task| std::cmp::Reverse(task.started_at));
-    let unfinished = tasks.len() - ended.len();
-    let room = limits.max_tasks.max(1).saturating_sub(unfinished);
-    let oldest = now_ms.saturating_sub(i64::try_from(limits.max_age.as_millis()).unwrap_or(i64::MAX));
-    let is_old = |task: &Life| task.ended_at.is_some_and(|ended| ended < oldest);
-    let doomed = ended.iter().enumerate().filter(|(position, task)| *position >= room || is_old(task));
-    doomed.map(|(_, task)| task.id.clone()).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn task(id: &str, started_at: i64, ended_at: Option<i64>) -> Life {
-        let state = if ended_at.is_some() { TaskState::Failed } else { TaskState::InProgress };
-        Life { id: id.to_owned(), state, started_at, ended_at }
-    }
-
-    #[test]
-    fn old_and_surplus_tasks_go_and_unfinished_ones_stay() {
-        let tasks = [task("a", 10, Some(20)), task("b", 30, Some(40)), task("c", 50, Some(60)), task("u", 1, None)];
-        let beyond = |max_tasks, max_age_ms, now| {
-            let limits = HistoryLimits { max_tasks, max_age: Duration::from_millis(max_age_ms) };
-            let mut ids: Vec<String> = beyond(&tasks, limits, now).into_iter().collect();
-            ids.sort();
-            ids.concat()
-        };
-        assert_eq!(beyond(4, 1000, 100), "");
-        assert_eq!(beyond(3, 1000, 100), "a");
-        assert_eq!(beyond(1, 1000, 100), "abc", "the one that is not over takes the only place");
-        assert_eq!(beyond(9, 50, 100), "ab");
-        assert_eq!(beyond(9, 60, 100), "a");
-        assert_eq!(beyond(9, 0, 100), "abc");
+    fn state(&self) -> MutexGuard<'_, State<K>> {
+        self.state.lock()
     }
 }

@@ -13,8 +13,8 @@ pub trait Kind: Debug + Send + Sync + Sized + 'static {
     /// Its name in logs.
     const NAME: &'static str;
 
-    /// Where the history keeps tasks of this kind; different for each kind.
-    const TABLES: TableNames;
+    /// The folder of the history that holds tasks of this kind; different for each kind.
+    const FOLDER: &'static str;
 
     /// What was asked for.
     type Request: Debug + Clone + Serialize + DeserializeOwned + Send + Sync;
@@ -33,17 +33,6 @@ pub trait Kind: Debug + Send + Sync + Sized + 'static {
 
     /// Puts into the summary how long the task took, in milliseconds.
     fn took(summary: &mut Self::Summary, total_ms: u64);
-}
-
-/// The names of the three tables of a kind in the history.
-#[derive(Debug, Clone, Copy)]
-pub struct TableNames {
-    /// From id to task.
-    pub tasks: &'static str,
-    /// From id to summary.
-    pub summaries: &'static str,
-    /// From id and position to finding.
-    pub findings: &'static str,
 }
 
 /// What the status of any task has.
@@ -71,6 +60,10 @@ pub trait Status: Debug + Clone + PartialEq + Serialize + DeserializeOwned + Sen
 
     /// Brings up to date what follows from the rest; called after every change.
     fn refresh(&mut self);
+
+    /// Says that the history does not hold the task as it is, and why; `None` where it does. It is said when the status is shown,
+    /// and never kept.
+    fn not_safe(&mut self, cause: Option<String>);
 
     /// Forgets what was done so far: the task begins again.
     fn restart(&mut self);

@@ -8,10 +8,12 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::kind::{Kind, Status as _};
+use super::report::LeftBehind;
 use super::slots::Slot;
 use super::state::{Event, next};
 use super::stored::StoredTask;
 use super::unfinished::SERVICE_STOPPED;
+use crate::store::Pages;
 use crate::work::now_ms;
 
 /// Why a task ended that somebody cancelled.
@@ -47,7 +49,8 @@ pub struct Task<K: Kind> {
 #[derive(Debug)]
 struct Found<K: Kind> {
     summary: K::Summary,
-    findings: Arc<Vec<K::Finding>>,
+    /// Until the history holds them.
+    findings: Arc<Pages>,
 }
 
 impl<K: Kind> Task<K> {
@@ -91,9 +94,10 @@ impl<K: Kind> Task<K> {
         StoredTask { instance: self.instance, status: self.status(), request: self.request.clone(), restarts }
     }
 
-    /// What was found; nothing while the task is under way, and where it broke.
-    pub fn findings(&self) -> Arc<Vec<K::Finding>> {
-        Arc::clone(&self.found().findings)
+    /// What it left behind.
+    pub(super) fn left_behind(&self) -> LeftBehind<K> {
+        let found = self.found();
+        LeftBehind { summary: found.summary.clone(), findings: Arc::clone(&found.findings) }
     }
 
     /// What its report says besides status and findings.
@@ -121,7 +125,7 @@ impl<K: Kind> Task<K> {
     }
 
     /// Leaves what was found. To be called before the task ends: who sees it ended must see all of it.
-    pub fn leave(&self, findings: Vec<K::Finding>) {
+    pub fn leave(&self, findings: Pages) {
         self.found().findings = Arc::new(findings);
     }
 
@@ -190,9 +194,12 @@ impl<K: Kind> Task<K> {
         self.settled.borrow().is_some()
     }
 
-    /// Nothing about the task will change any more, here or in the history.
+    /// Nothing about the task will change any more, here or in the history; what that holds is not held here.
     pub(super) fn settle(&self, in_history: bool) {
         self.settled.send_replace(Some(in_history));
+        if in_history {
+            self.found().findings = Arc::default();
+        }
     }
 
     fn found(&self) -> MutexGuard<'_, Found<K>> {

@@ -2,10 +2,15 @@
 //! taking it up again after a restart. What a kind asks for, shows and does is handed in; see [`Kind`] and [`Job`].
 
 mod counts;
+mod folder;
 mod history;
+#[cfg(test)]
+mod history_tests;
 mod job;
 mod kind;
+mod limits;
 mod live;
+mod record;
 mod registry;
 mod report;
 mod slots;
@@ -17,11 +22,13 @@ mod tests;
 mod unfinished;
 
 pub use counts::TaskCounts;
-pub use history::{History, HistoryError, HistoryLimits};
+pub use folder::HistoryError;
+pub use history::History;
 pub use job::Job;
-pub use kind::{Kind, Status, TableNames};
+pub use kind::{Kind, Status};
+pub use limits::HistoryLimits;
 pub use live::Task;
-pub use registry::{StartError, Tasks};
+pub use registry::{Listed, StartError, Tasks};
 pub use report::TaskReport;
 pub use slots::Slots;
 pub use state::Event;

@@ -2,20 +2,22 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
 use uuid::Uuid;
 
 use super::counts::TaskCounts;
-use super::history::{History, HistoryError};
+use super::folder::HistoryError;
+use super::history::History;
 use super::job::Job;
 use super::kind::{Kind, Status as _};
 use super::live::{CANCELLED, Task};
-use super::report::TaskReport;
+use super::report::{Page, TaskReport, page_of};
 use super::slots::{Slot, Slots};
 use super::state::{Event, next};
 use super::stored::StoredTask;
-use super::supervise::{log_failure, supervise};
+use super::supervise::{keep, supervise};
 use super::unfinished::{Unfinished, becomes};
 use crate::work::{blocking, now_ms};
 
@@ -72,10 +74,13 @@ struct Live<K: Kind> {
 /// How many older tasks are kept in memory that no history will hold.
 const MAX_OLDER: usize = 100;
 
+/// How long a status that has just become final waits until it is on disk.
+const SETTLE_WAIT: Duration = Duration::from_secs(5);
+
 impl<K: Job> Tasks<K> {
     /// The tasks with the history, where the service keeps one. `slots` are those of all kinds of tasks.
-    pub fn new(history: Option<History<K>>, unfinished: Unfinished, slots: Slots) -> Result<Self, HistoryError> {
-        let all = history.as_ref().map(History::all).transpose()?.unwrap_or_default();
+    pub fn new(history: Option<History<K>>, unfinished: Unfinished, slots: Slots) -> Self {
+        let all = history.as_ref().map(History::all).unwrap_or_default();
         let waits = |task: &&StoredTask<K>| !task.status.state().is_final();
         let unfinished_tasks = all.iter().filter(waits).cloned().collect();
         let before = latest(all);
@@ -91,7 +96,7 @@ impl<K: Job> Tasks<K> {
             stopping: false,
         });
         let (history, counts) = (history.map(Arc::new), Arc::default());
-        Ok(Self { inner: Arc::new(Inner { live, slots, history, unfinished, counts }) })
+        Self { inner: Arc::new(Inner { live, slots, history, unfinished, counts }) }
     }
 
     /// Starts a task unless one is under way on the instance; `status` makes the first status of the id it is given. Must be
@@ -164,10 +169,9 @@ impl<K: Job> Tasks<K> {
     async fn keep(&self, task: StoredTask<K>) -> K::Status {
         let status = task.status.clone();
         if let Some(history) = self.inner.history.clone() {
-            let kept = blocking(move || history.keep(&task, None)).await;
-            log_failure(kept);
+            keep(history, move |history| history.keep(&task, None)).await;
         }
-        status
+        self.shown(status)
     }
 
     fn resumable(&self) -> bool {
@@ -197,15 +201,52 @@ impl<K: Job> Tasks<K> {
     }
 
     /// The status of the latest task of an instance.
-    pub fn latest(&self, instance: u64) -> Option<K::Status> {
-        let live = self.live();
-        let status = live.latest.get(&instance).map(|task| task.status());
-        status.or_else(|| live.before.get(&instance).map(|task| task.status.clone()))
+    pub async fn latest(&self, instance: u64) -> Option<K::Status> {
+        let (latest, before) = {
+            let live = self.live();
+            (live.latest.get(&instance).cloned(), live.before.get(&instance).map(|task| task.status.clone()))
+        };
+        match latest {
+            Some(task) => Some(self.safe(&task).await),
+            None => before.map(|status| self.shown(status)),
+        }
     }
 
-    /// The statuses of all tasks of an instance that are still known, newest first.
-    pub async fn all(&self, instance: u64) -> Result<Vec<K::Status>, HistoryError> {
-        let stored = self.in_history(|history| history.all().map(Some)).await?.unwrap_or_default();
+    /// The status of a task of this process. That it has ended is shown once that is on disk, so that no death takes it back;
+    /// where that lasts, the status says so.
+    async fn safe(&self, task: &Task<K>) -> K::Status {
+        if self.inner.history.is_some() && task.status().state().is_final() {
+            let _ = tokio::time::timeout(SETTLE_WAIT, task.settled()).await;
+        }
+        let is_settled = task.is_settled();
+        let mut status = self.shown(task.status());
+        if self.inner.history.is_some() && status.state().is_final() && !is_settled {
+            status.not_safe(Some("its end is still being written".to_owned()));
+        }
+        status
+    }
+
+    /// The status as it is shown: it says where the history does not hold it.
+    fn shown(&self, mut status: K::Status) -> K::Status {
+        status.not_safe(self.inner.history.as_ref().and_then(|history| history.trouble_of(status.id())));
+        status
+    }
+
+    /// How many tasks the history does not hold on disk yet, and why one of them; `None` where it holds all.
+    pub fn not_safe(&self) -> Option<(usize, String)> {
+        self.inner.history.as_ref()?.trouble()
+    }
+
+    /// How many records of tasks are damaged.
+    pub fn damaged(&self) -> usize {
+        self.inner.history.as_ref().map_or(0, |history| history.damaged().len())
+    }
+
+    /// The statuses of all tasks of an instance that are still known, newest first, and what is damaged, of whatever instance.
+    pub async fn all(&self, instance: u64) -> Listed<K> {
+        self.latest(instance).await;
+        let history = self.inner.history.as_ref();
+        let stored = history.map(|history| history.all()).unwrap_or_default();
         let stored = stored.into_iter().filter(|task| task.instance == instance).map(|task| task.status);
         let mut statuses: HashMap<String, K::Status> = stored.map(|status| (status.id().to_owned(), status)).collect();
         {
@@ -217,20 +258,23 @@ impl<K: Job> Tasks<K> {
         }
         let mut statuses: Vec<K::Status> = statuses.into_values().collect();
         statuses.sort_by(|a, b| (b.started_at(), b.id()).cmp(&(a.started_at(), a.id())));
-        Ok(statuses)
+        let statuses = statuses.into_iter().map(|status| self.shown(status)).collect();
+        let mut damaged = history.map(|history| history.damaged()).unwrap_or_default();
+        damaged.sort();
+        Listed { statuses, damaged }
     }
 
     /// The status of any task of an instance.
     pub async fn status(&self, instance: u64, id: &str) -> Result<Option<K::Status>, HistoryError> {
         if let Some(task) = self.task(instance, id) {
-            return Ok(Some(task.status()));
+            return Ok(Some(self.safe(&task).await));
         }
         if let Some(before) = self.live().before.get(&instance).filter(|task| task.status.id() == id) {
-            return Ok(Some(before.status.clone()));
+            return Ok(Some(self.shown(before.status.clone())));
         }
-        let id = id.to_owned();
-        let stored = self.in_history(move |history| history.task(&id)).await?;
-        Ok(stored.filter(|task| task.instance == instance).map(|task| task.status))
+        let Some(history) = &self.inner.history else { return Ok(None) };
+        let stored = history.task(id)?.filter(|task| task.instance == instance);
+        Ok(stored.map(|task| self.shown(task.status)))
     }
 
     /// A task of an instance with at most `limit` of its findings, from the position `offset` on.
@@ -238,19 +282,28 @@ impl<K: Job> Tasks<K> {
         &self,
         instance: u64,
         id: &str,
-        (offset, limit): (u64, u64),
+        range: (u64, u64),
     ) -> Result<Option<TaskReport<K>>, HistoryError> {
-        if let Some(task) = self.task(instance, id) {
-            return Ok(Some(TaskReport::of(&task, (offset, limit))));
-        }
+        let task = self.task(instance, id);
         let Some(status) = self.status(instance, id).await? else { return Ok(None) };
-        let id = id.to_owned();
-        self.in_history(move |history| {
-            let stored = history.summary(&id)?.unwrap_or_default();
-            let findings = history.findings(&id, offset, limit)?;
-            Ok(Some(TaskReport { status, summary: stored.summary, findings_total: stored.findings, findings }))
-        })
-        .await
+        // Of a task that is not over nothing is told: half of what it finds must not look like all of it.
+        let range = if status.state().is_final() { range } else { (0, 0) };
+        let (asked, history) = (id.to_owned(), self.inner.history.clone());
+        let read = move || match (task, history) {
+            (Some(task), history) => {
+                // It is dropped here only after the history has it.
+                let at_hand = task.left_behind();
+                match history.filter(|_| task.in_history()) {
+                    Some(history) => history.report(&asked, range),
+                    None => page_of(at_hand, range).map_err(|error| HistoryError::unreadable(&asked, &error)),
+                }
+            }
+            (None, Some(history)) => history.report(&asked, range),
+            (None, None) => Ok(Page::default()),
+        };
+        let page = blocking(read).await.unwrap_or_else(|died| Err(HistoryError::unreadable(id, &died)))?;
+        let Page { summary, total: findings_total, findings } = page;
+        Ok(Some(TaskReport { status, summary, findings_total, findings }))
     }
 
     /// A task of this process.
@@ -272,22 +325,36 @@ impl<K: Job> Tasks<K> {
         for task in running {
             task.settled().await;
         }
+        if let Some(history) = self.inner.history.clone() {
+            self.write_the_last(history).await;
+        }
     }
 
-    async fn in_history<T: Send + 'static>(
-        &self,
-        read: impl FnOnce(&History<K>) -> Result<Option<T>, HistoryError> + Send + 'static,
-    ) -> Result<Option<T>, HistoryError> {
-        let Some(history) = self.inner.history.clone() else { return Ok(None) };
-        let path = history.path().to_owned();
-        blocking(move || read(&history))
-            .await
-            .unwrap_or_else(|died| Err(HistoryError { path, cause: died.to_string() }))
+    async fn write_the_last(&self, history: Arc<History<K>>) {
+        let writing = Arc::clone(&history);
+        let written = blocking(move || writing.write()).await;
+        if let Some((tasks, cause)) = history.trouble() {
+            tracing::error!(
+                tasks,
+                cause,
+                died = written.is_err(),
+                "tasks were never written to the history and are lost"
+            );
+        }
     }
 
     fn live(&self) -> MutexGuard<'_, Live<K>> {
         self.inner.live.lock()
     }
+}
+
+/// The tasks of an instance.
+#[derive(Debug)]
+pub struct Listed<K: Kind> {
+    /// Those that can be read, newest first.
+    pub statuses: Vec<K::Status>,
+    /// The ids of those whose records are damaged.
+    pub damaged: Vec<String>,
 }
 
 /// What has become of an unfinished task that waits to be taken up again.

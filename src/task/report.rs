@@ -1,7 +1,9 @@
 //! A task with one page of what it found, whether it is at hand or in the history.
 
+use std::sync::Arc;
+
 use super::kind::Kind;
-use super::live::Task;
+use crate::store::{Fault, PageError, Pages};
 
 /// A task with one page of what it found.
 #[derive(Debug)]
@@ -16,18 +18,39 @@ pub struct TaskReport<K: Kind> {
     pub findings: Vec<K::Finding>,
 }
 
-impl<K: Kind> TaskReport<K> {
-    /// The report of a task at hand: at most `limit` findings from the position `offset` on.
-    pub(super) fn of(task: &Task<K>, (offset, limit): (u64, u64)) -> Self {
-        // First the status: findings are there before it is final.
-        let status = task.status();
-        let findings = task.findings();
-        let page = findings.iter().skip(usize::try_from(offset).unwrap_or(usize::MAX));
-        Self {
-            status,
-            summary: task.summary(),
-            findings_total: findings.len() as u64,
-            findings: page.take(usize::try_from(limit).unwrap_or(usize::MAX)).cloned().collect(),
-        }
+/// What a task left behind, or has so far.
+#[derive(Debug)]
+pub(super) struct LeftBehind<K: Kind> {
+    pub summary: K::Summary,
+    pub findings: Arc<Pages>,
+}
+
+impl<K: Kind> Clone for LeftBehind<K> {
+    fn clone(&self) -> Self {
+        Self { summary: self.summary.clone(), findings: Arc::clone(&self.findings) }
     }
+}
+
+/// What a report says besides the status; nothing of a task that left none.
+#[derive(Debug)]
+pub(super) struct Page<K: Kind> {
+    pub summary: K::Summary,
+    pub total: u64,
+    pub findings: Vec<K::Finding>,
+}
+
+impl<K: Kind> Default for Page<K> {
+    fn default() -> Self {
+        Self { summary: K::Summary::default(), total: 0, findings: Vec::new() }
+    }
+}
+
+/// At most `limit` findings from the position `offset` on.
+pub(super) fn page_of<K: Kind>(
+    LeftBehind { summary, findings }: LeftBehind<K>,
+    (offset, limit): (u64, u64),
+) -> Result<Page<K>, PageError> {
+    let lines = findings.read(offset, limit)?;
+    let read = lines.iter().map(|line| serde_json::from_str(line).map_err(|_| Fault::Damaged.into()));
+    Ok(Page { summary, total: findings.items(), findings: read.collect::<Result<_, PageError>>()? })
 }

@@ -7,41 +7,42 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
-use super::{Event, History, HistoryLimits, Job, Kind, Slots, Status, StoredTask, TableNames, Task, Tasks, Unfinished};
+use super::{Event, History, HistoryLimits, Job, Kind, Slots, Status, StoredTask, Task, Tasks, Unfinished};
 use crate::protocol::TaskState;
 
 /// What a test hands in: it gets the task, and ends it or not.
 type Work = Box<dyn FnOnce(Arc<Task<Toy>>) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;
 
 #[derive(Debug)]
-struct Toy;
+pub(super) struct Toy;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct ToyStatus {
+pub(super) struct ToyStatus {
     id: String,
-    state: TaskState,
+    pub(super) state: TaskState,
     started_at: i64,
     ended_at: Option<i64>,
     message: Option<String>,
+    trouble: Option<String>,
 }
 
 impl ToyStatus {
-    fn new(id: impl Into<String>, state: TaskState) -> Self {
-        Self { id: id.into(), state, started_at: 0, ended_at: None, message: None }
+    pub(super) fn new(id: impl Into<String>, state: TaskState) -> Self {
+        Self { id: id.into(), state, started_at: 0, ended_at: None, message: None, trouble: None }
     }
 }
 
 impl Kind for Toy {
     const NAME: &'static str = "toy";
-    const TABLES: TableNames = TableNames { tasks: "toys", summaries: "toy_summaries", findings: "toy_findings" };
+    const FOLDER: &'static str = "toys";
     type Request = ();
     type Status = ToyStatus;
-    type Summary = ();
+    type Summary = u64;
     type Finding = u64;
 
-    fn began_again((): &mut (), _: String) {}
+    fn began_again(_: &mut u64, _: String) {}
 
-    fn took((): &mut (), _: u64) {}
+    fn took(_: &mut u64, _: u64) {}
 }
 
 impl Job for Toy {
@@ -88,6 +89,10 @@ impl Status for ToyStatus {
 
     fn refresh(&mut self) {}
 
+    fn not_safe(&mut self, cause: Option<String>) {
+        self.trouble = cause;
+    }
+
     fn restart(&mut self) {
         self.state = TaskState::NotStarted;
     }
@@ -99,7 +104,7 @@ fn history(directory: &tempfile::TempDir) -> History<Toy> {
 }
 
 fn tasks(history: History<Toy>) -> Tasks<Toy> {
-    Tasks::new(Some(history), Unfinished::Resume, Slots::default()).unwrap()
+    Tasks::new(Some(history), Unfinished::Resume, Slots::default())
 }
 
 fn start(tasks: &Tasks<Toy>, work: Work) -> Arc<Task<Toy>> {

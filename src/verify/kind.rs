@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::compared::Compared;
+use super::found::Found;
 use crate::model::{Counters, DifferenceKind, Verdict};
 use crate::protocol::{DifferenceBody, Progress, Protocol, ReportSummary, TaskRequest, TaskState, TaskStatus};
-use crate::task::{Event, Kind, Status, TableNames, Task};
+use crate::task::{Event, Kind, Status, Task};
 
 /// A verification: the destination's tree compared with the source's.
 #[derive(Debug)]
@@ -31,7 +32,7 @@ pub(super) enum Passed {
 
 impl Kind for Verification {
     const NAME: &'static str = "verification";
-    const TABLES: TableNames = TableNames { tasks: "tasks", summaries: "summaries", findings: "differences" };
+    const FOLDER: &'static str = "tasks";
 
     type Request = TaskRequest;
     type Status = TaskStatus;
@@ -79,6 +80,10 @@ impl Status for TaskStatus {
 
     fn refresh(&mut self) {
         Self::refresh(self);
+    }
+
+    fn not_safe(&mut self, cause: Option<String>) {
+        self.state_trouble = cause;
     }
 
     fn restart(&mut self) {
@@ -138,7 +143,9 @@ impl Task<Verification> {
             summary.rollups = rollups;
             summary.read = read;
         });
-        self.leave(outcome.differences.iter().map(DifferenceBody::from).collect());
+        let mut found = Found::new(None);
+        outcome.differences.iter().for_each(|difference| found.push(difference));
+        self.leave(found.total(self.status().id).pages);
         let trusting = self.summary().read.trusts();
         self.show(|status| {
             (status.progress, status.counters) = (progress, outcome.counters);

@@ -27,8 +27,8 @@ impl Job for Verification {
 
     fn count(totals: &mut VerificationTotals, task: &Task<Self>) {
         totals.source_requests += task.status().progress.source_requests;
-        for difference in task.findings().iter() {
-            *totals.differences.entry(difference.kind).or_default() += 1;
+        for (kind, count) in task.summary().rollups.iter().flat_map(|rollup| &rollup.differences) {
+            *totals.differences.entry(*kind).or_default() += count;
         }
     }
 }

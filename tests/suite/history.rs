@@ -240,30 +240,68 @@ async fn a_task_is_not_taken_up_where_its_instance_has_another_source_or_is_comp
     }
 }
 
-#[test]
-fn a_history_that_cannot_be_opened_stops_the_start_and_is_named() {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_history_that_cannot_be_opened_is_put_out_of_the_way_and_the_service_starts() {
     let directory = tempfile::tempdir().unwrap();
     let state = directory.path().join("state");
-    let file = state.join("tasks.redb");
     std::fs::create_dir(&state).unwrap();
-    let start = |state: &Path| {
-        let mut command = twintree();
-        command.args(["serve", "--config"]).arg(config(directory.path(), free_port(), state));
-        let mut process = Process::start(command);
-        let code = process.wait().code();
-        (code, process.errors())
-    };
-    let garbage: Vec<u8> = (0..100_000u32).map(|at| (at * 7) as u8).collect();
-    for bytes in [&b"not a database"[..], &garbage] {
-        std::fs::write(&file, bytes).unwrap();
-        let (code, errors) = start(&state);
-        assert_eq!(code, Some(2), "{errors}");
-        assert!(errors.contains(&format!("task history {}: ", file.display())), "{errors}");
-        assert!(!errors.contains("panicked"), "{errors}");
-        assert_eq!(std::fs::read(&file).unwrap(), bytes, "what is not ours is not touched");
+    std::fs::write(state.join("tasks"), "not a history").unwrap();
+    let port = free_port();
+    let mut service = Process::serve(&config(directory.path(), port, &state), port);
+    assert_eq!(get(port, "?history=true").await, json!([]));
+    service.signal(Signal::TERM);
+    service.wait();
+    let log = service.errors();
+    assert!(log.contains("the task history cannot be opened and begins again"), "{log}");
+    let names = std::fs::read_dir(&state).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let kept = names.into_iter().find(|name| name.starts_with("tasks.damaged-20")).unwrap();
+    assert!(log.contains(&kept), "{log}");
+    assert_eq!(std::fs::read_to_string(state.join(kept)).unwrap(), "not a history");
+}
+
+#[test]
+fn a_state_directory_that_cannot_be_made_stops_the_start_and_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("file");
+    std::fs::write(&file, "in its place").unwrap();
+    let mut command = twintree();
+    command.args(["serve", "--config"]).arg(config(directory.path(), free_port(), &file));
+    let mut process = Process::start(command);
+    assert_eq!(process.wait().code(), Some(2));
+    let errors = process.errors();
+    assert!(errors.contains(&format!("task history {}/tasks: ", file.display())), "{errors}");
+}
+
+/// A record that is damaged hides one task and no other, and is named wherever one looks.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_record_is_named_and_never_served() {
+    let trees = tempfile::tempdir().unwrap();
+    let mut pair = pair_with_history(trees.path(), "").await;
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        ids.push(pair.verify(&md5_request()).await["id"].as_str().unwrap().to_owned());
     }
-    // A directory that cannot be made: a file stands in its place.
-    let (code, errors) = start(&file);
-    assert_eq!(code, Some(2), "{errors}");
-    assert!(errors.contains(&format!("task history {}/tasks.redb: ", file.display())), "{errors}");
+    let (_, sound) = pair.get(&format!("/files-verification-tasks/{}/report", ids[2])).await;
+    let file = |id: &str, kind: &str| trees.path().join(format!("state/tasks/{id}.{kind}"));
+    flip_byte(&file(&ids[0], "task"), 100);
+    flip_byte(&file(&ids[1], "findings"), 40);
+    pair = pair.restart_destination().await;
+    let message = |id: &str| format!("the record of task {id} in the task history is damaged");
+    for (id, path) in [(&ids[0], ""), (&ids[0], "/report"), (&ids[1], "/report"), (&ids[1], "/report?format=csv")] {
+        let (code, body) = pair.get(&format!("/files-verification-tasks/{id}{path}")).await;
+        assert_eq!(code, 500, "{body}");
+        assert!(body["message"].as_str().unwrap().starts_with(&message(id)), "{body}");
+    }
+    let (code, listed) = pair.get("/files-verification-tasks?history=true").await;
+    let listed = listed.as_array().unwrap();
+    assert_eq!((code, &listed[0]["id"], &listed[1]["id"]), (200, &json!(ids[2]), &json!(ids[1])));
+    assert_eq!(listed[2], json!({ "id": ids[0], "damaged": message(&ids[0]) }));
+    assert_eq!(pair.get(&format!("/files-verification-tasks/{}/report", ids[2])).await, (200, sound));
+    let url = format!("http://127.0.0.1:{}", pair.destination_port);
+    let list = move || crate::support::program::twintree(&["tasks", "--destination", &url, "list", "--history"]);
+    let (code, printed, _) = tokio::task::spawn_blocking(list).await.unwrap();
+    assert!(code == 0 && printed.contains(&message(&ids[0])), "{printed}");
+    let url = format!("http://127.0.0.1:{}/metrics", pair.destination_port);
+    let metrics = reqwest::get(url).await.unwrap().text().await.unwrap();
+    assert!(metrics.contains("twintree_tasks_damaged 1\n"), "{metrics}");
 }

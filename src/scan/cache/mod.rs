@@ -4,11 +4,13 @@
 //! from. That is no proof: see `docs/guarantees.md` for what it takes for granted. It is off unless asked for, and a
 //! report says what was trusted.
 
+mod file;
 mod records;
 mod settled;
 mod store;
 mod view;
 
+pub use file::CacheError;
 pub(super) use settled::{now_nanos, settled};
-pub use store::{CacheError, DigestCache};
+pub use store::DigestCache;
 pub use view::CacheView;

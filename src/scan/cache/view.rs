@@ -1,11 +1,11 @@
 //! Looking up recorded digests, and whether they are believed.
 
 use std::hash::BuildHasher as _;
-use std::sync::atomic::Ordering::SeqCst;
 
 use redb::{ReadOnlyTable, ReadableDatabase as _};
 
-use super::records::{DIGESTS, Key, Record, key, recorded, seconds};
+use super::file::{Trouble, guarded};
+use super::records::{DIGESTS, Key, Record, Recorded, key, recorded, seconds};
 use super::settled::now_nanos;
 use super::store::DigestCache;
 use crate::model::{Blake3Digest, CacheMode};
@@ -14,18 +14,9 @@ use crate::scan::identity::FileIdentity;
 impl DigestCache {
     /// What is recorded by now. `None` where it cannot be read; then nothing is known.
     pub fn view(&self) -> Option<CacheView<'_>> {
-        if self.unusable.load(SeqCst) {
-            return None;
-        }
-        let read = || Ok::<_, redb::Error>(self.database.begin_read()?.open_table(DIGESTS)?);
         let discredits = self.discredits();
-        match read() {
-            Ok(table) => Some(CacheView { cache: self, table, now: seconds(now_nanos()), discredits }),
-            Err(error) => {
-                self.give_up(&error);
-                None
-            }
-        }
+        let table = self.look(|database| Ok(database.begin_read()?.open_table(DIGESTS)?))?;
+        Some(CacheView { cache: self, table, now: seconds(now_nanos()), discredits })
     }
 }
 
@@ -41,14 +32,22 @@ pub struct CacheView<'a> {
 impl CacheView<'_> {
     /// The recorded digest of a file with exactly this identity.
     pub(in crate::scan) fn digest(&self, identity: &FileIdentity) -> Option<Blake3Digest> {
-        let found = self.table.get(key(identity));
-        let found = found.unwrap_or_else(|error| {
-            self.cache.give_up(&error);
-            None
-        })?;
-        let (read, digest) = recorded(found.value(), identity)?;
-        let believed = self.cache.discredits() == self.discredits && self.cache.is_young(read, self.now);
-        believed.then_some(digest)
+        let found = guarded(|| Ok(self.table.get(key(identity))?.map(|found| found.value())));
+        match found.map(|found| found.map(|record| recorded(record, identity))) {
+            Ok(Some(Recorded::Digest(read, digest))) => {
+                let believed = self.cache.discredits() == self.discredits && self.cache.is_young(read, self.now);
+                believed.then_some(digest)
+            }
+            Ok(Some(Recorded::Other) | None) => None,
+            Ok(Some(Recorded::Damaged)) => {
+                self.cache.suffer(&Trouble::Damaged("a record fails its check".to_owned()));
+                None
+            }
+            Err(trouble) => {
+                self.cache.suffer(&trouble);
+                None
+            }
+        }
     }
 
     /// Whether recorded digests are looked at at all.

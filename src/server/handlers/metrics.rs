@@ -32,6 +32,8 @@ pub(in crate::server) async fn get_metrics(State(app): State<App>, request: Head
         hashed_files: meter.files(),
         hashed_bytes: meter.bytes(),
         manifests: app.offers().all().len(),
+        tasks_not_safe: app.tasks().not_safe().map_or(0, |(tasks, _)| tasks),
+        tasks_damaged: app.tasks().damaged(),
     };
     let text = app.metrics().render(&figures, format).map_err(|error| ApiError::Internal(error.to_string()))?;
     Ok(([(CONTENT_TYPE, format.media_type())], text).into_response())

@@ -78,7 +78,7 @@ pub(in crate::server) async fn get_report(
     let Query(ReportQuery { offset, limit, format }) =
         query.map_err(|rejection| ApiError::Body(rejection.body_text()))?;
     let limit = limit.unwrap_or(PAGE).min(PAGE);
-    let report = app.tasks().report(instance.id, &id, (offset, limit)).await.map_err(ApiError::History)?;
+    let report = app.tasks().report(instance.id, &id, (offset, limit)).await?;
     let TaskReport { status, summary, findings_total: differences_total, findings: differences } =
         report.ok_or(ApiError::NoTask(id))?;
     let body = ReportBody { status, summary, differences_total, offset, differences };
@@ -112,7 +112,7 @@ pub(in crate::server) async fn get_events(
 ) -> Result<Response, ApiError> {
     let Destination { app, instance, .. } = destination;
     let id = id(path);
-    let status = app.tasks().status(instance.id, &id).await.map_err(ApiError::History)?;
+    let status = app.tasks().status(instance.id, &id).await?;
     let first = status.ok_or_else(|| ApiError::NoTask(id.clone()))?;
     let stopping = app.stopping().clone().cancelled_owned();
     let events = events(app, instance.id, id, first).take_until(stopping);

@@ -11,9 +11,12 @@ use serde::Deserialize;
 
 use super::{body, id};
 use crate::manifest::scope_of_one_side;
-use crate::protocol::{ErrorBody, TaskCreated, TaskRequest, TaskStatus, parse_task_request, routes};
+use crate::protocol::{
+    DamagedTask, ErrorBody, ListedTask, TaskCreated, TaskRequest, TaskStatus, parse_task_request, routes,
+};
 use crate::server::caller::Destination;
 use crate::server::error::ApiError;
+use crate::task::Listed;
 use crate::work::now_ms;
 
 /// The largest task request, in bytes.
@@ -67,7 +70,8 @@ pub(in crate::server) struct ListQuery {
     history: bool,
 }
 
-/// The latest task, in a list of none or one; all that are remembered where the history is asked for, newest first.
+/// The latest task, in a list of none or one; all that are remembered where the history is asked for, newest first, and those
+/// whose records are damaged.
 #[utoipa::path(
     get,
     path = routes::TASKS,
@@ -76,22 +80,24 @@ pub(in crate::server) struct ListQuery {
         ("history" = Option<bool>, Query, description = "All tasks that are remembered, newest first"),
     ),
     responses(
-        (status = 200, description = "The latest task, or all of them", body = Vec<TaskStatus>),
+        (status = 200, description = "The latest task, or all of them", body = Vec<ListedTask>),
         (status = 400, description = "Not a query", body = ErrorBody),
         (status = 404, description = "The host has not the role for this", body = ErrorBody),
-        (status = 500, description = "The history cannot be read", body = ErrorBody),
     ),
 )]
 pub(in crate::server) async fn list_tasks(
     destination: Destination,
     query: Result<Query<ListQuery>, QueryRejection>,
-) -> Result<Json<Vec<TaskStatus>>, ApiError> {
+) -> Result<Json<Vec<ListedTask>>, ApiError> {
     let Destination { app, instance, .. } = destination;
     let Query(query) = query.map_err(|rejection| ApiError::Body(rejection.body_text()))?;
-    Ok(Json(match query.history {
-        true => app.tasks().all(instance.id).await.map_err(ApiError::History)?,
-        false => app.tasks().latest(instance.id).into_iter().collect(),
-    }))
+    let Listed { statuses, damaged } = match query.history {
+        true => app.tasks().all(instance.id).await,
+        false => Listed { statuses: app.tasks().latest(instance.id).await.into_iter().collect(), damaged: Vec::new() },
+    };
+    let known = statuses.into_iter().map(|status| ListedTask::Known(Box::new(status)));
+    let damaged = damaged.into_iter().map(|id| ListedTask::Damaged(DamagedTask::new(id)));
+    Ok(Json(known.chain(damaged).collect()))
 }
 
 /// The status of any task that is still known.
@@ -114,7 +120,7 @@ pub(in crate::server) async fn get_task(
 ) -> Result<Json<TaskStatus>, ApiError> {
     let Destination { app, instance, .. } = destination;
     let id = id(path);
-    let status = app.tasks().status(instance.id, &id).await.map_err(ApiError::History)?;
+    let status = app.tasks().status(instance.id, &id).await?;
     status.map(Json).ok_or(ApiError::NoTask(id))
 }
 
@@ -141,11 +147,10 @@ pub(in crate::server) async fn cancel_task(
     if let Some(task) = app.tasks().task(instance.id, &id) {
         task.cancel.cancel();
         let _ = tokio::time::timeout(CANCEL_WAIT, task.settled()).await;
-        return Ok(Json(task.status()));
     }
     if let Some(status) = app.tasks().cancel_waiting(instance.id, &id).await {
         return Ok(Json(status));
     }
-    let status = app.tasks().status(instance.id, &id).await.map_err(ApiError::History)?;
+    let status = app.tasks().status(instance.id, &id).await?;
     status.map(Json).ok_or(ApiError::NoTaskToCancel(id))
 }

@@ -33,6 +33,11 @@ impl Process {
     pub fn serve(config: &Path, port: u16) -> Self {
         let mut command = twintree();
         command.args(["serve", "--config"]).arg(config);
+        Self::listening(command, port)
+    }
+
+    /// Starts a command and waits until it answers at `port`.
+    pub fn listening(command: Command, port: u16) -> Self {
         let mut process = Self::start(command);
         for _ in 0..1000 {
             if let Some(status) = process.0.try_wait().unwrap() {

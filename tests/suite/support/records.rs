@@ -2,9 +2,11 @@
 
 use redb::{Database, ReadableTable as _, TableDefinition};
 
-/// Device and inode; size, times, second of the read, digest.
-type Records = TableDefinition<'static, (u64, u64), (u64, i64, i64, i64, i64, i64, [u8; 32])>;
-const RECORDS: Records = TableDefinition::new("blake3 v1");
+/// Device and inode.
+type Key = (u64, u64);
+/// Size, times, second of the read, digest, check.
+type Record = (u64, i64, i64, i64, i64, i64, [u8; 32], [u8; 16]);
+const RECORDS: TableDefinition<'static, Key, Record> = TableDefinition::new("blake3 v2");
 
 /// Gives the first file whose inode is wanted another recorded digest, as if its bytes had been others then.
 pub fn give_a_wrong_digest(database: &Database, is_wanted: impl Fn(u64) -> bool) {
@@ -16,8 +18,21 @@ pub fn give_a_wrong_digest(database: &Database, is_wanted: impl Fn(u64) -> bool)
             (key.value(), record.value())
         });
         let wanted = records.find(|((_, inode), _)| is_wanted(*inode));
-        let (key, record) = wanted.expect("a record of that file");
-        table.insert(key, (record.0, record.1, record.2, record.3, record.4, record.5, [7; 32])).unwrap();
+        let (key, mut record) = wanted.expect("a record of that file");
+        record.6 = [7; 32];
+        record.7 = check(key, &record);
+        table.insert(key, record).unwrap();
     }
     transaction.commit().unwrap();
+}
+
+/// The check that a wrong record has all the same.
+fn check((device, inode): Key, record: &Record) -> [u8; 16] {
+    let (size, modified, modified_nanos, changed, changed_nanos, read, digest, _) = record;
+    let mut bytes: Vec<u8> = [device, inode, *size].iter().flat_map(|part| part.to_le_bytes()).collect();
+    let times = [modified, modified_nanos, changed, changed_nanos, read];
+    bytes.extend(times.iter().flat_map(|part| part.to_le_bytes()));
+    bytes.extend(digest);
+    let whole = blake3::derive_key("twintree digest cache, check of a record and its key", &bytes);
+    whole[..16].try_into().unwrap()
 }

@@ -1,0 +1,73 @@
+//! How many tasks are remembered, and for how long. Pure.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use super::kind::{Kind, Status as _};
+use super::stored::StoredTask;
+use crate::protocol::TaskState;
+
+/// How much is remembered. Both hold for ended tasks; one that is not over is never dropped.
+#[derive(Debug, Clone, Copy)]
+pub struct HistoryLimits {
+    /// At most so many tasks.
+    pub max_tasks: usize,
+    /// At most so long after their end.
+    pub max_age: Duration,
+}
+
+/// What decides how long a task is remembered.
+#[derive(Debug, Clone)]
+pub(super) struct Life {
+    id: String,
+    state: TaskState,
+    started_at: i64,
+    ended_at: Option<i64>,
+}
+
+impl Life {
+    pub(super) fn of<K: Kind>(task: &StoredTask<K>) -> Self {
+        let status = &task.status;
+        let (state, started_at, ended_at) = (status.state(), status.started_at(), status.ended_at());
+        Self { id: status.id().to_owned(), state, started_at, ended_at }
+    }
+}
+
+/// The ids of the tasks that the limits do not allow any more. Pure.
+pub(super) fn beyond(tasks: &[Life], limits: HistoryLimits, now_ms: i64) -> HashSet<String> {
+    let mut ended: Vec<&Life> = tasks.iter().filter(|task| task.state.is_final()).collect();
+    ended.sort_by_key(|task| std::cmp::Reverse(task.started_at));
+    let unfinished = tasks.len() - ended.len();
+    let room = limits.max_tasks.max(1).saturating_sub(unfinished);
+    let oldest = now_ms.saturating_sub(i64::try_from(limits.max_age.as_millis()).unwrap_or(i64::MAX));
+    let is_old = |task: &Life| task.ended_at.is_some_and(|ended| ended < oldest);
+    let doomed = ended.iter().enumerate().filter(|(position, task)| *position >= room || is_old(task));
+    doomed.map(|(_, task)| task.id.clone()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn task(id: &str, started_at: i64, ended_at: Option<i64>) -> Life {
+        let state = if ended_at.is_some() { TaskState::Failed } else { TaskState::InProgress };
+        Life { id: id.to_owned(), state, started_at, ended_at }
+    }
+
+    #[test]
+    fn old_and_surplus_tasks_go_and_unfinished_ones_stay() {
+        let tasks = [task("a", 10, Some(20)), task("b", 30, Some(40)), task("c", 50, Some(60)), task("u", 1, None)];
+        let beyond = |max_tasks, max_age_ms, now| {
+            let limits = HistoryLimits { max_tasks, max_age: Duration::from_millis(max_age_ms) };
+            let mut ids: Vec<String> = beyond(&tasks, limits, now).into_iter().collect();
+            ids.sort();
+            ids.concat()
+        };
+        assert_eq!(beyond(4, 1000, 100), "");
+        assert_eq!(beyond(3, 1000, 100), "a");
+        assert_eq!(beyond(1, 1000, 100), "abc", "the one that is not over takes the only place");
+        assert_eq!(beyond(9, 50, 100), "ab");
+        assert_eq!(beyond(9, 60, 100), "a");
+        assert_eq!(beyond(9, 0, 100), "abc");
+    }
+}
