@@ -57,8 +57,10 @@ fn trouble(error: redb::Error) -> Trouble {
         redb::Error::DatabaseAlreadyOpen | redb::Error::LockProtocolMismatch => {
             Trouble::Hindered("another twintree is using this state directory".to_owned())
         }
-        // So the store says that a file is none of its own.
-        redb::Error::Io(error) if error.kind() == io::ErrorKind::InvalidData => Trouble::Damaged(error.to_string()),
+        // So the store says that a file is none of its own, or was cut.
+        redb::Error::Io(error) if matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof) => {
+            Trouble::Damaged(error.to_string())
+        }
         redb::Error::Io(error) => Trouble::Hindered(error.to_string()),
         redb::Error::PreviousIo | redb::Error::DatabaseClosed => Trouble::Hindered(error.to_string()),
         error => Trouble::Damaged(error.to_string()),
