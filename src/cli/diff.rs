@@ -7,11 +7,11 @@ use super::args::{Common, DiffArgs};
 use super::exit_code::{CommandError, ExitCode};
 use super::local::{Scan, Tree, pool};
 use super::output;
-use crate::manifest::{Comparand, Depth, Described, Manifest, ManifestFile, diff};
+use crate::manifest::{Comparand, Depth, Described, Manifest, ManifestFile, diff, outcome};
 use crate::model::{MetadataSummary, Verdict};
 use crate::protocol::{ReportBody, ReportSummary, Timings};
 use crate::report;
-use crate::verify::Compared;
+use crate::verify::{Compared, Found};
 use crate::work::now_ms;
 
 /// One side of the comparison.
@@ -60,16 +60,18 @@ fn compare(sides: &[Side; 2], args: &DiffArgs, common: &Common) -> Result<(Verdi
     let walked = scan.walk(&pool)?;
     let mut timings = Timings { walked_ms: elapsed_ms(), source_walked_ms: elapsed_ms(), ..Timings::default() };
     let (source, destination) = pair(sides, &walked)?;
-    let mut outcome = match args.keep_going {
-        true => None,
-        false => Some(diff(source, destination, Depth::Metadata)?),
-    };
-    if outcome.as_ref().is_none_or(|outcome| outcome.counters.metadata_summary() == MetadataSummary::Same) {
+    let mut found = Found::new(None);
+    if !args.keep_going {
+        diff(source, destination, Depth::Metadata, &mut found)?;
+    }
+    if found.tally().counters.metadata_summary() == MetadataSummary::Same {
         scan.hash(&pool, &walked)?;
         (timings.hashed_ms, timings.source_hashed_ms) = (elapsed_ms(), elapsed_ms());
-        outcome = Some(diff(source, destination, Depth::Content)?);
+        found = Found::new(None);
+        diff(source, destination, Depth::Content, &mut found)?;
     }
-    let Some(outcome) = outcome else { return Err(CommandError::Failed("nothing was compared".to_owned())) };
+    let total = found.total(String::new());
+    let outcome = outcome(source, destination, total.tally);
     let mut from = scan.provenances().into_iter();
     let mut provenance = |side: &Side| matches!(side, Side::Directory(_)).then(|| from.next()).flatten();
     let (source_from, destination_from) = (provenance(&sides[0]), provenance(&sides[1]));
@@ -77,11 +79,15 @@ fn compare(sides: &[Side; 2], args: &DiffArgs, common: &Common) -> Result<(Verdi
     let name = source.identity().instance.clone();
     let source = Described { identity: source.identity(), tables: &left, listed: false };
     let destination = Described { identity: destination.identity(), tables: &right, listed: false };
-    let compared = Compared::new(outcome, (source, source_from), (destination, destination_from), args.keep_going);
+    let compared =
+        Compared::new(outcome, total, (source, source_from), (destination, destination_from), args.keep_going);
     timings.total_ms = elapsed_ms();
-    let Compared { outcome, rollups, read } = compared;
+    let Compared { outcome, rollups, read, differences } = compared;
+    let differences = differences.read(0, u64::MAX).map_err(|error| CommandError::Failed(error.to_string()))?;
+    let differences: Result<_, _> = differences.iter().map(|line| serde_json::from_str(line)).collect();
+    let differences = differences.map_err(|error| CommandError::Failed(error.to_string()))?;
     let summary = ReportSummary { notes: outcome.notes.clone(), rollups, read, timings };
-    Ok((outcome.verdict(), ReportBody::local(&outcome, summary, name, (began, now_ms()))))
+    Ok((outcome.verdict(), ReportBody::local(&outcome, differences, summary, name, (began, now_ms()))))
 }
 
 /// Both sides, the scanned ones in the order they were walked.

@@ -14,7 +14,7 @@ use super::root_hashes::{Depth, RootHashes};
 use super::scope::{Described, scope};
 use super::table::DirectoryTable;
 use super::tree::Manifest;
-use crate::model::{FileEntry, Findings, Outcome, RootId};
+use crate::model::{FileEntry, Findings, Outcome, RootId, Sink, Tally};
 
 /// Why two manifests could not be compared.
 #[derive(Debug, thiserror::Error)]
@@ -81,27 +81,42 @@ impl Comparand for ManifestFile {
     }
 }
 
-/// Compares two manifests to the given depth. Fails only where a manifest file cannot be read, or contradicts itself.
-pub fn diff(source: &dyn Comparand, destination: &dyn Comparand, depth: Depth) -> Result<Outcome, DiffError> {
-    let found = findings(source, destination, depth)?;
+/// What a comparison of two manifests came to that found so much.
+pub fn outcome(source: &dyn Comparand, destination: &dyn Comparand, found: Tally) -> Outcome {
     let (left, right) = (source.tables(), destination.tables());
     let source = Described { identity: source.identity(), tables: &left, listed: false };
     let destination = Described { identity: destination.identity(), tables: &right, listed: false };
-    Ok(Outcome::new(scope(source, destination), found, notes(source, destination)))
+    Outcome::new(scope(source, destination), found, notes(source, destination))
 }
 
-/// What [`diff`] finds, sorted.
+/// All that [`diff`] finds, held and sorted.
 pub fn findings(source: &dyn Comparand, destination: &dyn Comparand, depth: Depth) -> Result<Findings, DiffError> {
-    let (left, right) = (Opened::new(source, depth), Opened::new(destination, depth));
     let mut found = Findings::default();
+    diff(source, destination, depth, &mut found)?;
+    found.sort();
+    Ok(found)
+}
+
+/// Compares two manifests to the given depth, and hands over what it finds directory by directory. Fails only where a manifest
+/// file cannot be read, or contradicts itself.
+pub fn diff(
+    source: &dyn Comparand,
+    destination: &dyn Comparand,
+    depth: Depth,
+    found: &mut impl Sink,
+) -> Result<(), DiffError> {
+    let (left, right) = (Opened::new(source, depth), Opened::new(destination, depth));
     let planned = plan_instance(&left.hashes(), &right.hashes(), depth);
     for planned in planned.map_err(|what| blame(source, destination, what))? {
-        found.counters.add(&planned.plan.proven);
-        found.content_not_compared += planned.plan.content_not_compared;
+        found.take(Findings {
+            counters: planned.plan.proven,
+            differences: Vec::new(),
+            content_not_compared: planned.plan.content_not_compared,
+        });
         for pair in planned.plan.open {
             let source_files = left.files(planned.id, pair.source)?;
             let destination_files = right.files(planned.id, pair.destination)?;
-            found.absorb(compare_directory(
+            found.take(compare_directory(
                 planned.id,
                 pair,
                 OpenedSide { table: left.table(planned.id), files: &source_files },
@@ -110,8 +125,7 @@ pub fn findings(source: &dyn Comparand, destination: &dyn Comparand, depth: Dept
             ));
         }
     }
-    found.sort();
-    Ok(found)
+    Ok(())
 }
 
 /// Of two sides with the same hash over different tables, at most one has the directory that gives it: its files tell.

@@ -218,7 +218,7 @@ fn text_of_table(name: &[u8]) -> String {
 mod tests {
     use super::*;
     use crate::exclude::Rules;
-    use crate::manifest::{Comparand as _, Depth, Identity, Manifest, RootSpec, diff};
+    use crate::manifest::{Comparand as _, Depth, Identity, Manifest, RootSpec, findings};
     use crate::scan::Context;
     use std::fs;
     use std::path::Path;
@@ -258,10 +258,10 @@ mod tests {
         write(&d, "data/0/ks/more", "1");
         write(&s, &format!("data/0/ks/gone-{id}/x"), "1");
         let (source, destination) = (walk(&s), walk(&d));
-        let outcome = diff(&source, &destination, Depth::Content).unwrap();
+        let found = findings(&source, &destination, Depth::Content).unwrap();
         let lines = |content_compared| {
             let mut sums = DifferenceSums::default();
-            outcome.differences.iter().for_each(|difference| sums.add(difference));
+            found.differences.iter().for_each(|difference| sums.add(difference));
             let rollups = rollups(&source.tables(), &destination.tables(), sums, content_compared);
             let line = |r: Rollup| {
                 let place = [Some(r.directory_type.name()), r.keyspace.as_deref(), r.table.as_deref()];

@@ -23,7 +23,7 @@ pub use digest::{Blake3Digest, ContentDigest, DigestAlgorithm, UnknownAlgorithm}
 pub use entry::{Content, EntryKind, FileEntry, Listed};
 pub use file_url::FileUrl;
 pub use numbers::grouped;
-pub use outcome::{Findings, Outcome, Sink, Verdict};
+pub use outcome::{Findings, Outcome, Sink, Tally, Verdict};
 pub use path::{MAX_NAME_BYTES, MAX_PATH_BYTES, Name, PathError, RelPath};
 pub use problem::{Problem, Reason};
 pub use provenance::Provenance;

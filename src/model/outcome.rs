@@ -13,6 +13,26 @@ pub struct Findings {
     pub content_not_compared: u64,
 }
 
+/// What was found, counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tally {
+    /// The seven counters.
+    pub counters: Counters,
+    /// How many entries are not the same or could not be checked.
+    pub differences: u64,
+    /// Files with the same metadata whose content was not looked at.
+    pub content_not_compared: u64,
+}
+
+impl Tally {
+    /// Adds what was found elsewhere in the same comparison.
+    pub fn add(&mut self, other: &Self) {
+        self.counters.add(&other.counters);
+        self.differences += other.differences;
+        self.content_not_compared += other.content_not_compared;
+    }
+}
+
 /// Takes what a comparison finds, part by part, in whatever order the parts come.
 pub trait Sink {
     /// Takes a part.
@@ -42,21 +62,32 @@ impl Findings {
         self.content_not_compared += other.content_not_compared;
     }
 
+    /// All of it, counted.
+    pub fn tally(&self) -> Tally {
+        let Self { counters, differences, content_not_compared } = self;
+        Tally {
+            counters: *counters,
+            differences: differences.len() as u64,
+            content_not_compared: *content_not_compared,
+        }
+    }
+
     /// Orders the differences by root and path.
     pub fn sort(&mut self) {
         self.differences.sort_by(|a, b| a.url.cmp(&b.url));
     }
 }
 
-/// Everything a finished comparison found, and what it speaks of. There is none without a scope.
+/// What a finished comparison came to, and what it speaks of. There is none without a scope. The differences themselves are with
+/// the [`Sink`] that took them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome {
     /// What was compared, and what was left out.
     pub scope: Scope,
     /// The seven counters.
     pub counters: Counters,
-    /// Every entry that is not the same or could not be checked, ordered by root and path.
-    pub differences: Vec<Difference>,
+    /// How many entries are not the same or could not be checked.
+    pub differences: u64,
     /// Files with the same metadata whose content was not compared, because metadata elsewhere differs.
     pub content_not_compared: u64,
     /// Facts a reader should know that change no counter and no state.
@@ -93,9 +124,9 @@ impl Verdict {
 }
 
 impl Outcome {
-    /// The outcome of a comparison of all that is in the scope. The findings are sorted.
-    pub fn new(scope: Scope, findings: Findings, notes: Vec<String>) -> Self {
-        let Findings { counters, differences, content_not_compared } = findings;
+    /// The outcome of a comparison of all that is in the scope.
+    pub fn new(scope: Scope, found: Tally, notes: Vec<String>) -> Self {
+        let Tally { counters, differences, content_not_compared } = found;
         Self { scope, counters, differences, notes, content_not_compared }
     }
 
@@ -103,7 +134,7 @@ impl Outcome {
     pub fn verdict(&self) -> Verdict {
         match Verdict::of(&self.counters) {
             // A list that no counter accounts for would be a bug; it must not read as equality.
-            Verdict::Equal | Verdict::NothingCompared if !self.differences.is_empty() => Verdict::Unverified,
+            Verdict::Equal | Verdict::NothingCompared if self.differences > 0 => Verdict::Unverified,
             verdict => verdict,
         }
     }
@@ -129,13 +160,13 @@ impl Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{DifferenceKind, FileUrl, RelPath, RootId, SourceRules};
+    use crate::model::{RootId, SourceRules};
 
     fn verdict(counters: Counters) -> Verdict {
         Verdict::of(&counters)
     }
 
-    fn outcome(counters: Counters, differences: Vec<Difference>) -> Outcome {
+    fn outcome(counters: Counters, differences: u64) -> Outcome {
         let scope = Scope {
             roots: vec![RootId::DATA_0],
             selection: None,
@@ -143,7 +174,7 @@ mod tests {
             directories_excluded: vec![],
             source_rules: SourceRules::Same,
         };
-        Outcome::new(scope, Findings { counters, differences, content_not_compared: 0 }, vec![])
+        Outcome::new(scope, Tally { counters, differences, content_not_compared: 0 }, vec![])
     }
 
     #[test]
@@ -166,14 +197,14 @@ mod tests {
             (Counters { digest_mismatches: 1, ..none }, "1 with other content"),
         ];
         for (counters, text) in each {
-            let outcome = outcome(counters, vec![]);
+            let outcome = outcome(counters, 0);
             assert_eq!(outcome.verdict(), Verdict::Different, "{text}");
             assert_eq!(outcome.summary(), Some(format!("entries that are not proven equal: {text}")));
         }
         let mut all = none;
         each.iter().for_each(|(counters, _)| all.add(counters));
         assert_eq!(verdict(all), Verdict::Different);
-        assert_eq!(outcome(none, vec![]).summary(), None);
+        assert_eq!(outcome(none, 0).summary(), None);
     }
 
     #[test]
@@ -184,14 +215,7 @@ mod tests {
     #[test]
     fn a_list_that_no_counter_accounts_for_is_not_equal() {
         let counters = Counters { files_matched: 3, metadata_matched: 3, ..Counters::default() };
-        let difference = Difference {
-            url: FileUrl::new(RootId::DATA_0, RelPath::root()),
-            kind: DifferenceKind::Content,
-            source: None,
-            destination: None,
-            unverified: None,
-        };
         let verdict = |differences| outcome(counters, differences).verdict();
-        assert_eq!((verdict(vec![]), verdict(vec![difference])), (Verdict::Equal, Verdict::Unverified));
+        assert_eq!((verdict(0), verdict(1)), (Verdict::Equal, Verdict::Unverified));
     }
 }

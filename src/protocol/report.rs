@@ -137,8 +137,13 @@ pub struct ReportBody {
 impl ReportBody {
     /// The result of a comparison without a service: begun and ended at these moments, in milliseconds since the epoch, of a
     /// source of this name.
-    pub fn local(outcome: &Outcome, summary: ReportSummary, source: String, (began, ended): (i64, i64)) -> Self {
-        let differences: Vec<DifferenceBody> = outcome.differences.iter().map(DifferenceBody::from).collect();
+    pub fn local(
+        outcome: &Outcome,
+        differences: Vec<DifferenceBody>,
+        summary: ReportSummary,
+        source: String,
+        (began, ended): (i64, i64),
+    ) -> Self {
         let state = match outcome.verdict() {
             Verdict::Equal | Verdict::NothingCompared => TaskState::Completed,
             Verdict::Different | Verdict::Unverified => TaskState::Failed,

@@ -179,7 +179,8 @@ impl App {
         let selection = request.selection().map_err(|error| error.to_string())?;
         let threads = self.threads(request.max_concurrency);
         let job = self.job(instance, None, selection.as_ref(), threads);
-        Ok(RunInput { job, peer, threads, max_concurrency: request.max_concurrency, algorithm, selection })
+        let scratch = self.config().twintree.state_dir.clone();
+        Ok(RunInput { job, peer, threads, max_concurrency: request.max_concurrency, algorithm, selection, scratch })
     }
 
     /// A source as this service calls it: on its own port where the migration map names one, else on ours.

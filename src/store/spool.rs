@@ -175,6 +175,7 @@ mod tests {
                 spool.push(format!("{number:05}").into_bytes(), format!("{{\"n\":{number}}}").into_bytes());
             }
             assert_eq!(spool.runs.is_empty(), run_bytes == usize::MAX);
+            assert!(spool.buffered <= run_bytes, "what is held is bounded");
             let (pages, lost) = spool.sorted("owner".to_owned());
             assert!(lost.is_none());
             let expected: Vec<String> = (0..5000).map(|number| format!("{{\"n\":{number}}}")).collect();

@@ -1,13 +1,15 @@
 //! What a run comes to: the outcome, and what a report says besides. Pure.
 
+use super::found::Total;
 use crate::manifest::{
-    Described, DifferenceSums, DirectoryIndex, DirectoryTable, Rollup, nothing_compared_note, rollups, trusted_note,
+    Described, DirectoryIndex, DirectoryTable, Rollup, nothing_compared_note, rollups, trusted_note,
 };
-use crate::model::{MetadataSummary, Outcome, Provenance, RootId, Side, Verdict};
+use crate::model::{MetadataSummary, Outcome, Provenance, RootId, Side, Verdict, grouped};
 use crate::protocol::{ReadBody, SideBody, not_compared};
+use crate::store::{Lost, Pages};
 
 /// A finished comparison.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Compared {
     /// What was found.
     pub outcome: Outcome,
@@ -15,12 +17,15 @@ pub struct Compared {
     pub rollups: Vec<Rollup>,
     /// What was read on both sides.
     pub read: ReadBody,
+    /// The differences, each as a [`crate::protocol::DifferenceBody`], ordered by root and path.
+    pub differences: Pages,
 }
 
 impl Compared {
-    /// Puts the outcome of a comparison of these two sides into words and sums.
+    /// Puts the outcome of a comparison of these two sides, and what it found, into words and sums.
     pub fn new(
         mut outcome: Outcome,
+        found: Total,
         (source, source_from): (Described<'_>, Option<Provenance>),
         (destination, destination_from): (Described<'_>, Option<Provenance>),
         keep_going: bool,
@@ -32,10 +37,10 @@ impl Compared {
             outcome.notes.push(nothing_compared_note());
         }
         let content_compared = keep_going || outcome.counters.metadata_summary() == MetadataSummary::Same;
-        let mut sums = DifferenceSums::default();
-        outcome.differences.iter().for_each(|difference| sums.add(difference));
+        outcome.notes.extend(found.lost.as_ref().map(lost_note));
         Self {
-            rollups: rollups(source.tables, destination.tables, sums, content_compared),
+            rollups: rollups(source.tables, destination.tables, found.sums, content_compared),
+            differences: found.pages,
             read: ReadBody {
                 source: Some(side(source, source_from)),
                 destination: Some(side(destination, destination_from)),
@@ -43,6 +48,16 @@ impl Compared {
             outcome,
         }
     }
+}
+
+/// Counters, state and sums tell all of them.
+fn lost_note(lost: &Lost) -> String {
+    let (unit, verb) = if lost.items == 1 { ("difference", "is") } else { ("differences", "are") };
+    format!(
+        "{} {unit} {verb} counted and not listed: there was no room to keep them ({})",
+        grouped(lost.items),
+        lost.cause
+    )
 }
 
 fn side(side: Described<'_>, from: Option<Provenance>) -> SideBody {
@@ -57,5 +72,20 @@ fn side(side: Described<'_>, from: Option<Provenance>) -> SideBody {
         bytes: roots.iter().map(|(_, totals)| totals.bytes).fold(0, u64::saturating_add),
         roots: roots.into_iter().map(|(id, _)| id).collect(),
         from,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn differences_that_found_no_room_are_named_with_the_cause() {
+        let lost = |items| Lost { items, cause: std::io::ErrorKind::StorageFull.into() };
+        assert_eq!(
+            lost_note(&lost(12_345)),
+            "12,345 differences are counted and not listed: there was no room to keep them (no storage space)"
+        );
+        assert!(lost_note(&lost(1)).starts_with("1 difference is counted and not listed"));
     }
 }

@@ -3,18 +3,14 @@
 use std::path::PathBuf;
 
 use crate::manifest::DifferenceSums;
-use crate::model::{Counters, Difference, Findings, Sink};
+use crate::model::{Difference, Findings, Sink, Tally};
 use crate::protocol::DifferenceBody;
 use crate::store::{Lost, Pages, Scratch, Spool};
 
 /// Takes differences as they are found, in whatever order. In memory it holds a bounded number of them.
 #[derive(Debug)]
 pub struct Found {
-    /// The seven counters.
-    pub counters: Counters,
-    /// Files with the same metadata whose content was not looked at.
-    pub content_not_compared: u64,
-    total: u64,
+    tally: Tally,
     sums: DifferenceSums,
     spool: Spool,
 }
@@ -22,12 +18,8 @@ pub struct Found {
 /// Everything that was found.
 #[derive(Debug)]
 pub struct Total {
-    /// The seven counters.
-    pub counters: Counters,
-    /// Files with the same metadata whose content was not looked at.
-    pub content_not_compared: u64,
-    /// How many differences were found, those that could not be kept among them.
-    pub differences: u64,
+    /// All of it counted, with the differences that could not be kept.
+    pub tally: Tally,
     /// How many of each kind lie where.
     pub sums: DifferenceSums,
     /// Each as a [`DifferenceBody`], ordered by root and path.
@@ -40,18 +32,16 @@ impl Found {
     /// Nothing yet. What is too much for memory lies in this directory, in the system's one for temporary files where
     /// `None`, and is gone with the process.
     pub fn new(directory: Option<PathBuf>) -> Self {
-        Self {
-            counters: Counters::default(),
-            content_not_compared: 0,
-            total: 0,
-            sums: DifferenceSums::default(),
-            spool: Spool::new(Scratch::new(directory)),
-        }
+        let spool = Spool::new(Scratch::new(directory));
+        Self { tally: Tally::default(), sums: DifferenceSums::default(), spool }
     }
 
-    /// Takes a difference that the counters account for already.
-    pub fn push(&mut self, difference: &Difference) {
-        self.total += 1;
+    /// What was counted so far.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    fn push(&mut self, difference: &Difference) {
         self.sums.add(difference);
         // Our own values always serialise.
         let line = serde_json::to_vec(&DifferenceBody::from(difference)).unwrap_or_default();
@@ -60,16 +50,15 @@ impl Found {
 
     /// All of it. The pages belong to `owner`, such as the id of a task.
     pub fn total(self, owner: String) -> Total {
-        let Self { counters, content_not_compared, total: differences, sums, spool } = self;
+        let Self { tally, sums, spool } = self;
         let (pages, lost) = spool.sorted(owner);
-        Total { counters, content_not_compared, differences, sums, pages, lost }
+        Total { tally, sums, pages, lost }
     }
 }
 
 impl Sink for Found {
     fn take(&mut self, part: Findings) {
-        self.counters.add(&part.counters);
-        self.content_not_compared += part.content_not_compared;
+        self.tally.add(&part.tally());
         part.differences.iter().for_each(|difference| self.push(difference));
     }
 }
@@ -77,7 +66,7 @@ impl Sink for Found {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{DifferenceKind, FileUrl, RelPath, RootId};
+    use crate::model::{Counters, DifferenceKind, FileUrl, RelPath, RootId};
 
     #[test]
     fn differences_come_out_sorted_and_counted_in_whatever_order_they_came() {
@@ -98,7 +87,8 @@ mod tests {
             difference("ks/t/a", DifferenceKind::Unverified),
         ]));
         let total = found.total("id".to_owned());
-        assert_eq!((total.counters.digest_mismatches, total.content_not_compared, total.differences), (2, 4, 4));
+        let Tally { counters, differences, content_not_compared } = total.tally;
+        assert_eq!((counters.digest_mismatches, content_not_compared, differences), (2, 4, 4));
         let lines = total.pages.read(0, 10).unwrap();
         let read: Vec<DifferenceBody> = lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
         let read: Vec<_> = read.iter().map(|body| (&body.file_url[36..], body.kind)).collect();

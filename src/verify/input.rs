@@ -1,5 +1,8 @@
 //! What a verification needs to run.
 
+use std::path::PathBuf;
+
+use super::found::Found;
 use crate::model::{DigestAlgorithm, Selection};
 use crate::peer::Peer;
 use crate::work::{BuildJob, Threads};
@@ -19,4 +22,13 @@ pub struct RunInput {
     pub algorithm: DigestAlgorithm,
     /// What the task is restricted to; the job's rules know it already.
     pub selection: Option<Selection>,
+    /// Where differences lie that are too many for memory; the system's directory for temporary files where `None`.
+    pub scratch: Option<PathBuf>,
+}
+
+impl RunInput {
+    /// Takes what the run finds.
+    pub(super) fn nothing_found(&self) -> Found {
+        Found::new(self.scratch.clone())
+    }
 }

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use super::compared::Compared;
-use super::found::Found;
 use crate::model::{Counters, DifferenceKind, Verdict};
 use crate::protocol::{DifferenceBody, Progress, Protocol, ReportSummary, TaskRequest, TaskState, TaskStatus};
 use crate::task::{Event, Kind, Status, Task};
@@ -137,15 +136,13 @@ impl Task<Verification> {
 
     /// The comparison is done.
     pub(super) fn finish(&self, compared: Compared, progress: Progress) {
-        let Compared { outcome, rollups, read } = compared;
+        let Compared { outcome, rollups, read, differences } = compared;
         self.summarise(|summary| {
             summary.notes.extend(outcome.notes.iter().cloned());
             summary.rollups = rollups;
             summary.read = read;
         });
-        let mut found = Found::new(None);
-        outcome.differences.iter().for_each(|difference| found.push(difference));
-        self.leave(found.total(self.status().id).pages);
+        self.leave(differences);
         let trusting = self.summary().read.trusts();
         self.show(|status| {
             (status.progress, status.counters) = (progress, outcome.counters);

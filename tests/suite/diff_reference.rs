@@ -7,8 +7,8 @@ use std::process::Command;
 
 use proptest::prelude::*;
 use proptest::sample::Index;
-use twintree::manifest::{Comparand, Depth, DirectoryIndex, ManifestFile, diff, write};
-use twintree::model::{Blake3Digest, DifferenceKind, MetadataSummary, Outcome, RootId};
+use twintree::manifest::{Comparand, Depth, DirectoryIndex, ManifestFile, findings, write};
+use twintree::model::{Blake3Digest, DifferenceKind, Findings, MetadataSummary, RootId};
 
 use crate::support::grown::{Edit, Node, Nodes, apply, edits, grow, nodes};
 use crate::support::has_program;
@@ -17,12 +17,12 @@ use crate::support::naive_diff::naive_diff;
 use crate::support::trees::{copy_tree, flip_byte};
 
 /// As a user compares: content only where no metadata differs, or where it is to keep going.
-fn compare(source: &dyn Comparand, destination: &dyn Comparand, keep_going: bool) -> Outcome {
-    let metadata = diff(source, destination, Depth::Metadata).unwrap();
+fn compare(source: &dyn Comparand, destination: &dyn Comparand, keep_going: bool) -> Findings {
+    let metadata = findings(source, destination, Depth::Metadata).unwrap();
     if metadata.counters.metadata_summary() == MetadataSummary::Different && !keep_going {
         return metadata;
     }
-    diff(source, destination, Depth::Content).unwrap()
+    findings(source, destination, Depth::Content).unwrap()
 }
 
 fn the_comparison_agrees_with_a_naive_one_impl(left: &Nodes, right: &Nodes) {
@@ -54,7 +54,7 @@ fn the_comparison_agrees_with_a_naive_one_impl(left: &Nodes, right: &Nodes) {
         }
     }
     let files = [open(&source, "s.manifest"), open(&destination, "d.manifest")];
-    diff(&files[0], &files[1], Depth::Content).unwrap();
+    findings(&files[0], &files[1], Depth::Content).unwrap();
     let read = [files[0].blocks_read(), files[1].blocks_read()];
     assert_eq!(read, naive_diff(&homes[0], &homes[1], true).to_open, "only blocks of differing branches are read");
 }
@@ -129,8 +129,8 @@ fn one_changed_byte_among_200_directories_costs_the_blocks_on_its_path() {
         // The changes add up, so the last comparison opens the first one's block again.
         changed.into_iter().for_each(|table| flip_byte(&destination.join(table).join("nb-1-big-Data.db"), 50));
         let (source, destination) = (open(&source), open(&destination));
-        let outcome = diff(&source, &destination, Depth::Content).unwrap();
-        assert_eq!(outcome.counters.digest_mismatches as usize, outcome.differences.len());
+        let found = findings(&source, &destination, Depth::Content).unwrap();
+        assert_eq!(found.counters.digest_mismatches as usize, found.differences.len());
         assert_eq!((source.blocks_read(), destination.blocks_read()), (blocks, blocks), "{changed:?}");
     }
 }

@@ -31,6 +31,7 @@ mod lies;
 mod lying_columns;
 mod manifest_file;
 mod manifest_noise;
+mod many_differences;
 mod metrics;
 mod newer_peer;
 mod openapi;

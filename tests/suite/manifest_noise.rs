@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use rustix::fs::{CWD, FileType, mknodat};
-use twintree::manifest::{Comparand as _, Depth, HashKind, ManifestFile, diff, write};
+use twintree::manifest::{Comparand as _, Depth, HashKind, ManifestFile, findings, write};
 use twintree::model::{FileEntry, Listed, RelPath};
 
 use crate::support::manifests::{CHECKSUM_BYTES, HEAD_BYTES, entries, manifest_of, place, with_section};
@@ -122,8 +122,8 @@ fn reads_without_panic_impl(bytes: &[u8], sound: &[u8]) {
         }
     }
     for depth in [Depth::Metadata, Depth::Content] {
-        let _ = diff(&manifest, &sound, depth);
-        let _ = diff(&sound, &manifest, depth);
+        let _ = findings(&manifest, &sound, depth);
+        let _ = findings(&sound, &manifest, depth);
     }
     let equal = |kind| manifest.instance_hash(kind).proves_equal(&sound.instance_hash(kind));
     if manifest.check_all().is_ok() && equal(HashKind::Metadata) && equal(HashKind::Content) {

@@ -9,9 +9,9 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 use twintree::exclude::Rules;
-use twintree::manifest::{Depth, Identity, Manifest, RootSpec, diff};
-use twintree::model::{Counters, MetadataSummary};
-use twintree::protocol::{ReportBody, ReportSummary};
+use twintree::manifest::{Depth, Identity, Manifest, RootSpec, findings, outcome};
+use twintree::model::{Counters, Findings, MetadataSummary};
+use twintree::protocol::{DifferenceBody, ReportBody, ReportSummary};
 use twintree::scan::Context;
 
 use crate::support::oracle::{Expected, Oracle};
@@ -128,14 +128,14 @@ fn compare_manifests(case: &Case) -> Value {
         Manifest::walk(identity, &specs, &context).unwrap()
     };
     let (source, destination) = (walk(&case.source), walk(&case.destination));
-    let outcome = diff(&source, &destination, Depth::Metadata).unwrap();
-    if !case.keep_going && outcome.counters.metadata_summary() == MetadataSummary::Different {
-        return json!(local(&outcome));
+    let metadata = findings(&source, &destination, Depth::Metadata).unwrap();
+    if !case.keep_going && metadata.counters.metadata_summary() == MetadataSummary::Different {
+        return json!(local(&source, &destination, &metadata));
     }
     for manifest in [&source, &destination] {
         manifest.hash_contents(&context, &|_, _, _| ()).unwrap();
     }
-    json!(local(&diff(&source, &destination, Depth::Content).unwrap()))
+    json!(local(&source, &destination, &findings(&source, &destination, Depth::Content).unwrap()))
 }
 
 /// With the program, which takes a directory for data/0.
@@ -199,6 +199,8 @@ fn file_url_hex(difference: &Value) -> String {
     }
 }
 
-fn local(outcome: &twintree::model::Outcome) -> ReportBody {
-    ReportBody::local(outcome, ReportSummary::default(), String::new(), (0, 0))
+fn local(source: &Manifest, destination: &Manifest, found: &Findings) -> ReportBody {
+    let differences = found.differences.iter().map(DifferenceBody::from).collect();
+    let outcome = outcome(source, destination, found.tally());
+    ReportBody::local(&outcome, differences, ReportSummary::default(), String::new(), (0, 0))
 }

@@ -8,10 +8,11 @@ use super::evidence::{TwoReads, settle};
 use super::second_reads::{Reads, SecondReads};
 use super::sides::Sides;
 use crate::manifest::{Depth, DirectoryPair, PairSide, PlannedRoot, differing_leaves};
-use crate::model::{Difference, DigestAlgorithm, Findings, Name, RootId};
+use crate::model::{Difference, DigestAlgorithm, Findings, Name, RootId, Sink as _};
 use crate::peer::{OpenedBranches, fetch_branches};
 use crate::protocol::{BRANCH_BATCH, BranchDirectory, BranchRequest};
 use crate::verify::error::RunError;
+use crate::verify::found::Found;
 use crate::work::blocking;
 
 /// The most that the leaves of one request may weigh, in bytes; directories beyond it are sent without leaves, and the
@@ -20,9 +21,14 @@ const MAX_LEAF_BYTES: usize = 32 << 20;
 
 /// Compares: plans, opens in batches, compares, and gathers evidence for other content. What takes long is done on threads
 /// that may take their time.
-pub(super) async fn assemble(sides: &Sides, algorithm: DigestAlgorithm) -> Result<Assembled, RunError> {
+pub(super) async fn assemble(
+    sides: &Sides,
+    algorithm: DigestAlgorithm,
+    mut found: Found,
+) -> Result<Assembled, RunError> {
     let planning = sides.clone();
-    let Planned { mut findings, pairs, fails_fast } = blocking(move || planning.planned()).await??;
+    let planned = blocking(move || planning.planned(&mut found).map(|planned| (planned, found))).await??;
+    let (Planned { pairs, fails_fast }, mut found) = planned;
     let mut released = false;
     let mut batches = pairs.chunks(BRANCH_BATCH).peekable();
     while let Some(batch) = batches.next() {
@@ -34,28 +40,30 @@ pub(super) async fn assemble(sides: &Sides, algorithm: DigestAlgorithm) -> Resul
         }
         let batch = sides.batch(batch.into(), second, release).await?;
         let comparing = sides.clone();
-        findings.absorb(blocking(move || batch.compare(&comparing)).await?);
+        let taken = blocking(move || {
+            batch.compare(&comparing, &mut found);
+            found
+        });
+        found = taken.await?;
         released |= release;
     }
     let settling = sides.clone();
-    let findings = blocking(move || {
-        settling.late_problems().for_each(|problem| findings.absorb(problem));
-        findings.sort();
-        findings
+    let found = blocking(move || {
+        settling.late_problems().for_each(|problem| found.take(problem));
+        found
     });
-    Ok(Assembled { findings: findings.await?, released })
+    Ok(Assembled { found: found.await?, released })
 }
 
 /// What a comparison came to.
 pub(super) struct Assembled {
-    pub findings: Findings,
+    pub found: Found,
     /// The source was told that nothing more will be asked for.
     pub released: bool,
 }
 
-/// What is to be opened at the source, and what is known without.
+/// What is to be opened at the source.
 struct Planned {
-    findings: Findings,
     pairs: Vec<Pair>,
     /// Metadata differs for sure, which ends the task.
     fails_fast: bool,
@@ -72,13 +80,15 @@ struct Batch {
 }
 
 impl Sides {
-    fn planned(&self) -> Result<Planned, RunError> {
-        let mut findings = Findings::default();
+    fn planned(&self, found: &mut Found) -> Result<Planned, RunError> {
         let mut pairs = Vec::new();
         let mut fails_fast = false;
         for PlannedRoot { id, plan } in self.plan()? {
-            findings.counters.add(&plan.proven);
-            findings.content_not_compared += plan.content_not_compared;
+            found.take(Findings {
+                counters: plan.proven,
+                differences: Vec::new(),
+                content_not_compared: plan.content_not_compared,
+            });
             fails_fast |= self.depth == Depth::Metadata
                 && plan.metadata_surely_differs(self.remote_table(id), self.local_table(id));
             pairs.extend(plan.open.into_iter().map(|pair| (id, pair)));
@@ -86,9 +96,9 @@ impl Sides {
         // Directories the source need not open cost nothing.
         let (remote, local): (Vec<_>, Vec<_>) = pairs.into_iter().partition(|(id, pair)| self.needs_source(*id, pair));
         for (id, pair) in local {
-            findings.absorb(self.compare(id, pair, &[]));
+            found.take(self.compare(id, pair, &[]));
         }
-        Ok(Planned { findings, pairs: remote, fails_fast })
+        Ok(Planned { pairs: remote, fails_fast })
     }
 
     async fn batch(&self, pairs: Arc<[Pair]>, second: Option<DigestAlgorithm>, last: bool) -> Result<Batch, RunError> {
@@ -126,11 +136,10 @@ impl Sides {
 }
 
 impl Batch {
-    fn compare(self, sides: &Sides) -> Findings {
+    fn compare(self, sides: &Sides, found: &mut Found) {
         let mut theirs: Reads =
             self.opened.reads.into_iter().map(|read| ((read.directory, read.name), read.outcome)).collect();
         let mut ours = self.ours;
-        let mut findings = Findings::default();
         for (position, ((id, pair), files)) in self.pairs.iter().zip(self.opened.files.iter()).enumerate() {
             let mut directory = sides.compare(*id, *pair, files);
             if sides.depth == Depth::Content {
@@ -143,9 +152,8 @@ impl Batch {
                     settle_named(&mut directory, &key.1, &source, &destination);
                 }
             }
-            findings.absorb(directory);
+            found.take(directory);
         }
-        findings
     }
 }
 

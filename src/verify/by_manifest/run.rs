@@ -10,12 +10,13 @@ use super::open::{Assembled, assemble};
 use super::proven::Proven;
 use super::sides::Sides;
 use crate::manifest::{Comparand as _, Depth, Described, Manifest, begun_again_note, notes, scope};
-use crate::model::{Counters, Findings, MetadataSummary, Outcome, Selection};
+use crate::model::{Counters, MetadataSummary, Outcome, Selection};
 use crate::peer::{Contents, Exchange, PeerError, RemoteManifest};
 use crate::protocol::{ManifestRequest, Progress, Protocol, SPOKEN_VERSIONS};
 use crate::task::Task;
 use crate::verify::compared::Compared;
 use crate::verify::error::RunError;
+use crate::verify::found::Found;
 use crate::verify::input::RunInput;
 use crate::verify::kind::{Passed, Verification};
 use crate::work::{Build, blocking};
@@ -101,8 +102,8 @@ impl<'a> ManifestRun<'a> {
         // A source that restarted in the meantime holds the same tables under another name.
         let remote = self.exchange.metadata().await;
         let sides = self.sides(&remote, &local, Some(self.exchange.contents()));
-        let Assembled { findings, .. } = assemble(&sides, self.input.algorithm).await?;
-        Ok(self.compared(findings, &remote, &local))
+        let Assembled { found, .. } = assemble(&sides, self.input.algorithm, self.input.nothing_found()).await?;
+        self.compared(found, remote, local).await
     }
 
     async fn metadata_of_both(
@@ -142,8 +143,8 @@ impl<'a> ManifestRun<'a> {
         streamed: &mut Streamed,
     ) -> Result<Option<Compared>, RunError> {
         let sides = self.sides(remote, local, None);
-        let mut assembled = std::pin::pin!(assemble(&sides, self.input.algorithm));
-        let Assembled { findings, released } = loop {
+        let mut assembled = std::pin::pin!(assemble(&sides, self.input.algorithm, self.input.nothing_found()));
+        let Assembled { found, released } = loop {
             tokio::select! {
                 biased;
                 assembled = &mut assembled => break assembled?,
@@ -152,13 +153,13 @@ impl<'a> ManifestRun<'a> {
                 done = &mut exchange, if streamed.is_none() => *streamed = Some(done),
             }
         };
-        if findings.counters.metadata_summary() == MetadataSummary::Same {
+        if found.tally().counters.metadata_summary() == MetadataSummary::Same {
             return Ok(None);
         }
         if streamed.is_none() && !released {
             self.input.peer.release(remote.id).await;
         }
-        Ok(Some(self.compared(findings, remote, local)))
+        self.compared(found, Arc::clone(remote), Arc::clone(local)).await.map(Some)
     }
 
     /// Without the source's content hashes the comparison is one of metadata.
@@ -194,14 +195,24 @@ impl<'a> ManifestRun<'a> {
         Ok(manifest)
     }
 
-    fn compared(&self, findings: Findings, remote: &RemoteManifest, local: &Manifest) -> Compared {
-        let source = Described { identity: &remote.identity, tables: &remote.tables(), listed: false };
-        let destination = Described { identity: &local.identity, tables: &local.tables(), listed: false };
-        let mut notes = notes(source, destination);
-        notes.extend(begun_again_note(self.exchange.begun_again()));
-        let outcome = Outcome::new(scope(source, destination), findings, notes);
+    async fn compared(
+        &self,
+        found: Found,
+        remote: Arc<RemoteManifest>,
+        local: Arc<Manifest>,
+    ) -> Result<Compared, RunError> {
+        let begun_again = begun_again_note(self.exchange.begun_again());
         let from = (self.exchange.provenance(), Some(self.build.provenance()));
-        Compared::new(outcome, (source, from.0), (destination, from.1), self.task.request.keep_going)
+        let (id, keep_going) = (self.task.status().id, self.task.request.keep_going);
+        let compared = blocking(move || {
+            let source = Described { identity: &remote.identity, tables: &remote.tables(), listed: false };
+            let destination = Described { identity: &local.identity, tables: &local.tables(), listed: false };
+            let (total, mut notes) = (found.total(id), notes(source, destination));
+            notes.extend(begun_again);
+            let outcome = Outcome::new(scope(source, destination), total.tally, notes);
+            Compared::new(outcome, total, (source, from.0), (destination, from.1), keep_going)
+        });
+        Ok(compared.await?)
     }
 
     pub(in crate::verify) fn progress(&self) -> Progress {

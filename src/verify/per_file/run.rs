@@ -14,7 +14,7 @@ use crate::manifest::{
     Comparand as _, Depth, Described, fetched_note, findings, matching_files, notes, rules_unknown_note,
     scope_of_one_side,
 };
-use crate::model::{Counters, FileUrl, Findings, MetadataSummary, Outcome, Side, Unverified};
+use crate::model::{Counters, FileUrl, Findings, MetadataSummary, Outcome, Side, Sink as _, Unverified};
 use crate::peer::{FileRequest, SourceListing};
 use crate::protocol::Progress;
 use crate::scan::Context;
@@ -24,7 +24,7 @@ use crate::verify::error::RunError;
 use crate::verify::input::RunInput;
 use crate::verify::kind::Verification;
 use crate::work::BuildFailure;
-use crate::work::in_pool;
+use crate::work::{blocking, in_pool};
 
 /// A run by the per-file protocol.
 pub(in crate::verify) struct PerFileRun<'a> {
@@ -58,7 +58,6 @@ impl<'a> PerFileRun<'a> {
             findings.absorb(digests.compare(&local).await?);
             self.look_again(&mut findings, &source, &local).await?;
             *self.counters() = findings.counters;
-            findings.sort();
         }
         let (source, local) = (&source.manifest, &local.manifest);
         let source = Described { identity: &source.identity, tables: &source.tables(), listed: true };
@@ -68,9 +67,16 @@ impl<'a> PerFileRun<'a> {
         let mut notes = notes(source, destination);
         notes.push(rules_unknown_note());
         notes.extend(fetched_note(self.input.peer.fetched()));
-        let outcome = Outcome::new(scope, findings, notes);
+        // The second look may take back what was found before, so all of it is held until here, as both listings are.
+        let (mut found, id) = (self.input.nothing_found(), self.task.status().id);
+        let total = blocking(move || {
+            found.take(findings);
+            found.total(id)
+        });
+        let total = total.await?;
+        let outcome = Outcome::new(scope, total.tally, notes);
         let from = Some(self.context.progress.provenance());
-        Ok(Compared::new(outcome, (source, None), (destination, from), self.task.request.keep_going))
+        Ok(Compared::new(outcome, total, (source, None), (destination, from), self.task.request.keep_going))
     }
 
     async fn compare_metadata(
