@@ -173,6 +173,6 @@ fn bytes_read(source: &Path, destination: &Path) -> Option<u64> {
     let before = counted()?;
     let source = twintree::manifest::ManifestFile::open(source).ok()?;
     let destination = twintree::manifest::ManifestFile::open(destination).ok()?;
-    twintree::manifest::diff(&source, &destination, twintree::manifest::Depth::Content).ok()?;
+    twintree::manifest::findings(&source, &destination, twintree::manifest::Depth::Content).ok()?;
     Some(counted()? - before)
 }
