@@ -7,7 +7,7 @@ use super::args::{Common, DiffArgs};
 use super::exit_code::{CommandError, ExitCode};
 use super::local::{Scan, Tree, pool};
 use super::output;
-use crate::manifest::{Comparand, Depth, Described, Manifest, ManifestFile, diff, outcome};
+use crate::manifest::{Comparand, Depth, Described, Manifest, ManifestFile, find, outcome};
 use crate::model::{MetadataSummary, Verdict};
 use crate::protocol::{ReportBody, ReportSummary, Timings};
 use crate::report;
@@ -62,13 +62,13 @@ fn compare(sides: &[Side; 2], args: &DiffArgs, common: &Common) -> Result<(Verdi
     let (source, destination) = pair(sides, &walked)?;
     let mut found = Found::new(None);
     if !args.keep_going {
-        diff(source, destination, Depth::Metadata, &mut found)?;
+        find(source, destination, Depth::Metadata, &mut found)?;
     }
     if found.tally().counters.metadata_summary() == MetadataSummary::Same {
         scan.hash(&pool, &walked)?;
         (timings.hashed_ms, timings.source_hashed_ms) = (elapsed_ms(), elapsed_ms());
         found = Found::new(None);
-        diff(source, destination, Depth::Content, &mut found)?;
+        find(source, destination, Depth::Content, &mut found)?;
     }
     let total = found.total(String::new());
     let outcome = outcome(source, destination, total.tally);

@@ -89,17 +89,24 @@ pub fn outcome(source: &dyn Comparand, destination: &dyn Comparand, found: Tally
     Outcome::new(scope(source, destination), found, notes(source, destination))
 }
 
-/// All that [`diff`] finds, held and sorted.
+/// Compares two manifests to the given depth, and counts what differs. Fails as [`find`] does.
+pub fn diff(source: &dyn Comparand, destination: &dyn Comparand, depth: Depth) -> Result<Outcome, DiffError> {
+    let mut found = Tally::default();
+    find(source, destination, depth, &mut found)?;
+    Ok(outcome(source, destination, found))
+}
+
+/// All that [`find`] finds, held and sorted.
 pub fn findings(source: &dyn Comparand, destination: &dyn Comparand, depth: Depth) -> Result<Findings, DiffError> {
     let mut found = Findings::default();
-    diff(source, destination, depth, &mut found)?;
+    find(source, destination, depth, &mut found)?;
     found.sort();
     Ok(found)
 }
 
 /// Compares two manifests to the given depth, and hands over what it finds directory by directory. Fails only where a manifest
 /// file cannot be read, or contradicts itself.
-pub fn diff(
+pub fn find(
     source: &dyn Comparand,
     destination: &dyn Comparand,
     depth: Depth,

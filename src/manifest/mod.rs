@@ -34,7 +34,7 @@ pub use block::{BlockError, MAX_BLOCK_BYTES, decode_block, encode_block};
 pub use codec::CodecError;
 pub use columns::{DirectoriesError, MAX_DIRECTORIES_IN_A_RECORD, decode_directories, encode_directories};
 pub use compare::{OpenedSide, compare_directory, differing_leaves};
-pub use diff::{Comparand, DiffError, diff, findings, outcome};
+pub use diff::{Comparand, DiffError, diff, find, findings, outcome};
 pub use directory::{Directory, DirectoryIndex, Totals};
 pub use file::{FileError, FormatFault, ManifestFile, write};
 pub use hash::{HashKind, SubtreeHash, instance_hash, subtree_hash};

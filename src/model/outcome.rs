@@ -45,6 +45,12 @@ impl Sink for Findings {
     }
 }
 
+impl Sink for Tally {
+    fn take(&mut self, part: Findings) {
+        self.add(&part.tally());
+    }
+}
+
 impl Findings {
     /// A directory that could not be checked as a whole, whatever the entries in it say.
     pub fn unverified_directory(url: FileUrl, unverified: Unverified) -> Self {
