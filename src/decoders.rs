@@ -18,12 +18,13 @@ use crate::protocol::{
     BranchFrame, BranchRequest, FrameDecoder, MAX_BRANCH_REQUEST_BYTES, ManifestFrame, ReportBody, routes,
 };
 use crate::server::request_path;
+use crate::store::{PageTable, Pages, Place, record, unpack};
 
 /// Takes whatever bytes.
 pub type Decoder = fn(&[u8]);
 
 /// All of them, by the names of the fuzz targets and of the folders of their corpus.
-pub const ALL: [(&str, Decoder); 11] = [
+pub const ALL: [(&str, Decoder); 12] = [
     ("block", block),
     ("branch_answer", branch_answer),
     ("branch_request", branch_request),
@@ -35,6 +36,7 @@ pub const ALL: [(&str, Decoder); 11] = [
     ("manifest_stream", manifest_stream),
     ("report", report),
     ("request_path", request_path_of),
+    ("store_record", store_record),
 ];
 
 /// The files of a directory, as a manifest file, a branch request and a branch answer hold them.
@@ -170,6 +172,34 @@ pub fn request_path_of(bytes: &[u8]) {
     }
     let _ = FileUrl::parse(&format!("{}/{text}", routes::FILES), None);
 }
+
+/// A record of the state directory, and a list that stands there: a line of JSON says where its pages are, and may lie. Each page
+/// is a record whose check no noise passes, so the bytes are taken as one, and as the body of one that is sealed.
+pub fn store_record(bytes: &[u8]) {
+    let place = Place { owner: "owner", kind: PAGE_RECORD, position: 0 };
+    if let Ok((body, rest)) = unpack(place, bytes) {
+        assert_eq!(
+            bytes[..bytes.len() - rest.len()],
+            record(place, body),
+            "what was read is written as something else"
+        );
+    }
+    let line = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len());
+    let (table, body) = bytes.split_at(line);
+    let sealed = record(place, body);
+    assert_eq!(unpack(place, &sealed), Ok((body, &[][..])));
+    if let Ok(table) = serde_json::from_slice::<PageTable>(table) {
+        let mut file = tempfile::tempfile().expect("a temporary file");
+        file.write_all(&sealed).expect("room for a temporary file");
+        let (pages, items) = (Pages::in_file("owner".to_owned(), table.clone(), file), table.items);
+        for (offset, limit) in [(0, u64::MAX), (1, 1), (items / 2, 10), (items, 1)] {
+            let _ = pages.read(offset, limit);
+        }
+    }
+}
+
+/// What the records of a list's pages say they are.
+const PAGE_RECORD: u8 = 2;
 
 fn stays_below_its_root(path: &RelPath) {
     assert!(path.names().all(|name| !matches!(name, b"" | b"." | b"..")), "{path} leads out");
