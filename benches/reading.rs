@@ -69,7 +69,7 @@ fn manifest_of(home: &Path) {
     let identity = Identity::new("bench".to_owned(), "bench".to_owned(), 0, &Rules::none());
     let roots = [RootSpec { id: RootId::DATA_0, home: home.to_owned(), rules: RootRules::none() }];
     let manifest = Manifest::walk(identity, &roots, &context).unwrap_or_else(|error| panic!("{error}"));
-    manifest.hash_contents(&context, &|_, _, _| ()).unwrap_or_else(|error| panic!("{error}"));
+    manifest.hash_contents(&context, &|_, _, _, _| ()).unwrap_or_else(|error| panic!("{error}"));
 }
 
 /// What no verification can be faster than.

@@ -30,6 +30,8 @@ fn problems(manifest: &ManifestFile) -> Result<Vec<(FileUrl, Problem)>, CommandE
     let mut problems = Vec::new();
     for (id, table) in manifest.tables() {
         let Some(table) = table else { continue };
+        let unsteady = manifest.unsteady(id).iter();
+        problems.extend(unsteady.map(|(index, problem)| (FileUrl::new(id, table.path(*index)), problem.clone())));
         for index in table.indices() {
             let path = table.path(index);
             if let Some(problem) = &table.get(index).unlisted {

@@ -116,7 +116,7 @@ impl<'a> Scan<'a> {
         self.showing(|| {
             pool.install(|| {
                 let both = manifests.par_iter().zip(&self.trees);
-                both.try_for_each(|(manifest, (_, context))| manifest.hash_contents(context, &|_, _, _| ()))
+                both.try_for_each(|(manifest, (_, context))| manifest.hash_contents(context, &|_, _, _, _| ()))
             })
             .map_err(hash_error)
         })

@@ -103,7 +103,7 @@ fn rows(side: PairSide, opened: OpenedSide<'_>) -> (Vec<Row<'_>>, Option<Problem
 }
 
 fn unlisted_above(table: &DirectoryTable, index: DirectoryIndex) -> Option<Problem> {
-    let problem = table.get(index).unlisted.as_ref()?;
+    let problem = table.get(index).hidden()?;
     let path = table.path(index);
     let directory = if path.is_root() { "the root".to_owned() } else { format!("the directory {path}") };
     Some(Problem::new(problem.reason, format!("{directory} could not be listed: {}", problem.detail)))

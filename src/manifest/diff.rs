@@ -14,7 +14,8 @@ use super::root_hashes::{Depth, RootHashes};
 use super::scope::{Described, scope};
 use super::table::DirectoryTable;
 use super::tree::Manifest;
-use crate::model::{FileEntry, Findings, Outcome, RootId, Sink, Tally};
+use super::unsteady::unsteady_directories;
+use crate::model::{FileEntry, FileUrl, Findings, Outcome, Problem, RootId, Sink, Tally};
 
 /// Why two manifests could not be compared.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +41,8 @@ pub trait Comparand {
     fn tables(&self) -> Vec<(RootId, Option<&DirectoryTable>)>;
     /// The content hashes of a root's directories; empty for an absent root.
     fn contents(&self, root: RootId) -> Vec<SubtreeHash>;
+    /// Directories of a root of which it is not known that they held just what was listed, with the reasons.
+    fn unsteady(&self, root: RootId) -> Vec<(DirectoryIndex, Problem)>;
     /// The files of a directory.
     fn open(&self, root: RootId, directory: DirectoryIndex) -> Result<Vec<FileEntry>, FileError>;
 }
@@ -55,6 +58,10 @@ impl Comparand for Manifest {
 
     fn contents(&self, root: RootId) -> Vec<SubtreeHash> {
         self.root(root).and_then(|root| root.tree.as_ref()).map(|tree| tree.contents()).unwrap_or_default()
+    }
+
+    fn unsteady(&self, root: RootId) -> Vec<(DirectoryIndex, Problem)> {
+        self.root(root).and_then(|root| root.tree.as_ref()).map(|tree| tree.unsteady()).unwrap_or_default()
     }
 
     fn open(&self, root: RootId, directory: DirectoryIndex) -> Result<Vec<FileEntry>, FileError> {
@@ -74,6 +81,10 @@ impl Comparand for ManifestFile {
 
     fn contents(&self, root: RootId) -> Vec<SubtreeHash> {
         self.contents(root).to_vec()
+    }
+
+    fn unsteady(&self, root: RootId) -> Vec<(DirectoryIndex, Problem)> {
+        self.unsteady(root).to_vec()
     }
 
     fn open(&self, root: RootId, directory: DirectoryIndex) -> Result<Vec<FileEntry>, FileError> {
@@ -132,6 +143,9 @@ pub fn find(
             ));
         }
     }
+    if depth == Depth::Content {
+        found.take(unsteady_directories(unsteady_of(source), unsteady_of(destination)));
+    }
     Ok(())
 }
 
@@ -148,6 +162,16 @@ fn blame(source: &dyn Comparand, destination: &dyn Comparand, what: Contradictio
     }
     // Two trees that give one hash would have to be found for that.
     DiffError::Contradiction { who: "one of the two manifests".to_owned(), what }
+}
+
+/// The directories of all roots of which it is not known that they held just what was listed, with the reasons.
+pub fn unsteady_of(comparand: &dyn Comparand) -> Vec<(FileUrl, Problem)> {
+    let tables = comparand.tables().into_iter().filter_map(|(id, table)| Some((id, table?)));
+    let of_root = |(id, table): (RootId, &DirectoryTable)| {
+        let url = |index| FileUrl::new(id, table.path(index));
+        comparand.unsteady(id).into_iter().map(|(index, problem)| (url(index), problem)).collect::<Vec<_>>()
+    };
+    tables.flat_map(of_root).collect()
 }
 
 /// A comparand with the hashes a plan is made of.

@@ -1,7 +1,7 @@
 //! One directory of a table, where it stands in it, and what lies below it.
 
 use super::hash::SubtreeHash;
-use crate::model::{Name, Problem};
+use crate::model::{Name, Problem, Reason};
 
 /// The most directories a table may hold.
 pub(super) const MAX_DIRECTORIES: usize = 1 << 24;
@@ -40,6 +40,11 @@ pub struct Directory {
 }
 
 impl Directory {
+    /// Why nobody knows what is in it. `None` where it was listed, and for a root that leads nowhere: in that one nothing is.
+    pub fn hidden(&self) -> Option<&Problem> {
+        self.unlisted.as_ref().filter(|problem| self.name.is_some() || problem.reason != Reason::Vanished)
+    }
+
     /// Whether both records say the same, their hashes included; see [`SubtreeHash::is_same_claim_as`].
     pub fn is_same_claim_as(&self, other: &Self) -> bool {
         let Self { parent, name, link, files, bytes, metadata, unlisted } = self;

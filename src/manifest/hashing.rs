@@ -8,9 +8,9 @@ use super::directory::DirectoryIndex;
 use super::hash::SubtreeHash;
 use super::links::{HardLinks, Role};
 use super::tree::{Manifest, Tree};
-use crate::model::{Content, FileEntry, Listed, RelPath, RootId};
+use crate::model::{Content, FileEntry, Listed, Problem, RelPath, RootId};
 use crate::scan::{
-    CacheView, Cancelled, ContentError, Context, DigestCache, Expected, FileContent, ReadError, file_content,
+    CacheView, Cancelled, ContentError, Context, DigestCache, Expected, FileContent, Look, ReadError, file_content,
     linked_content, problem_of,
 };
 
@@ -43,8 +43,9 @@ pub enum HashError {
     RecordsDropped,
 }
 
-/// Learns of each directory whose content hash is known: number of the root, directory, hash.
-pub(super) type Finished<'a> = dyn Fn(usize, DirectoryIndex, SubtreeHash) + Sync + 'a;
+/// Learns of each directory whose content hash is known: number of the root, directory, hash; and once more of each whose hash was
+/// withdrawn, with the problem where it is one of the directory itself.
+pub(super) type Finished<'a> = dyn Fn(usize, DirectoryIndex, SubtreeHash, Option<Problem>) + Sync + 'a;
 
 /// One pass over a manifest.
 struct Hashing<'a> {
@@ -56,7 +57,8 @@ struct Hashing<'a> {
 
 impl Manifest {
     /// Reads and hashes every file. `finished` learns of each directory once its content hash is known, children
-    /// before their parents. Call it inside a rayon pool, once.
+    /// before their parents, and after the last file of
+    /// those that changed meanwhile. Call it inside a rayon pool, once.
     pub fn hash_contents(&self, context: &Context, finished: &Finished<'_>) -> Result<(), HashError> {
         let hashing = Hashing { manifest: self, links: self.links(), context, finished };
         let discredits = || context.cache().map(DigestCache::discredits);
@@ -66,6 +68,7 @@ impl Manifest {
             cache.flush();
         }
         done?;
+        self.look_again(context, &|root, index, problem| finished(root, index, SubtreeHash::Unproven, problem))?;
         // Found by somebody else while this was under way.
         match discredits() != before && context.progress.provenance().trusted_files > 0 {
             true => Err(HashError::RecordsDropped),
@@ -94,7 +97,7 @@ impl Hashing<'_> {
         let contents =
             self.contents(root, tree, index, Pass::First, |position, open, file, expected, view| {
                 match self.links.role((number, index), position) {
-                    Some(Role::Further(_)) => Ok(Content::NotRead),
+                    Some(Role::Further(_)) => Ok(Learnt::nothing()),
                     role => {
                         let read = file_content(open.as_fd(), &file.name, expected, view, self.context);
                         if let (Some(Role::First(id)), Ok(content)) = (role, &read) {
@@ -104,7 +107,11 @@ impl Hashing<'_> {
                     }
                 }
             })?;
-        tree.set_contents(index, contents, (!waits).then_some(&|index, hash| (self.finished)(number, index, hash)));
+        tree.set_contents(
+            index,
+            contents,
+            (!waits).then_some(&|index, hash| (self.finished)(number, index, hash, None)),
+        );
         Ok(())
     }
 
@@ -112,7 +119,7 @@ impl Hashing<'_> {
         self.context.cancel.check()?;
         let contents = self.contents(root, tree, index, Pass::Further, |position, open, file, expected, view| {
             let Some(Role::Further(id)) = self.links.role((number, index), position) else {
-                return Ok(Content::NotRead);
+                return Ok(Learnt::nothing());
             };
             // What was trusted of a name in one root is not where recorded digests are not used.
             let shared = self.links.content(id).filter(|known| !known.trusted || view.is_some());
@@ -123,7 +130,7 @@ impl Hashing<'_> {
                 None => file_content(open.as_fd(), &file.name, expected, view, self.context),
             })
         })?;
-        tree.set_contents(index, contents, Some(&|index, hash| (self.finished)(number, index, hash)));
+        tree.set_contents(index, contents, Some(&|index, hash| (self.finished)(number, index, hash, None)));
         Ok(())
     }
 
@@ -135,9 +142,9 @@ impl Hashing<'_> {
         tree: &Tree,
         index: DirectoryIndex,
         pass: Pass,
-        learn: impl Fn(usize, &OwnedFd, &FileEntry, Expected, Option<&CacheView<'_>>) -> Result<Content, Unreadable> + Sync,
+        learn: impl Fn(usize, &OwnedFd, &FileEntry, Expected, Option<&CacheView<'_>>) -> Result<Learnt, Unreadable> + Sync,
     ) -> Result<Vec<Option<Content>>, HashError> {
-        let (files, looks) = (tree.listed(index), tree.take_looks(index));
+        let (files, looks) = (tree.listed(index), tree.looks(index));
         if files.is_empty() {
             return Ok(Vec::new());
         }
@@ -155,14 +162,15 @@ impl Hashing<'_> {
                 }
                 return Ok(None);
             };
-            let content = match &opened {
-                Ok(open) => {
-                    let look = looks.get(position).copied().flatten();
-                    learn(position, open, file, Expected { size, modified_ms, look }, view.as_ref())
-                }
-                Err(unreadable) => Ok(unreadable.clone()),
+            let seen = looks.get(position).copied().flatten();
+            let learnt = match &opened {
+                Ok(open) => learn(position, open, file, Expected { size, modified_ms, look: seen }, view.as_ref()),
+                Err(unreadable) => Ok(Learnt { content: unreadable.clone(), of: None }),
             };
-            let content = content.map_err(|unreadable| unreadable.told_of(root, tree, index, file))?;
+            let Learnt { content, of } = learnt.map_err(|unreadable| unreadable.told_of(root, tree, index, file))?;
+            if let Some(look) = of.filter(|look| Some(*look) != seen) {
+                tree.note_look(index, position, look);
+            }
             // One that waits for another of its names is not done.
             if content == Content::NotRead {
                 return Ok(None);
@@ -206,10 +214,25 @@ impl Unreadable {
     }
 }
 
-fn known(read: Result<FileContent, ContentError>) -> Result<Content, Unreadable> {
+/// What became known of a file, and of which file that is.
+struct Learnt {
+    content: Content,
+    of: Option<Look>,
+}
+
+impl Learnt {
+    /// The file waits for another of its names.
+    fn nothing() -> Self {
+        Self { content: Content::NotRead, of: None }
+    }
+}
+
+fn known(read: Result<FileContent, ContentError>) -> Result<Learnt, Unreadable> {
     match read {
-        Ok(content) => Ok(Content::Digest(content.digest)),
-        Err(ContentError::Read(ReadError::Problem(problem))) => Ok(Content::Unverified(problem)),
+        Ok(known) => Ok(Learnt { content: Content::Digest(known.digest), of: Some(known.identity.look()) }),
+        Err(ContentError::Read(ReadError::Problem(problem))) => {
+            Ok(Learnt { content: Content::Unverified(problem), of: None })
+        }
         Err(ContentError::Read(ReadError::Cancelled)) => Err(Unreadable::Cancelled),
         Err(ContentError::Discredited) => Err(Unreadable::Discredited),
     }

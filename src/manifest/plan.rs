@@ -130,7 +130,7 @@ impl Planner<'_> {
 
 /// What a side is to a directory that it does not list: it lacks it, or it could not look.
 fn side_without(table: &DirectoryTable, parent: DirectoryIndex) -> PairSide {
-    match table.get(parent).unlisted {
+    match table.get(parent).hidden() {
         Some(_) => PairSide::Unlisted(parent),
         None => PairSide::Missing,
     }

@@ -231,7 +231,7 @@ mod tests {
         });
         let identity = Identity::new(String::new(), String::new(), 0, &rules);
         let manifest = Manifest::walk(identity, &roots, &Context::default()).unwrap();
-        manifest.hash_contents(&Context::default(), &|_, _, _| ()).unwrap();
+        manifest.hash_contents(&Context::default(), &|_, _, _, _| ()).unwrap();
         manifest
     }
 

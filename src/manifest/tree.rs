@@ -3,9 +3,10 @@
 //! A directory's files are kept as a list until they are hashed and as a packed block from then on, so memory follows
 //! the names and digests, never the bytes. What is read is filled in from `hashing.rs`.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::AcqRel};
-use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 use rayon::prelude::*;
@@ -15,13 +16,16 @@ use super::codec::MEMORY_PER_BYTE;
 use super::directory::{Directory, DirectoryIndex, Totals};
 use super::hash::{HashKind, SubtreeHash, subtree_hash};
 use super::identity::Identity;
-use super::links::{HardLinks, Place};
+use super::links::HardLinks;
 use super::shape::sum_of_sizes;
 use super::table::{DirectoryTable, hash_of_roots, totals_of_roots};
 use super::table_error::TableError;
 use crate::exclude::RootRules;
-use crate::model::{Content, FileEntry, Listed, Name, RelPath, RootId};
-use crate::scan::{Cancelled, Context, FileId, Look, RootHandle, WalkedDirectory, WalkedRoot, walk_root};
+use crate::model::{Content, FileEntry, Listed, Name, Problem, RelPath, RootId};
+use crate::scan::{
+    Cancelled, Context, DirectoryLook, FileId, Look, Mounts, RootHandle, Walked, WalkedDirectory, WalkedRoot,
+    walk_roots,
+};
 
 /// A root to be walked.
 #[derive(Debug, Clone)]
@@ -57,6 +61,8 @@ pub struct Manifest {
     pub identity: Identity,
     roots: Vec<Root>,
     links: HardLinks,
+    /// What was mounted when it was walked.
+    pub(super) mounts: Mounts,
 }
 
 /// One root of a manifest.
@@ -72,17 +78,31 @@ pub struct Root {
 #[derive(Debug)]
 pub struct Tree {
     table: DirectoryTable,
-    handle: Option<RootHandle>,
+    /// Where it lies on this machine.
+    place: Option<Place>,
     files: Vec<Mutex<Files>>,
-    /// The walk's looks at the files of each directory, until somebody reads them.
+    /// The looks at the files of each directory: the walk's, and where another file was read, that one's.
     looks: Vec<Mutex<Looks>>,
-    content: Vec<OnceLock<SubtreeHash>>,
+    /// What second looks at the directories have to find.
+    steady: Mutex<Vec<DirectoryLook>>,
+    content: Vec<Mutex<Option<SubtreeHash>>>,
+    /// Directories that were listed, and of which it is not known that they held just that all the while.
+    unsteady: Mutex<BTreeMap<DirectoryIndex, Problem>>,
     /// For each directory: its own files, and its child directories, that are not hashed yet.
     pending: Vec<AtomicU32>,
 }
 
+/// A root on this machine.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub home: PathBuf,
+    pub rules: RootRules,
+    /// The root as the walk opened it; `None` where it could not be opened.
+    pub handle: Option<RootHandle>,
+}
+
 /// The looks at the files of a directory, in their order.
-type Looks = Vec<Option<Look>>;
+pub(super) type Looks = Vec<Option<Look>>;
 
 #[derive(Debug, Clone)]
 enum Files {
@@ -93,13 +113,17 @@ enum Files {
 impl Manifest {
     /// Walks all roots and hashes their metadata. Call it inside a rayon pool.
     pub fn walk(identity: Identity, roots: &[RootSpec], context: &Context) -> Result<Self, BuildError> {
+        let homes: Vec<_> = roots.iter().map(|spec| (spec.home.as_path(), &spec.rules)).collect();
+        let Walked { roots: walked, mounts } = walk_roots(&homes, context)?;
         let mut walked: Vec<(Root, Linked)> = roots
             .par_iter()
-            .map(|spec| match walk_root(&spec.home, &spec.rules, context)? {
+            .zip(walked)
+            .map(|(spec, walked)| match walked {
                 WalkedRoot::Absent => Ok((Root { id: spec.id, tree: None }, Vec::new())),
                 WalkedRoot::Present { handle, mut directories } => {
                     let linked = take_linked(&mut directories);
-                    let tree = Tree::new(handle, directories);
+                    let place = Place { home: spec.home.clone(), rules: spec.rules.clone(), handle };
+                    let tree = Tree::new(Some(place), directories);
                     let tree = tree.map_err(|source| BuildError::Table { root: spec.id, source })?;
                     Ok((Root { id: spec.id, tree: Some(tree) }, linked))
                 }
@@ -109,9 +133,9 @@ impl Manifest {
         let (roots, linked): (Vec<Root>, Vec<Linked>) = walked.into_iter().unzip();
         let in_order = linked.into_iter().enumerate();
         let places = in_order.flat_map(|(root, linked)| linked.into_iter().map(move |(at, files)| ((root, at), files)));
-        let links = HardLinks::new(places.collect::<Vec<(Place, _)>>());
         check_totals(&roots)?;
-        Ok(Self { identity, roots, links })
+        let links = HardLinks::new(places.collect());
+        Ok(Self { identity, roots, links, mounts })
     }
 
     /// A manifest of directories that were listed elsewhere; its files cannot be read here. Each root's directories are in
@@ -127,7 +151,7 @@ impl Manifest {
         let mut roots: Vec<Root> = roots.into_iter().map(tree).collect::<Result<_, _>>()?;
         roots.sort_by_key(|root| root.id);
         check_totals(&roots)?;
-        Ok(Self { identity, roots, links: HardLinks::default() })
+        Ok(Self { identity, roots, links: HardLinks::default(), mounts: Mounts::default() })
     }
 
     /// The roots, sorted by id.
@@ -162,9 +186,10 @@ impl Manifest {
 }
 
 impl Tree {
-    fn new(handle: Option<RootHandle>, walked: Vec<WalkedDirectory>) -> Result<Self, TableError> {
+    fn new(place: Option<Place>, walked: Vec<WalkedDirectory>) -> Result<Self, TableError> {
         let mut files = Vec::with_capacity(walked.len());
         let mut looks = Vec::with_capacity(walked.len());
+        let mut steady = Vec::with_capacity(walked.len());
         let mut directories = Vec::with_capacity(walked.len());
         let mut open: Vec<(RelPath, DirectoryIndex)> = Vec::new();
         for (index, walked) in (0..).zip(walked) {
@@ -183,6 +208,7 @@ impl Tree {
             });
             files.push(walked.files);
             looks.push(Mutex::new(walked.looks));
+            steady.push(walked.steady);
             open.push((walked.path, DirectoryIndex(index)));
         }
         let table = DirectoryTable::new(directories)?;
@@ -190,10 +216,12 @@ impl Tree {
         let table = table.with_metadata(metadata);
         let pending = table.indices().map(|i| AtomicU32::new(1 + table.children(i).count() as u32)).collect();
         Ok(Self {
-            handle,
+            place,
             looks,
+            steady: Mutex::new(steady),
+            unsteady: Mutex::default(),
             files: files.into_iter().map(|files| Mutex::new(Files::Listed(Arc::new(files)))).collect(),
-            content: table.indices().map(|_| OnceLock::new()).collect(),
+            content: table.indices().map(|_| Mutex::new(None)).collect(),
             pending,
             table,
         })
@@ -206,17 +234,22 @@ impl Tree {
 
     /// The open root on disk; `None` where it could not be opened.
     pub fn handle(&self) -> Option<&RootHandle> {
-        self.handle.as_ref()
+        self.place.as_ref()?.handle.as_ref()
+    }
+
+    /// Where it lies on this machine; `None` where it was listed elsewhere.
+    pub(super) fn place(&self) -> Option<&Place> {
+        self.place.as_ref()
     }
 
     /// The content hash of a directory; unproven as long as it is not known.
     pub fn content(&self, index: DirectoryIndex) -> SubtreeHash {
-        self.content[index.at()].get().copied().unwrap_or(SubtreeHash::Unproven)
+        self.content[index.at()].lock().unwrap_or(SubtreeHash::Unproven)
     }
 
     /// The content hash of a directory, once it was decided; `None` also where there is no such directory.
     pub fn content_if_known(&self, index: DirectoryIndex) -> Option<SubtreeHash> {
-        self.content.get(index.at())?.get().copied()
+        *self.content.get(index.at())?.lock()
     }
 
     /// The content hashes of all directories.
@@ -256,9 +289,53 @@ impl Tree {
         }
     }
 
-    /// The walk's looks at the files of a directory, once: a later read needs a look of its own.
-    pub(super) fn take_looks(&self, index: DirectoryIndex) -> Vec<Option<Look>> {
-        std::mem::take(&mut self.looks[index.at()].lock())
+    /// The looks at the files of a directory: nothing else is known to be what they are.
+    pub(super) fn looks(&self, index: DirectoryIndex) -> Looks {
+        self.looks[index.at()].lock().clone()
+    }
+
+    /// The file at this position is another one than the walk saw, and what is known is known of that. Its directory is listed
+    /// again, so that it shows which of the two it is.
+    pub(super) fn note_look(&self, index: DirectoryIndex, position: usize, look: Look) {
+        if let Some(known) = self.looks[index.at()].lock().get_mut(position) {
+            *known = Some(look);
+        }
+        self.steady.lock()[index.at()] = DirectoryLook::Unsteady(0);
+    }
+
+    /// What second looks at the directories have to find.
+    pub(super) fn steady(&self) -> Vec<DirectoryLook> {
+        self.steady.lock().clone()
+    }
+
+    /// A directory was listed again, and is what it was.
+    pub(super) fn settle(&self, index: DirectoryIndex, look: DirectoryLook, files: Looks) {
+        self.steady.lock()[index.at()] = look;
+        *self.looks[index.at()].lock() = files;
+    }
+
+    /// No more second looks are taken.
+    pub(super) fn forget_looks(&self) {
+        self.looks.iter().for_each(|looks| drop(std::mem::take(&mut *looks.lock())));
+    }
+
+    /// It is not known that the directory held just what was listed: neither its content nor that of the directories above it is
+    /// proven. Gives those of which something else was said before, from the bottom up.
+    pub(super) fn withdraw(&self, index: DirectoryIndex, problem: Problem) -> Vec<DirectoryIndex> {
+        self.unsteady.lock().insert(index, problem);
+        let above = std::iter::successors(Some(index), |index| {
+            (*index != DirectoryIndex::ROOT).then(|| self.table.get(*index).parent)
+        });
+        let was_proven = |index: &DirectoryIndex| {
+            let before = self.content[index.at()].lock().replace(SubtreeHash::Unproven);
+            before.is_some_and(|hash| hash.is_proven())
+        };
+        above.filter(|above| was_proven(above) || *above == index).collect()
+    }
+
+    /// The directories that were listed, and of which it is not known that they held just that all the while, with the reasons.
+    pub fn unsteady(&self) -> Vec<(DirectoryIndex, Problem)> {
+        self.unsteady.lock().iter().map(|(index, problem)| (*index, problem.clone())).collect()
     }
 
     /// Fills in what became known of a directory's files, by their positions. With `finished` nothing more will: the files
@@ -304,7 +381,7 @@ impl Tree {
         let (mut current, mut hash) = (index, hash);
         loop {
             // The count of parts reaches zero once, so nobody else sets this cell.
-            let _ = self.content[current.at()].set(hash);
+            *self.content[current.at()].lock() = Some(hash);
             finished(current, hash);
             let parent = self.table.get(current).parent;
             if current == DirectoryIndex::ROOT || !self.is_last_part(parent) {

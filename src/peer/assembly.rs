@@ -38,7 +38,7 @@ pub enum AssemblyError {
     /// Sums over all roots that no disk holds.
     #[error("the sums of files or bytes over all roots are beyond 64 bits")]
     Sums,
-    /// A content hash for a directory that does not exist, or a second one.
+    /// A content hash for a directory that does not exist, or a second one that withdraws nothing.
     #[error("a content hash of a directory that does not exist, or a second one of the same")]
     Content,
     /// The stream ended before every directory had its content hash.
@@ -147,6 +147,8 @@ pub(crate) struct Assembly {
     manifest: Option<Arc<RemoteManifest>>,
     contents: Vec<Vec<Option<SubtreeHash>>>,
     problems: Vec<(RootId, DirectoryIndex, Problem)>,
+    /// The directories of these: without a problem, no content hash may be left out.
+    excused: HashSet<(RootId, DirectoryIndex)>,
     provenance: Option<Provenance>,
 }
 
@@ -182,16 +184,11 @@ impl Assembly {
             }
             // A source that does not say what it trusted has not said everything.
             (ManifestFrame::End(end), _, Some(manifest)) if self.provenance.is_some() => {
-                check_end(manifest, &self.contents, &self.excuses(), end)?;
+                check_end(manifest, &self.contents, &self.excused, end)?;
                 Ok(Step::End)
             }
             (frame, ..) => Err(AssemblyError::OutOfPlace(name(&frame))),
         }
-    }
-
-    /// The directories that came with a problem: without one, no content hash may be left out.
-    fn excuses(&self) -> HashSet<(RootId, DirectoryIndex)> {
-        self.problems.iter().map(|(id, index, _)| (*id, *index)).collect()
     }
 
     /// What was received of the content so far.
@@ -256,12 +253,22 @@ impl Assembly {
     fn content(&mut self, finished: Vec<FinishedDirectory>, manifest: &RemoteManifest) -> Result<Step, AssemblyError> {
         for FinishedDirectory { root, directory, hash, problem } in &finished {
             let cell = self.contents.get_mut(*root as usize).and_then(|root| root.get_mut(directory.at()));
+            let id = manifest.roots.get(*root as usize).map(|(id, _)| *id).ok_or(AssemblyError::Content)?;
             match cell {
                 Some(cell @ None) => *cell = Some(*hash),
+                // What was said before is withdrawn, once: the directory was proven, or there is a first problem with it.
+                Some(cell @ Some(_)) if !hash.is_proven() => {
+                    let was_proven = cell.replace(*hash).is_some_and(|before| before.is_proven());
+                    if !was_proven && (problem.is_none() || self.excused.contains(&(id, *directory))) {
+                        return Err(AssemblyError::Content);
+                    }
+                }
                 _ => return Err(AssemblyError::Content),
             }
-            let (id, _) = manifest.roots[*root as usize];
-            self.problems.extend(problem.clone().map(|problem| (id, *directory, problem)));
+            if let Some(problem) = problem {
+                self.excused.insert((id, *directory));
+                self.problems.push((id, *directory, problem.clone()));
+            }
         }
         Ok(Step::Content(finished))
     }

@@ -145,7 +145,7 @@ mod tests {
 
     fn content(dir: &tempfile::TempDir, cache: &DigestCache, of: &FileIdentity) -> Result<FileContent, ContentError> {
         let open = std::fs::File::open(dir.path()).unwrap();
-        let expected = Expected { size: of.size(), modified_ms: of.modified_ms(), look: None };
+        let expected = Expected { size: of.size(), modified_ms: of.modified_ms().unwrap(), look: None };
         let name = Name::new(b"f").unwrap();
         file_content(open.as_fd(), &name, expected, cache.view().as_ref(), &Context::default())
     }
@@ -170,7 +170,7 @@ mod tests {
     fn evidence_is_read_and_finds_a_wrong_record() {
         let (dir, cache, identity) = wrongly_recorded(CacheMode::Trust);
         let open = std::fs::File::open(dir.path()).unwrap();
-        let expected = Expected { size: identity.size(), modified_ms: identity.modified_ms(), look: None };
+        let expected = Expected { size: identity.size(), modified_ms: identity.modified_ms().unwrap(), look: None };
         let (name, view) = (Name::new(b"f").unwrap(), cache.view());
         let context = Context::default();
         let evidence = file_evidence(open.as_fd(), &name, expected, DigestAlgorithm::Md5, view.as_ref(), &context);

@@ -25,19 +25,25 @@ pub(super) fn enable(_: &File) -> bool {
     false
 }
 
-/// Fills the first `want` bytes of an aligned buffer whose length is a multiple of [`ALIGNMENT`], or fewer where the file
-/// ends before. `None` where the file system refuses direct reads after all; the file is then switched back.
+/// Reads at least `enough` bytes into an aligned buffer whose length is a multiple of [`ALIGNMENT`], and at most `most`; fewer
+/// where the file ends before. `None` where the file system refuses direct reads after all; the file is then switched back.
 #[cfg(target_os = "linux")]
-pub(super) fn read(file: &File, buffer: &mut [u8], want: usize, offset: u64) -> io::Result<Option<usize>> {
+pub(super) fn read(
+    file: &File,
+    buffer: &mut [u8],
+    enough: usize,
+    most: usize,
+    offset: u64,
+) -> io::Result<Option<usize>> {
     use std::os::unix::fs::FileExt as _;
 
     use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
     use super::page_cache::retried;
 
-    let padded = want.next_multiple_of(ALIGNMENT);
+    let padded = most.next_multiple_of(ALIGNMENT);
     let mut filled = 0;
-    while filled < want {
+    while filled < enough {
         match retried(|| file.read_at(&mut buffer[filled..padded], offset + filled as u64)) {
             // The end: only there is a length no multiple, and a further read from there would be refused.
             Ok(0) => break,
@@ -54,11 +60,11 @@ pub(super) fn read(file: &File, buffer: &mut [u8], want: usize, offset: u64) -> 
             Err(error) => return Err(error),
         }
     }
-    Ok(Some(filled.min(want)))
+    Ok(Some(filled.min(most)))
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(super) fn read(_: &File, _: &mut [u8], _: usize, _: u64) -> io::Result<Option<usize>> {
+pub(super) fn read(_: &File, _: &mut [u8], _: usize, _: usize, _: u64) -> io::Result<Option<usize>> {
     Ok(None)
 }
 

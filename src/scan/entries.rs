@@ -6,7 +6,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, Dir, FileType, statat};
 use rustix::io::Errno;
 
-use super::identity::{FileId, FileIdentity, Look, modified_ms};
+use super::identity::{FileId, FileIdentity, Look, directory_ms};
 use super::steady::problem_of;
 use crate::model::{Content, Listed, Name, Problem, Reason};
 
@@ -49,7 +49,7 @@ pub(super) fn look(directory: BorrowedFd<'_>, name: &Name, hint: FileType) -> Fo
             FileType::Symlink => match stat(AtFlags::empty()) {
                 Err(errno) => unseen(link_problem(errno)),
                 Ok(target) if FileType::from_raw_mode(target.st_mode) == FileType::Directory => {
-                    Found::LinkToDirectory(modified_ms(&target))
+                    Found::LinkToDirectory(directory_ms(&target))
                 }
                 Ok(target) => file(&target),
             },
@@ -77,8 +77,12 @@ fn file(stat: &rustix::fs::Stat) -> Found {
         other => Content::Unverified(Problem::new(Reason::NotARegularFile, describe(other))),
     };
     let identity = FileIdentity::of(stat);
+    let Some(modified_ms) = identity.modified_ms() else {
+        let detail = "its modification time is beyond 64 bits of milliseconds, and cannot be compared";
+        return unseen(Problem::new(Reason::Unreadable, detail));
+    };
     let linked = stat.st_nlink > 1 && content == Content::NotRead;
-    let listed = Listed::File { size: identity.size(), modified_ms: identity.modified_ms(), content };
+    let listed = Listed::File { size: identity.size(), modified_ms, content };
     Found::File(listed, Some(identity.look()), linked.then(|| identity.file_id()))
 }
 
@@ -96,4 +100,23 @@ pub(super) fn describe(kind: FileType) -> &'static str {
 /// The directory holds an entry that the model has no place for, so nothing in it can be listed.
 pub(super) fn unrepresentable(error: impl std::fmt::Display) -> Problem {
     Problem::new(Reason::Unreadable, format!("an entry in it cannot be named: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two such times would look the same if both were cut off at what 64 bits hold.
+    #[test]
+    fn a_file_whose_time_does_not_fit_64_bits_of_milliseconds_is_unlistable() {
+        let mut stat = rustix::fs::fstat(tempfile::tempfile().unwrap()).unwrap();
+        stat.st_mtime = i64::MAX / 1000;
+        stat.st_mtime_nsec = 0;
+        assert!(matches!(file(&stat), Found::File(Listed::File { .. }, Some(_), None)));
+        for seconds in [i64::MAX / 1000 + 1, i64::MAX, i64::MIN] {
+            stat.st_mtime = seconds;
+            assert!(matches!(file(&stat), Found::File(Listed::Unlistable(problem), None, None)
+                if problem.reason == Reason::Unreadable));
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::num::NonZeroU64;
+use std::time::Duration;
 
 use rustix::fs::{FileType, Stat};
 
@@ -22,6 +23,34 @@ pub struct FileIdentity {
 /// A look at a file, in eight bytes: two looks are the same where the identities were, and one in 2^64 others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Look(NonZeroU64);
+
+/// What is known of a directory's names: whether a second look has to find what the first one did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DirectoryLook {
+    /// There is nothing to look at a second time: it was not listed, or not here.
+    #[default]
+    None,
+    /// The look before its names were read. Whatever changes them from then on changes it.
+    Steady(Look),
+    /// It changed while it was listed, or so shortly before that a further change could go unseen: it is to be listed again,
+    /// and no sooner than after so many milliseconds.
+    Unsteady(u32),
+}
+
+impl DirectoryLook {
+    /// One that is to be listed again at once.
+    pub(super) fn unsteady() -> Self {
+        Self::Unsteady(0)
+    }
+
+    /// How long to wait before the directory is listed again.
+    pub fn wait(self) -> Duration {
+        match self {
+            Self::Unsteady(ms) => Duration::from_millis(u64::from(ms)),
+            Self::None | Self::Steady(_) => Duration::ZERO,
+        }
+    }
+}
 
 /// What all names of one file have in common.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -64,6 +93,23 @@ impl FileIdentity {
         i128::from(self.changed.0) * 1_000_000_000 + i128::from(self.changed.1)
     }
 
+    /// The look at a directory whose names are read from now on; `began` is the time of before the look, in nanoseconds since
+    /// the epoch. One that changed within the tick of the file system's clock could change again in the same tick.
+    pub(super) fn directory_look(&self, began: i128) -> DirectoryLook {
+        let age = (began - self.changed_nanos()).abs();
+        let tick = self.tick();
+        match age < i128::from(tick) * 1_000_000 {
+            true => DirectoryLook::Unsteady(tick),
+            false => DirectoryLook::Steady(self.look()),
+        }
+    }
+
+    /// No less than the grain of the clock behind the change time, in milliseconds: 10 at most where times have fractions
+    /// (a kernel's slowest tick), and 2,000 where they have none (FAT).
+    fn tick(&self) -> u32 {
+        if self.changed.1 == 0 { 2_100 } else { 20 }
+    }
+
     pub(super) fn size(&self) -> u64 {
         self.size
     }
@@ -72,7 +118,9 @@ impl FileIdentity {
         self.kind == FileType::RegularFile
     }
 
-    pub(super) fn modified_ms(&self) -> i64 {
+    /// The modification time in milliseconds since the epoch, rounded down as the Sidecar does; `None` where 64 bits do not
+    /// hold it.
+    pub(super) fn modified_ms(&self) -> Option<i64> {
         floor_ms(self.modified)
     }
 
@@ -93,16 +141,16 @@ pub(super) fn size(stat: &Stat) -> u64 {
     u64::try_from(stat.st_size).unwrap_or(0)
 }
 
-/// The modification time in milliseconds since the epoch, rounded down as the Sidecar does.
-#[allow(clippy::unnecessary_cast, reason = "the fields' types differ between systems")]
-pub(super) fn modified_ms(stat: &Stat) -> i64 {
-    floor_ms((stat.st_mtime as i64, stat.st_mtime_nsec as i64))
+/// The modification time of a directory in milliseconds since the epoch, which is shown and never compared; 0 where 64 bits
+/// do not hold it.
+pub(super) fn directory_ms(stat: &Stat) -> i64 {
+    FileIdentity::of(stat).modified_ms().unwrap_or(0)
 }
 
-/// Nanoseconds are never negative, so dividing them rounds down before the epoch too. A time too far for 64-bit
-/// milliseconds saturates.
-fn floor_ms((seconds, nanoseconds): Timestamp) -> i64 {
-    seconds.saturating_mul(1000).saturating_add(nanoseconds / 1_000_000)
+/// Nanoseconds are never negative, so dividing them rounds down before the epoch too. Two times too far for 64 bits of
+/// milliseconds must not look the same, so they are none.
+fn floor_ms((seconds, nanoseconds): Timestamp) -> Option<i64> {
+    seconds.checked_mul(1000)?.checked_add(nanoseconds / 1_000_000)
 }
 
 #[cfg(test)]
@@ -120,14 +168,22 @@ mod tests {
         assert!(of(&file).same_file(&of(&file)) && !of(&file).same_file(&of(dir.path())));
         let time = std::time::UNIX_EPOCH + std::time::Duration::from_micros(1_234_567);
         std::fs::File::options().write(true).open(&file).unwrap().set_modified(time).unwrap();
-        assert_eq!((modified_ms(&rustix::fs::stat(&file).unwrap()), of(&file).modified_ms()), (1234, 1234));
+        assert_eq!((directory_ms(&rustix::fs::stat(&file).unwrap()), of(&file).modified_ms()), (1234, Some(1234)));
     }
 
     #[test]
     fn times_before_the_epoch_round_down() {
-        assert_eq!(floor_ms((0, 1_999_999)), 1);
-        assert_eq!(floor_ms((-1, 999_999_999)), -1);
-        assert_eq!(floor_ms((-1, 0)), -1000);
-        assert_eq!(floor_ms((i64::MAX, 0)), i64::MAX);
+        assert_eq!(floor_ms((0, 1_999_999)), Some(1));
+        assert_eq!(floor_ms((-1, 999_999_999)), Some(-1));
+        assert_eq!(floor_ms((-1, 0)), Some(-1000));
+    }
+
+    #[test]
+    fn times_beyond_64_bits_are_none_and_never_the_same() {
+        let most = i64::MAX / 1000;
+        assert_eq!(floor_ms((most, 0)), Some(most * 1000));
+        assert_eq!(floor_ms((most + 1, 0)), None);
+        assert_eq!(floor_ms((i64::MAX, 0)), None);
+        assert_eq!(floor_ms((i64::MIN, 0)), None);
     }
 }

@@ -32,16 +32,20 @@ pub(super) fn read_nothing_ahead(file: &File) {
     let _ = file;
 }
 
-/// Reads until the buffer is full or the file ends.
+/// Reads until there are `enough` bytes in the buffer, or the file ends. A buffer that is longer shows whether more follow.
 ///
 /// First without waiting, which gives what the cache holds; then, from the first byte it does not hold, from the media,
 /// in a way that leaves nothing behind. All of the latter counts as from the media, though the cache may hold parts of it.
 #[cfg(target_os = "linux")]
-pub(super) fn read(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<Pieces> {
+pub(super) fn read(file: &File, buffer: &mut [u8], enough: usize, offset: u64) -> io::Result<Pieces> {
     use rustix::io::{Errno, ReadWriteFlags};
 
+    let buffer_len = buffer.len();
+    // What the cache holds ends where a page does, and so tells nothing about the end of the file there.
+    let open_end =
+        |total: usize| total == enough && buffer_len > enough && (offset + total as u64).is_multiple_of(PAGE_BYTES);
     let mut pieces = Pieces::default();
-    while pieces.total() < buffer.len() {
+    while pieces.total() < enough || open_end(pieces.total()) {
         let at = pieces.total();
         let position = offset + at as u64;
         // A look that finds nothing makes the system fetch all it asked for.
@@ -115,14 +119,18 @@ const UNCACHED: rustix::io::ReadWriteFlags = rustix::io::ReadWriteFlags::from_bi
 #[cfg(target_os = "linux")]
 static KNOWS_UNCACHED: AtomicBool = AtomicBool::new(true);
 
+/// The smallest page of any system here, in bytes.
+#[cfg(target_os = "linux")]
+const PAGE_BYTES: u64 = 4096;
+
 /// The largest range that is looked at, read and dropped at once where the system does not know uncached reads, in bytes.
 #[cfg(target_os = "linux")]
 const DROPPED_BYTES: usize = 256 << 10;
 
 #[cfg(not(target_os = "linux"))]
-pub(super) fn read(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<Pieces> {
+pub(super) fn read(file: &File, buffer: &mut [u8], enough: usize, offset: u64) -> io::Result<Pieces> {
     let mut pieces = Pieces::default();
-    while pieces.unknown < buffer.len() {
+    while pieces.unknown < enough {
         let at = pieces.unknown;
         match retried(|| file.read_at(&mut buffer[at..], offset + at as u64))? {
             0 => break,
@@ -184,7 +192,7 @@ mod tests {
             file.read_exact_at(&mut buffer, 0).unwrap();
             fadvise(&file, 0, None, Advice::DontNeed).unwrap();
             read_nothing_ahead(&file);
-            let pieces = read(&file, &mut buffer, 0).unwrap();
+            let pieces = read(&file, &mut buffer, SIZE, 0).unwrap();
             assert_eq!((pieces.total(), pieces.unknown), (SIZE, 0));
             assert!(pieces.media >= HALF, "{pieces:?}");
             assert_eq!(buffer, vec![7; SIZE]);
@@ -201,7 +209,7 @@ mod tests {
         file.read_exact_at(&mut buffer, 0).unwrap();
         let whole = held(&file, 0);
         let mut buffer = vec![0; SIZE];
-        let pieces = read(&file, &mut buffer, 0).unwrap();
+        let pieces = read(&file, &mut buffer, SIZE, 0).unwrap();
         assert_eq!(pieces.total(), SIZE);
         assert!(pieces.cached >= HALF, "{pieces:?}");
         assert!(held(&file, 0) >= HALF.min(whole));
@@ -212,7 +220,7 @@ mod tests {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(b"four").unwrap();
         let mut buffer = [0; 9];
-        assert_eq!(read(&file, &mut buffer, 0).unwrap().total(), 4);
+        assert_eq!(read(&file, &mut buffer, SIZE, 0).unwrap().total(), 4);
         assert_eq!(&buffer[..4], b"four");
     }
 }

@@ -29,6 +29,8 @@ struct Counts {
     files_hashed: AtomicU64,
     bytes_hashed: AtomicU64,
     files_opened: AtomicU64,
+    directories_listed: AtomicU64,
+    second_looks: AtomicU64,
     page_cache_bytes: AtomicU64,
     media_bytes: AtomicU64,
     direct_bytes: AtomicU64,
@@ -53,6 +55,10 @@ pub struct ProgressSnapshot {
     pub bytes_hashed: u64,
     /// Times a file was opened for reading, repetitions included.
     pub files_opened: u64,
+    /// Times a directory was listed, repetitions included.
+    pub directories_listed: u64,
+    /// Times a directory was looked at once more: each costs three system calls, whatever it holds.
+    pub second_looks: u64,
 }
 
 impl Progress {
@@ -65,6 +71,8 @@ impl Progress {
             files_hashed: sum(|counts| &counts.files_hashed),
             bytes_hashed: sum(|counts| &counts.bytes_hashed),
             files_opened: sum(|counts| &counts.files_opened),
+            directories_listed: sum(|counts| &counts.directories_listed),
+            second_looks: sum(|counts| &counts.second_looks),
         }
     }
 
@@ -84,9 +92,26 @@ impl Progress {
         }
     }
 
-    pub(super) fn found(&self, files: u64, bytes: u64) {
+    /// Files were listed, and the sum of their sizes.
+    pub(super) fn found(&self, (files, bytes): (u64, u64)) {
         self.0.own().files_total.fetch_add(files, Relaxed);
         self.0.own().bytes_total.fetch_add(bytes, Relaxed);
+    }
+
+    /// They are listed again, or gone.
+    pub(super) fn lost(&self, (files, bytes): (u64, u64)) {
+        self.0.own().files_total.fetch_sub(files, Relaxed);
+        self.0.own().bytes_total.fetch_sub(bytes, Relaxed);
+    }
+
+    /// A directory was listed.
+    pub(super) fn listed(&self) {
+        self.0.own().directories_listed.fetch_add(1, Relaxed);
+    }
+
+    /// A directory had a further look.
+    pub(super) fn looked_again(&self) {
+        self.0.own().second_looks.fetch_add(1, Relaxed);
     }
 
     pub(super) fn opened(&self) {

@@ -27,11 +27,17 @@ const BLOCK_BYTES: usize = 1024 * 1024;
 /// The largest piece of a file one thread hashes alone. A power of two of 1 KiB chunks, so that pieces are subtrees.
 pub const SEGMENT_BYTES: u64 = 4 * 1024 * 1024;
 
+/// The most bytes that are read of a file whose size reads 0, as those of /proc and of control groups do: such a file may have
+/// no end.
+const MAX_UNSIZED_BYTES: u64 = 256 * 1024 * 1024;
+
 /// Why a read gave no digest.
 #[derive(Debug)]
 pub(super) enum ReadFailure {
     /// The file ended before its size said so.
     Short,
+    /// It has more bytes than its size said.
+    Longer,
     /// The system refused.
     Io(io::Error),
     /// The scan was cancelled.
@@ -44,7 +50,8 @@ impl From<io::Error> for ReadFailure {
     }
 }
 
-/// Hashes the first `size` bytes of `file` with BLAKE3, and in the same pass with each of `also`.
+/// Hashes the `size` bytes of `file` to its end with BLAKE3, and in the same pass with each of `also`. A file whose size reads 0
+/// is read to its end all the same, and twice where it holds anything: nothing else tells whether it is steady.
 ///
 /// The bytes counted into the progress are taken back where the read fails.
 pub(super) fn hash_open_file(
@@ -54,7 +61,9 @@ pub(super) fn hash_open_file(
     context: &Context,
 ) -> Result<FileDigests, ReadFailure> {
     let reader = Reader::new(file, size, context);
-    let result = if also.is_empty() && size <= BLOCK_BYTES as u64 {
+    let result = if size == 0 {
+        reader.unsized_file(|| reader.one_pass_to_the_end(also))
+    } else if also.is_empty() && size <= BLOCK_BYTES as u64 {
         reader.one_block(size).map(|blake3| FileDigests { blake3, also: Vec::new() })
     } else if also.is_empty() && size > SEGMENT_BYTES {
         reader.parallel_blake3(size).map(|blake3| FileDigests { blake3, also: Vec::new() })
@@ -67,7 +76,7 @@ pub(super) fn hash_open_file(
     result
 }
 
-/// The digest of the first `size` bytes of `file` with one algorithm other than BLAKE3.
+/// The same with one algorithm other than BLAKE3.
 pub(super) fn digest_open_file(
     file: &File,
     size: u64,
@@ -75,16 +84,27 @@ pub(super) fn digest_open_file(
     context: &Context,
 ) -> Result<ContentDigest, ReadFailure> {
     let reader = Reader::new(file, size, context);
-    let mut digest = begin(algorithm);
-    let read = reader.blocks(0, size, |block| digest.update(block));
+    let pass = || {
+        let mut digest = begin(algorithm);
+        let bytes = match size {
+            0 => reader.to_the_end(|block| digest.update(block))?,
+            _ => reader.blocks(0, size, |block| digest.update(block)).map(|()| size)?,
+        };
+        Ok((digest.finish(), bytes))
+    };
+    let read = match size {
+        0 => reader.unsized_file(pass),
+        _ => pass().map(|(digest, _)| digest),
+    };
     if read.is_err() {
         context.progress.take_back(reader.counted.load(Relaxed));
     }
-    read.map(|()| digest.finish())
+    read
 }
 
 struct Reader<'a> {
     file: &'a File,
+    size: u64,
     context: &'a Context,
     counted: AtomicU64,
     /// The file is read around the page cache.
@@ -98,7 +118,7 @@ impl<'a> Reader<'a> {
         if !direct && size > BLOCK_BYTES as u64 {
             page_cache::read_nothing_ahead(file);
         }
-        Self { file, context, counted: AtomicU64::new(0), direct: AtomicBool::new(direct) }
+        Self { file, size, context, counted: AtomicU64::new(0), direct: AtomicBool::new(direct) }
     }
 
     /// Most files are small: one read, and no state of a hash that could go on.
@@ -118,6 +138,27 @@ impl<'a> Reader<'a> {
         })?;
         let also: Vec<ContentDigest> = others.into_iter().map(|digest| digest.finish()).collect();
         Ok(FileDigests { blake3: blake3.finalize().into(), also })
+    }
+
+    /// The same over whatever the file holds, and how much that was.
+    fn one_pass_to_the_end(&self, also: &[DigestAlgorithm]) -> Result<(FileDigests, u64), ReadFailure> {
+        let mut blake3 = blake3::Hasher::new();
+        let mut others: Vec<Box<dyn BlockDigest + Send>> = also.iter().map(|algorithm| begin(*algorithm)).collect();
+        let bytes = self.to_the_end(|block| {
+            blake3.update(block);
+            others.iter_mut().for_each(|digest| digest.update(block));
+        })?;
+        let also: Vec<ContentDigest> = others.into_iter().map(|digest| digest.finish()).collect();
+        Ok((FileDigests { blake3: blake3.finalize().into(), also }, bytes))
+    }
+
+    /// What two reads of a file without a size agree about; one read, where there was nothing to read. None of it counts as
+    /// read: no size announced it.
+    fn unsized_file<T: PartialEq>(&self, pass: impl Fn() -> Result<(T, u64), ReadFailure>) -> Result<T, ReadFailure> {
+        let (first, bytes) = pass()?;
+        let steady = bytes == 0 || pass()?.0 == first;
+        self.context.progress.take_back(self.counted.swap(0, Relaxed));
+        if steady { Ok(first) } else { Err(ReadFailure::Short) }
     }
 
     /// `size` is above [`SEGMENT_BYTES`], so the root always has two children.
@@ -144,17 +185,16 @@ impl<'a> Reader<'a> {
     /// Hands the bytes from `offset` on to `take`, block by block, from this thread's buffer. `offset` is a multiple of
     /// [`SEGMENT_BYTES`].
     fn blocks(&self, offset: u64, length: u64, mut take: impl FnMut(&[u8])) -> Result<(), ReadFailure> {
-        thread_local! {
-            static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-        }
-        // No rayon call happens while the buffer is borrowed, so no stolen job can borrow it a second time.
-        BUFFER.with_borrow_mut(|buffer| {
-            buffer.resize(BLOCK_BYTES + ALIGNMENT, 0);
-            let buffer = direct::aligned(buffer, BLOCK_BYTES);
+        with_buffer(|buffer| {
             let mut done = 0;
             while done < length {
                 let want = usize::try_from(length - done).map_or(BLOCK_BYTES, |left| left.min(BLOCK_BYTES));
-                let got = self.block(buffer, want, offset + done)?;
+                // Behind the last block one more byte is asked for, so that the read sees the end of the file.
+                let beyond = usize::from(offset + done + want as u64 == self.size);
+                let got = self.block(buffer, want, want + beyond, offset + done)?;
+                if got > want {
+                    return Err(ReadFailure::Longer);
+                }
                 take(&buffer[..got]);
                 done += got as u64;
                 if got < want {
@@ -165,15 +205,31 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Fills the first `want` bytes of the buffer, or fewer where the file ends before.
-    fn block(&self, buffer: &mut [u8], want: usize, offset: u64) -> Result<usize, ReadFailure> {
+    /// Hands on everything that the file holds, whatever its size says; how many bytes that was.
+    fn to_the_end(&self, mut take: impl FnMut(&[u8])) -> Result<u64, ReadFailure> {
+        with_buffer(|buffer| {
+            let mut done = 0;
+            while done < MAX_UNSIZED_BYTES {
+                let got = self.block(buffer, BLOCK_BYTES, BLOCK_BYTES, done)?;
+                take(&buffer[..got]);
+                done += got as u64;
+                if got < BLOCK_BYTES {
+                    return Ok(done);
+                }
+            }
+            Err(ReadFailure::Longer)
+        })
+    }
+
+    /// Reads at least the first `want` bytes of the buffer and at most `most`, or fewer where the file ends before.
+    fn block(&self, buffer: &mut [u8], want: usize, most: usize, offset: u64) -> Result<usize, ReadFailure> {
         let cancelled = |_| ReadFailure::Cancelled;
         self.context.cancel.check().map_err(cancelled)?;
         if let Some(limit) = self.context.engine().limit() {
             limit.admit(want as u64, &self.context.cancel).map_err(cancelled)?;
         }
         if self.direct.load(Relaxed) {
-            match direct::read(self.file, buffer, want, offset)? {
+            match direct::read(self.file, buffer, want, most, offset)? {
                 Some(got) => {
                     self.count(got, Origin::Direct);
                     return Ok(got);
@@ -181,7 +237,7 @@ impl<'a> Reader<'a> {
                 None => self.direct.store(false, Relaxed),
             }
         }
-        let pieces = page_cache::read(self.file, &mut buffer[..want], offset)?;
+        let pieces = page_cache::read(self.file, &mut buffer[..most], want, offset)?;
         self.count(pieces.cached, Origin::PageCache);
         self.count(pieces.media, Origin::Media);
         self.count(pieces.unknown, Origin::Unknown);
@@ -194,6 +250,18 @@ impl<'a> Reader<'a> {
             self.context.read(bytes as u64, origin);
         }
     }
+}
+
+/// This thread's buffer: aligned, and a little longer than [`BLOCK_BYTES`].
+fn with_buffer<T>(work: impl FnOnce(&mut [u8]) -> T) -> T {
+    thread_local! {
+        static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    }
+    // No rayon call happens while the buffer is borrowed, so no stolen job can borrow it a second time.
+    BUFFER.with_borrow_mut(|buffer| {
+        buffer.resize(BLOCK_BYTES + 2 * ALIGNMENT, 0);
+        work(direct::aligned(buffer, BLOCK_BYTES + ALIGNMENT))
+    })
 }
 
 #[cfg(test)]
@@ -269,6 +337,40 @@ mod tests {
             assert!(matches!(hash_open_file(&file, size, &[], &context), Err(ReadFailure::Short)));
         }
         assert_eq!(context.progress.snapshot().bytes_hashed, 0, "bytes of a failed read are taken back");
+    }
+
+    /// One more byte than the size says, at every boundary and in both ways of reading.
+    #[test]
+    fn a_file_longer_than_its_size_gives_no_digest() {
+        let segment = usize::try_from(SEGMENT_BYTES).unwrap();
+        for mode in [ReadMode::PageCache, ReadMode::Direct] {
+            let engine = Arc::new(Engine::new(mode, None, None));
+            for size in [1, 4095, 4096, BLOCK_BYTES, segment, segment + 1, 2 * segment + 4096] {
+                let file = file_of(&vec![7; size + 1]);
+                for also in [&[][..], &[DigestAlgorithm::Md5]] {
+                    let context = Context::of(&engine);
+                    let read = hash_open_file(&file, size as u64, also, &context);
+                    assert!(matches!(read, Err(ReadFailure::Longer)), "{size} bytes, {mode:?}: {read:?}");
+                    assert_eq!(context.progress.snapshot().bytes_hashed, 0);
+                }
+            }
+        }
+    }
+
+    /// Whatever is in it, its size reads 0.
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_file_without_a_size_is_read_to_its_end() {
+        let context = Context::default();
+        let whole = std::fs::read("/proc/version").unwrap();
+        let file = File::open("/proc/version").unwrap();
+        assert_eq!((file.metadata().unwrap().len(), whole.is_empty()), (0, false));
+        let digests = hash_open_file(&file, 0, &[DigestAlgorithm::Md5], &context).unwrap();
+        assert_eq!(digests.blake3, blake3::hash(&whole).into());
+        let md5 = digest_open_file(&file, 0, DigestAlgorithm::Md5, &context).unwrap();
+        assert_eq!(digests.also, [md5]);
+        assert_eq!(context.progress.snapshot().bytes_hashed, 0, "no size announced any");
+        assert_eq!(hash_open_file(&file_of(b""), 0, &[], &context).unwrap().blake3, blake3::hash(b"").into());
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::context::Context;
 use super::digests::FileDigests;
 use super::identity::{FileIdentity, Look};
 use super::read::{ReadFailure, digest_open_file, hash_open_file};
-use crate::model::{ContentDigest, DigestAlgorithm, Name, Problem, Reason};
+use crate::model::{Blake3Digest, ContentDigest, DigestAlgorithm, Name, Problem, Reason};
 
 /// How often a file that changes under the read is read before it is given up on.
 const ATTEMPTS: usize = 3;
@@ -30,7 +30,7 @@ pub struct Expected {
 impl Expected {
     /// Whether the walk would see this file as it did.
     pub(super) fn fits(&self, identity: &FileIdentity) -> bool {
-        identity.size() == self.size && identity.modified_ms() == self.modified_ms
+        identity.size() == self.size && identity.modified_ms() == Some(self.modified_ms)
     }
 }
 
@@ -62,6 +62,17 @@ pub(super) fn hash_identified(
     context: &Context,
 ) -> Result<(FileDigests, FileIdentity), ReadError> {
     steadily(Some(expected), opener(directory, name, context), |file, size| hash_open_file(file, size, also, context))
+}
+
+/// The BLAKE3 of the file `name`, whatever was recorded of it; `None` where it is no longer the file of the expected look.
+pub fn digest_again(
+    directory: BorrowedFd<'_>,
+    name: &Name,
+    expected: Expected,
+    context: &Context,
+) -> Result<Option<Blake3Digest>, ReadError> {
+    let (digests, identity) = hash_identified(directory, name, expected, &[], context)?;
+    Ok((Some(identity.look()) == expected.look).then_some(digests.blake3))
 }
 
 /// The same with one digest other than BLAKE3, as the per-file protocol compares them.
@@ -96,6 +107,7 @@ pub(super) fn steadily<T>(
     {
         return read;
     }
+    let mut longer = false;
     for _ in 0..ATTEMPTS {
         let file = open().map_err(io_problem)?;
         let before = look(&file)?;
@@ -107,12 +119,16 @@ pub(super) fn steadily<T>(
         }
         match read(&file, before.size()) {
             Ok(value) if look(&file)? == before => return Ok((value, before)),
-            Ok(_) | Err(ReadFailure::Short) => {}
+            Ok(_) | Err(ReadFailure::Short) => longer = false,
+            Err(ReadFailure::Longer) => longer = true,
             Err(ReadFailure::Io(error)) => return Err(io_problem(error)),
             Err(ReadFailure::Cancelled) => return Err(ReadError::Cancelled),
         }
     }
-    Err(problem(Reason::ChangedWhileReading, format!("it changed during each of {ATTEMPTS} reads")))
+    Err(match longer {
+        true => problem(Reason::Unreadable, "it has more bytes than its size says"),
+        false => problem(Reason::ChangedWhileReading, format!("it changed during each of {ATTEMPTS} reads")),
+    })
 }
 
 /// Reads a file that did not change since the walk looked at it, which spares a look of its own before the read. `None`
@@ -130,7 +146,7 @@ fn since_the_walk<T>(
             (after.is_regular() && after.look() == seen).then_some(Ok((value, after)))
         }
         Err(ReadFailure::Cancelled) => Some(Err(ReadError::Cancelled)),
-        Err(ReadFailure::Short | ReadFailure::Io(_)) => None,
+        Err(ReadFailure::Short | ReadFailure::Longer | ReadFailure::Io(_)) => None,
     }
 }
 
@@ -169,7 +185,7 @@ mod tests {
 
     fn expected(path: &Path) -> Option<Expected> {
         let identity = FileIdentity::of(&rustix::fs::stat(path).unwrap());
-        Some(Expected { size: identity.size(), modified_ms: identity.modified_ms(), look: None })
+        Some(Expected { size: identity.size(), modified_ms: identity.modified_ms()?, look: None })
     }
 
     fn reason(result: Result<((), FileIdentity), ReadError>) -> Reason {

@@ -1,51 +1,102 @@
 //! Walking a root in parallel.
 
+use std::collections::HashMap;
 use std::io;
-use std::os::fd::AsFd as _;
 use std::path::Path;
 
 use parking_lot::Mutex;
-use rustix::fs::fstat;
 
 use super::beneath::RootHandle;
 use super::cancel::Cancelled;
 use super::context::Context;
-use super::entries::{Found, look, names, unrepresentable};
-use super::identity::{FileId, Look, modified_ms};
+use super::list::{Listing, list_directory};
 use super::steady::problem_of;
 use super::walked::{WalkedDirectory, WalkedRoot};
 use crate::exclude::RootRules;
-use crate::model::{FileEntry, Name, Problem, RelPath};
+use crate::model::{Problem, Reason, RelPath};
 
-/// Walks the root at `home`. Fails only where it is cancelled: what cannot be listed is part of the result.
+/// Walks the root at `home`. Fails only where it is cancelled: what cannot be listed is part of the result. What is `known`
+/// already is not listed again.
 ///
 /// Call it inside a rayon pool; each directory is a job of its own.
-pub fn walk_root(home: &Path, rules: &RootRules, context: &Context) -> Result<WalkedRoot, Cancelled> {
+pub(super) fn walk_root(
+    home: &Path,
+    rules: &RootRules,
+    known: Known,
+    context: &Context,
+) -> Result<WalkedRoot, Cancelled> {
     context.cancel.check()?;
     let handle = match RootHandle::open(home) {
         Ok(handle) => handle,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(WalkedRoot::Absent),
         Err(error) => {
-            let root = WalkedDirectory::unlisted(RelPath::root(), problem_of(&error));
-            return Ok(WalkedRoot::Present { handle: None, directories: vec![root] });
+            known.forget(context);
+            return Ok(not_opened(home, &error));
         }
     };
     if rules.excludes_directory(&RelPath::root()) {
         let root = WalkedDirectory::empty_root();
         return Ok(WalkedRoot::Present { handle: Some(handle), directories: vec![root] });
     }
-    let walk = Walk { root: &handle, rules, context, found: Mutex::new(Vec::new()) };
+    let walk = Walk { root: &handle, rules, context, known: Mutex::new(known), found: Mutex::new(Vec::new()) };
     rayon::scope(|scope| walk.directory(scope, RelPath::root()));
     context.cancel.check()?;
+    walk.known.into_inner().forget(context);
     let mut directories = walk.found.into_inner();
     directories.sort_unstable_by(|a, b| a.path.cmp(&b.path));
     Ok(WalkedRoot::Present { handle: Some(handle), directories })
+}
+
+/// Only a name that is not there is absent. What was configured, is there, and leads nowhere could not be looked at: a disk that
+/// is not mounted must not pass for an empty one.
+fn not_opened(home: &Path, error: &io::Error) -> WalkedRoot {
+    let problem = match error.kind() {
+        io::ErrorKind::NotFound if !leads_nowhere(home) => return WalkedRoot::Absent,
+        io::ErrorKind::NotFound => Problem::new(Reason::Vanished, "the symbolic link points to nothing"),
+        _ => problem_of(error),
+    };
+    let root = WalkedDirectory::unlisted(RelPath::root(), problem);
+    WalkedRoot::Present { handle: None, directories: vec![root] }
+}
+
+/// Whether a symbolic link on the way to a name that is not found points to nothing.
+fn leads_nowhere(home: &Path) -> bool {
+    let deepest = home.ancestors().find_map(|path| Some((path, path.symlink_metadata().ok()?)));
+    deepest.is_some_and(|(path, own)| own.is_symlink() && path.metadata().is_err())
+}
+
+/// Directories of a root that were listed before and need not be listed again.
+#[derive(Debug, Default)]
+pub(super) struct Known(HashMap<RelPath, Listing>);
+
+impl Known {
+    /// All of them, sorted by path, but those that are to be listed again.
+    pub(super) fn but(directories: Vec<WalkedDirectory>, again: &[RelPath], context: &Context) -> Self {
+        let mut known = Self::default();
+        for directory in directories {
+            let parent = directory.path.parent().and_then(|parent| known.0.get_mut(&parent));
+            match (parent, directory.link) {
+                (Some(parent), true) => parent.links.push((directory.path, directory.modified_ms)),
+                (parent, _) => {
+                    parent.into_iter().for_each(|parent| parent.subdirectories.push(directory.path.clone()));
+                    known.0.insert(directory.path.clone(), Listing::of(directory));
+                }
+            }
+        }
+        again.iter().filter_map(|path| known.0.remove(path)).for_each(|listing| context.progress.lost(listing.sums()));
+        known
+    }
+
+    /// What nobody came across any more is gone.
+    fn forget(self, context: &Context) {
+        self.0.into_values().for_each(|listing| context.progress.lost(listing.sums()));
+    }
 }
 
 struct Walk<'a> {
     root: &'a RootHandle,
     rules: &'a RootRules,
     context: &'a Context,
+    known: Mutex<Known>,
     found: Mutex<Vec<WalkedDirectory>>,
 }
 
@@ -55,91 +106,18 @@ impl<'a> Walk<'a> {
         if self.context.cancel.is_cancelled() {
             return;
         }
-        let mut found = Vec::with_capacity(1);
-        match self.list(&path) {
-            Ok(listing) => {
-                let bytes = listing.files.iter().map(|file| file.entry.size()).sum();
-                self.context.progress.found(listing.files.len() as u64, bytes);
-                for subdirectory in listing.directories {
-                    scope.spawn(move |scope| self.directory(scope, subdirectory));
-                }
-                let links = listing.links.into_iter();
-                found.extend(links.map(|(path, ms)| WalkedDirectory { link: true, ..WalkedDirectory::at(path, ms) }));
-                found.push(with_files(WalkedDirectory::at(path, listing.modified_ms), listing.files));
-            }
-            Err(problem) => found.push(WalkedDirectory::unlisted(path, problem)),
+        let known = self.known.lock().0.remove(&path);
+        let Listing { directory, subdirectories, links } = known.unwrap_or_else(|| {
+            let listing = list_directory(self.root, self.rules, &path, self.context);
+            self.context.progress.found(listing.sums());
+            listing
+        });
+        for subdirectory in subdirectories {
+            scope.spawn(move |scope| self.directory(scope, subdirectory));
         }
-        self.found.lock().append(&mut found);
+        let links = links.into_iter().map(|(path, ms)| WalkedDirectory { link: true, ..WalkedDirectory::at(path, ms) });
+        self.found.lock().extend(links.chain([directory]));
     }
-
-    fn list(&self, path: &RelPath) -> Result<Listing, Problem> {
-        let fd = self.root.open_directory(path).map_err(|error| problem_of(&error))?;
-        let modified_ms = fstat(&fd).map(|stat| modified_ms(&stat)).unwrap_or(0);
-        let mut listing = Listing { modified_ms, ..Listing::default() };
-        for (name, kind) in names(&fd)? {
-            let found = look(fd.as_fd(), &name, kind);
-            if let (Found::File(..), false) = (&found, self.rules.ask_about_files()) {
-                path.can_hold(&name).map_err(unrepresentable)?;
-                listing.file(name, found);
-                continue;
-            }
-            let entry_path = path.join(&name).map_err(unrepresentable)?;
-            if !self.rules.selects(&entry_path, !matches!(found, Found::File(..))) {
-                continue;
-            }
-            match found {
-                Found::Directory if self.rules.excludes_directory(&entry_path) => {}
-                Found::Directory => listing.directories.push(entry_path),
-                // A link is no directory to the exclusion rules, whatever it points to.
-                _ if self.rules.excludes_file(&entry_path) => {}
-                Found::LinkToDirectory(modified_ms) => listing.links.push((entry_path, modified_ms)),
-                Found::File(..) => listing.file(name, found),
-            }
-        }
-        // A directory that changes while it is read may name an entry twice.
-        listing.files.sort_unstable_by(|a, b| a.entry.name.cmp(&b.entry.name));
-        listing.files.dedup_by(|a, b| a.entry.name == b.entry.name);
-        listing.directories.sort_unstable();
-        listing.directories.dedup();
-        listing.links.sort_unstable();
-        listing.links.dedup_by(|a, b| a.0 == b.0);
-        Ok(listing)
-    }
-}
-
-#[derive(Default)]
-struct Listing {
-    files: Vec<WalkedFile>,
-    directories: Vec<RelPath>,
-    /// Symbolic links, with their targets' modification times.
-    links: Vec<(RelPath, i64)>,
-    modified_ms: i64,
-}
-
-struct WalkedFile {
-    entry: FileEntry,
-    look: Option<Look>,
-    /// Which file it is, where it has further names.
-    linked: Option<FileId>,
-}
-
-impl Listing {
-    fn file(&mut self, name: Name, found: Found) {
-        if let Found::File(listed, look, linked) = found {
-            self.files.push(WalkedFile { entry: FileEntry { name, listed }, look, linked });
-        }
-    }
-}
-
-fn with_files(directory: WalkedDirectory, files: Vec<WalkedFile>) -> WalkedDirectory {
-    let (mut looks, mut linked) = (Vec::with_capacity(files.len()), Vec::new());
-    let entries = (0..).zip(files).map(|(position, file)| {
-        looks.push(file.look);
-        linked.extend(file.linked.map(|id| (position, id)));
-        file.entry
-    });
-    let files = entries.collect();
-    WalkedDirectory { files, looks, linked, ..directory }
 }
 
 #[cfg(test)]
@@ -152,7 +130,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     fn walk(home: &Path) -> Vec<WalkedDirectory> {
-        match walk_root(home, &RootRules::none(), &Context::default()).unwrap() {
+        match walk_root(home, &RootRules::none(), Known::default(), &Context::default()).unwrap() {
             WalkedRoot::Present { directories, .. } => directories,
             WalkedRoot::Absent => panic!("absent"),
         }
@@ -161,7 +139,8 @@ mod tests {
     #[test]
     fn a_missing_root_is_absent_and_an_empty_one_is_not() {
         let tmp = tempfile::tempdir().unwrap();
-        let missing = walk_root(&tmp.path().join("x"), &RootRules::none(), &Context::default()).unwrap();
+        let missing =
+            walk_root(&tmp.path().join("x"), &RootRules::none(), Known::default(), &Context::default()).unwrap();
         assert!(matches!(missing, WalkedRoot::Absent));
         assert_eq!(walk(tmp.path()).len(), 1);
     }
@@ -171,6 +150,23 @@ mod tests {
         let tmp = tempfile::NamedTempFile::new().unwrap();
         let root = &walk(tmp.path())[0];
         assert_eq!(root.unlisted.as_ref().map(|p| p.reason), Some(Reason::Unreadable));
+    }
+
+    /// A disk that is not mounted, with the link itself as the root, and on the way to it.
+    #[test]
+    fn a_root_that_leads_nowhere_is_not_absent() {
+        let tmp = tempfile::tempdir().unwrap();
+        symlink("disk", tmp.path().join("link")).unwrap();
+        symlink("link", tmp.path().join("further")).unwrap();
+        for home in ["link", "further", "link/data", "further/a/b"] {
+            let root = &walk(&tmp.path().join(home))[0];
+            assert_eq!(root.unlisted.as_ref().map(|p| p.reason), Some(Reason::Vanished), "{home}");
+        }
+        fs::create_dir(tmp.path().join("disk")).unwrap();
+        assert_eq!(walk(&tmp.path().join("further"))[0].unlisted, None);
+        let missing =
+            walk_root(&tmp.path().join("link/x/y"), &RootRules::none(), Known::default(), &Context::default());
+        assert!(matches!(missing.unwrap(), WalkedRoot::Absent));
     }
 
     #[test]
@@ -204,6 +200,6 @@ mod tests {
     fn a_cancelled_walk_says_so() {
         let context = Context::default();
         context.cancel.cancel();
-        assert!(walk_root(Path::new("/"), &RootRules::none(), &context).is_err());
+        assert!(walk_root(Path::new("/"), &RootRules::none(), Known::default(), &context).is_err());
     }
 }

@@ -1,7 +1,8 @@
 //! What a walk finds: directories, their files, and what could not be listed.
 
 use super::beneath::RootHandle;
-use super::identity::{FileId, Look};
+use super::identity::{DirectoryLook, FileId, Look};
+use super::mounts::Mounts;
 use crate::model::{FileEntry, Problem, RelPath};
 
 /// One directory of a walked root.
@@ -13,6 +14,8 @@ pub struct WalkedDirectory {
     pub link: bool,
     /// Modification time in milliseconds since the epoch; 0 where it could not be learned. Never compared.
     pub modified_ms: i64,
+    /// The look before its names were read.
+    pub steady: DirectoryLook,
     /// Its entries that are not directories, sorted by name. Nothing has been read yet.
     pub files: Vec<FileEntry>,
     /// The look at each of them, in the same order; `None` where there was nothing to look at. Empty where it was listed by
@@ -36,6 +39,7 @@ impl WalkedDirectory {
             path,
             link: false,
             modified_ms,
+            steady: DirectoryLook::None,
             files: Vec::new(),
             looks: Vec::new(),
             linked: Vec::new(),
@@ -47,6 +51,15 @@ impl WalkedDirectory {
     pub(super) fn unlisted(path: RelPath, problem: Problem) -> Self {
         Self { unlisted: Some(problem), ..Self::at(path, 0) }
     }
+}
+
+/// All roots of a walk.
+#[derive(Debug)]
+pub struct Walked {
+    /// In the order in which they were given.
+    pub roots: Vec<WalkedRoot>,
+    /// What was mounted then.
+    pub mounts: Mounts,
 }
 
 /// What stands at a root's home.

@@ -12,7 +12,7 @@ use super::cancel::Cancelled;
 use super::context::Context;
 use super::identity::{FileId, FileIdentity};
 use super::steady::{Expected, ReadError, hash_identified, look_at};
-use super::walk::walk_root;
+use super::walk::{Known, walk_root};
 use super::walked::{WalkedDirectory, WalkedRoot};
 use crate::exclude::RootRules;
 use crate::model::{FileEntry, Listed};
@@ -44,7 +44,9 @@ struct Round<'a> {
 
 impl Round<'_> {
     fn root(&self, home: &Path, rules: &RootRules) -> Result<(), Cancelled> {
-        let WalkedRoot::Present { handle: Some(handle), directories } = walk_root(home, rules, self.context)? else {
+        let WalkedRoot::Present { handle: Some(handle), directories } =
+            walk_root(home, rules, Known::default(), self.context)?
+        else {
             return Ok(());
         };
         directories.par_iter().with_max_len(1).try_for_each(|directory| {
@@ -79,8 +81,8 @@ fn record(
     context: &Context,
 ) -> Result<(), Cancelled> {
     let Listed::File { .. } = file.listed else { return Ok(()) };
-    let look = Some(identity.look());
-    let expected = Expected { size: identity.size(), modified_ms: identity.modified_ms(), look };
+    let Some(modified_ms) = identity.modified_ms() else { return Ok(()) };
+    let expected = Expected { size: identity.size(), modified_ms, look: Some(identity.look()) };
     let began = now_nanos();
     match hash_identified(directory.as_fd(), &file.name, expected, &[], context) {
         Ok((digests, identity)) => {

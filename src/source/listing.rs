@@ -7,9 +7,9 @@ use bytes::Bytes;
 
 use super::error::ServeError;
 use crate::manifest::RootSpec;
-use crate::model::{EntryKind, FileUrl, Listed, Problem, RootId};
+use crate::model::{EntryKind, FileUrl, Listed, Problem, Reason, RootId};
 use crate::protocol::{ListingEntry, UnlistedEntry};
-use crate::scan::{Context, WalkedDirectory, WalkedRoot, walk_root};
+use crate::scan::{Context, DirectoryLook, WalkedDirectory, WalkedRoot, walk_roots};
 use crate::work::{Threads, in_pool};
 
 /// About how many bytes of JSON are made at a time.
@@ -17,22 +17,24 @@ const CHUNK_BYTES: usize = 64 << 10;
 
 /// Walks the roots for a listing. Dropping the future stops the walk.
 ///
-/// The roots in `listed` stand in it as entries of their own. A link that leads nowhere is left out, and told apart from the files; a directory that cannot be listed fails it all,
-/// for a client would take what is missing for absent.
+/// The roots in `listed` stand in it as entries of their own. A link that leads nowhere is left out, and told apart from the files, as are
+/// directories that change all the while: clients copy from a running source. A directory that cannot be listed fails it all, for a
+/// client would take what is missing for absent.
 pub async fn listing(roots: Vec<RootSpec>, listed: &[RootId], threads: Threads) -> Result<Listing, ServeError> {
     let context = Context::default();
     let _stop = context.cancel.clone().on_drop();
     let walked = in_pool(threads, move || {
-        let walk = |spec: &RootSpec| match walk_root(&spec.home, &spec.rules, &context) {
-            Ok(WalkedRoot::Present { directories, .. }) => Ok((spec.id, directories)),
-            Ok(WalkedRoot::Absent) => Ok((spec.id, Vec::new())),
-            Err(_) => Err(ServeError::Cancelled),
-        };
-        roots.iter().map(walk).collect::<Result<Vec<_>, _>>()
+        let homes: Vec<_> = roots.iter().map(|spec| (spec.home.as_path(), &spec.rules)).collect();
+        let walked = walk_roots(&homes, &context).map_err(|_| ServeError::Cancelled)?;
+        let directories = walked.roots.into_iter().map(|root| match root {
+            WalkedRoot::Present { directories, .. } => directories,
+            WalkedRoot::Absent => Vec::new(),
+        });
+        Ok(roots.iter().map(|spec| spec.id).zip(directories).collect::<Vec<_>>())
     });
     let walked = walked.await.map_err(|died| ServeError::Internal(died.to_string()))??;
     for (root, directory) in walked.iter().flat_map(|(id, all)| all.iter().map(move |directory| (id, directory))) {
-        if let Some(problem) = &directory.unlisted {
+        if let Some(problem) = directory.unlisted.as_ref().filter(|problem| problem.reason != Reason::Vanished) {
             let entry = FileUrl::new(*root, directory.path.clone());
             return Err(ServeError::Unlistable { entry, problem: problem.clone() });
         }
@@ -53,22 +55,31 @@ impl Listing {
         let mut writer = Writer::default();
         let mut entries = self.roots.into_iter().flat_map(move |(root, directories)| {
             let lists_itself = self.listed.contains(&root);
-            directories.into_iter().flat_map(move |WalkedDirectory { path, modified_ms, files, .. }| {
-                let files = files.into_iter().filter_map({
-                    let path = path.clone();
-                    // The walk refuses paths that are too long.
-                    move |file| path.join(&file.name).ok().map(|path| (path, Some(file.listed)))
-                });
-                let itself = (lists_itself || !path.is_root()).then_some((path, None));
-                itself.into_iter().chain(files).map(move |(path, file)| (FileUrl::new(root, path), file, modified_ms))
-            })
+            directories.into_iter().flat_map(
+                move |WalkedDirectory { path, modified_ms, files, steady, unlisted, .. }| {
+                    let files = files.into_iter().filter_map({
+                        let path = path.clone();
+                        // The walk refuses paths that are too long.
+                        move |file| path.join(&file.name).ok().map(|path| (path, Entry::File(file.listed)))
+                    });
+                    let problem =
+                        unlisted.or_else(|| changing(steady)).map(|problem| (path.clone(), Entry::Told(problem)));
+                    let itself = (lists_itself || !path.is_root()).then_some((path, Entry::Directory(modified_ms)));
+                    itself
+                        .into_iter()
+                        .chain(problem)
+                        .chain(files)
+                        .map(move |(path, entry)| (FileUrl::new(root, path), entry))
+                },
+            )
         });
         let mut ended = false;
         std::iter::from_fn(move || {
             while writer.text.len() < CHUNK_BYTES && !ended {
                 match entries.next() {
-                    Some((url, Some(listed), _)) => writer.file(&url, &listed),
-                    Some((url, None, modified_ms)) => writer.directory(&url, modified_ms),
+                    Some((url, Entry::File(listed))) => writer.file(&url, &listed),
+                    Some((url, Entry::Directory(modified_ms))) => writer.directory(&url, modified_ms),
+                    Some((url, Entry::Told(problem))) => writer.told(&url, problem),
                     None => {
                         writer.end();
                         ended = true;
@@ -78,6 +89,21 @@ impl Listing {
             (!writer.text.is_empty()).then(|| Bytes::from(std::mem::take(&mut writer.text)))
         })
     }
+}
+
+/// What stands in a listing of one path.
+enum Entry {
+    /// With its modification time.
+    Directory(i64),
+    File(Listed),
+    /// The path could not be listed as it is, and why.
+    Told(Problem),
+}
+
+/// Why a directory of which files are listed is not known to hold just these.
+fn changing(steady: DirectoryLook) -> Option<Problem> {
+    let changes = matches!(steady, DirectoryLook::Unsteady(_));
+    changes.then(|| Problem::new(Reason::ChangedWhileReading, "it changed each time it was listed"))
 }
 
 #[derive(Default)]
@@ -96,18 +122,20 @@ impl Writer {
     }
 
     fn file(&mut self, url: &FileUrl, listed: &Listed) {
-        let file_url = url.text();
         match listed {
             Listed::File { size, modified_ms, .. } => {
+                let file_url = url.text();
                 let size = i64::try_from(*size).unwrap_or(i64::MAX);
                 self.total = self.total.saturating_add(size);
                 let (file_type, last_modified_time) = (EntryKind::File, *modified_ms);
                 self.entry(&ListingEntry { file_url, size, file_type, last_modified_time });
             }
-            Listed::Unlistable(Problem { reason, detail }) => {
-                self.unlisted.push(UnlistedEntry { file_url, reason: *reason, detail: detail.clone() });
-            }
+            Listed::Unlistable(problem) => self.told(url, problem.clone()),
         }
+    }
+
+    fn told(&mut self, url: &FileUrl, Problem { reason, detail }: Problem) {
+        self.unlisted.push(UnlistedEntry { file_url: url.text(), reason, detail });
     }
 
     fn entry(&mut self, entry: &ListingEntry) {
@@ -139,6 +167,7 @@ impl Writer {
 mod tests {
     use super::*;
     use crate::exclude::RootRules;
+    use crate::model::RelPath;
 
     #[tokio::test]
     async fn a_directory_of_many_files_never_stands_as_one_text() {
@@ -153,6 +182,35 @@ mod tests {
         assert!(pieces.iter().all(|piece| piece.len() < CHUNK_BYTES + 1024), "{}", pieces.len());
         let body: crate::protocol::ListingBody = serde_json::from_slice(&pieces.concat()).unwrap();
         assert_eq!((body.files.len(), body.total_size), (FILES, FILES as i64));
+    }
+
+    /// Clients copy from a running source: what changed is named, and everything is listed.
+    #[test]
+    fn a_directory_that_changes_all_the_while_is_listed_and_named() {
+        let at = |path: &str, steady, unlisted| WalkedDirectory {
+            path: RelPath::new(path.as_bytes()).unwrap(),
+            steady,
+            unlisted,
+            ..WalkedDirectory::empty_root()
+        };
+        let vanished = Some(Problem::new(Reason::Vanished, "gone"));
+        let directories = vec![
+            at("", DirectoryLook::Unsteady(0), None),
+            at("changing", DirectoryLook::Unsteady(0), None),
+            at("gone", DirectoryLook::None, vanished),
+            at("still", DirectoryLook::None, None),
+        ];
+        let listing = Listing { roots: vec![(RootId::DATA_0, directories)], listed: Vec::new() };
+        let pieces: Vec<Bytes> = listing.into_body().collect();
+        let body: serde_json::Value = serde_json::from_slice(&pieces.concat()).unwrap();
+        let texts = |list: &str, field: &str| -> Vec<String> {
+            let entries = body[list].as_array().unwrap().iter();
+            entries.map(|entry| entry[field].as_str().unwrap().replace("/api/v1/live-migration/files/", "")).collect()
+        };
+        assert_eq!(texts("files", "fileUrl"), ["data/0/changing", "data/0/gone", "data/0/still"]);
+        assert_eq!(texts("unverified", "fileUrl"), ["data/0/", "data/0/changing", "data/0/gone"]);
+        let changed = "changed-while-reading";
+        assert_eq!(texts("unverified", "reason"), [changed, changed, "vanished"]);
     }
 
     #[tokio::test]

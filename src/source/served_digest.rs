@@ -13,11 +13,7 @@ use crate::work::blocking;
 pub async fn open_served(home: &Path, path: &RelPath) -> Result<(File, ServedFile), ServeError> {
     let (home, path) = (home.to_owned(), path.clone());
     let open = move || {
-        let root = RootHandle::open(&home).map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => OpenFailure::NotFound,
-            _ => OpenFailure::Io(error),
-        })?;
-        let file = root.open_file(&path)?;
+        let file = open_by_name(&home, &path)?;
         let served = ServedFile::of(&file)?;
         Ok::<_, OpenFailure>((file, served))
     };
@@ -25,18 +21,28 @@ pub async fn open_served(home: &Path, path: &RelPath) -> Result<(File, ServedFil
     opened.map_err(ServeError::Open)
 }
 
-/// Hashes an open file. Dropping the future stops the read before its next block; `held` is dropped when the read has
+fn open_by_name(home: &Path, path: &RelPath) -> Result<File, OpenFailure> {
+    let root = RootHandle::open(home).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => OpenFailure::NotFound,
+        _ => OpenFailure::Io(error),
+    })?;
+    root.open_file(path)
+}
+
+/// Hashes the file at `path` of the root at `home`, which is open already. Dropping the future stops the read before its next block; `held` is dropped when the read has
 /// stopped, and not before.
 pub async fn digest_of(
     file: File,
+    (home, path): (&Path, &RelPath),
     algorithm: DigestAlgorithm,
     engine: &Arc<Engine>,
     held: impl Send + 'static,
 ) -> Result<ContentDigest, ServeError> {
     let context = Context::of(engine);
     let _stop = context.cancel.clone().on_drop();
+    let (home, path) = (home.to_owned(), path.clone());
     let digest = blocking(move || {
-        let digest = digest_served(&file, algorithm, &context);
+        let digest = digest_served(file, &|| open_by_name(&home, &path), algorithm, &context);
         context.finished_file();
         drop(held);
         digest

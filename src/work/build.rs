@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use super::pool::{Died, Threads, in_pool};
 use crate::manifest::{BuildError, DirectoryIndex, HashError, Identity, Manifest, RootSpec, SubtreeHash};
-use crate::model::Provenance;
+use crate::model::{Problem, Provenance};
 use crate::protocol::FinishedDirectory;
 use crate::scan::{Context, Engine, ProgressSnapshot};
 
@@ -198,9 +198,9 @@ impl Shared {
         let _ = self.manifest.set(Arc::clone(&manifest));
         self.phase.send_replace(Phase::Hashing);
         self.turned.notify_waiters();
-        let finished = |root: usize, directory: DirectoryIndex, hash: SubtreeHash| {
+        let finished = |root: usize, directory: DirectoryIndex, hash: SubtreeHash, problem: Option<Problem>| {
             // A manifest has at most as many roots as a configuration names.
-            let entry = FinishedDirectory { root: root as u32, directory, hash, problem: None };
+            let entry = FinishedDirectory { root: root as u32, directory, hash, problem };
             self.finished.lock().push(entry);
         };
         Ok(manifest.hash_contents(context, &finished)?)

@@ -89,7 +89,7 @@ fn tree() -> (tempfile::TempDir, Manifest) {
     };
     let root = RootSpec { id: RootId::DATA_0, home, rules: RootRules::none() };
     let manifest = Manifest::walk(identity, &[root], &Context::default()).unwrap();
-    manifest.hash_contents(&Context::default(), &|_, _, _| ()).unwrap();
+    manifest.hash_contents(&Context::default(), &|_, _, _, _| ()).unwrap();
     (tmp, manifest)
 }
 
@@ -223,7 +223,7 @@ fn a_restricted_manifest_is_byte_for_byte_that_of_the_page() {
     };
     let root = RootSpec { id: RootId::DATA_0, rules: rules.for_root(RootId::DATA_0, &home).unwrap(), home };
     let manifest = Manifest::walk(identity, &[root], &Context::default()).unwrap();
-    manifest.hash_contents(&Context::default(), &|_, _, _| ()).unwrap();
+    manifest.hash_contents(&Context::default(), &|_, _, _, _| ()).unwrap();
     write(&manifest, &path).unwrap();
     let expected = file_of_the_page("restricted-manifest-file");
     assert_eq!(hex::encode(fs::read(&path).unwrap()), hex::encode(&expected));

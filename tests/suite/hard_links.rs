@@ -29,7 +29,7 @@ fn manifest_with(home: &Path, meanwhile: impl FnOnce() + Send) -> (Manifest, Con
     let manifest = pool.install(|| {
         let manifest = Manifest::walk(identity, &roots(home), &context).unwrap();
         meanwhile();
-        manifest.hash_contents(&context, &|_, _, _| ()).unwrap();
+        manifest.hash_contents(&context, &|_, _, _, _| ()).unwrap();
         manifest
     });
     (manifest, context)

@@ -69,8 +69,7 @@ async fn a_later_destination_is_answered_in_the_version_that_both_speak() {
     assert_eq!(hello.protocol_version, 3);
 }
 
-/// A directory may turn out to be unsound only when its files are read. Today's source never says so; what it would mean is
-/// understood all the same: the files match, and the directory is no proof.
+/// A directory may turn out to be unsound only when its files are read: the files match, and the directory is no proof.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_directory_with_a_late_problem_is_unverified_whatever_its_files_say() {
     let faced = equal_trees().await;
@@ -102,6 +101,46 @@ async fn a_directory_with_a_late_problem_is_unverified_whatever_its_files_say() 
     let difference = &report["differences"][0];
     assert_eq!((&difference["kind"], &difference["side"]), (&json!("unverified"), &json!("source")));
     assert!(difference["fileUrl"].as_str().unwrap().ends_with("/ks/table-0001"), "{difference:#}");
+}
+
+/// What was proven when a directory's last file was read is withdrawn, once, when the directory turns out to have changed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_content_hash_can_be_withdrawn_and_only_once() {
+    let withdrawn = |number: u32, problem: Option<Problem>| twintree::protocol::FinishedDirectory {
+        root: 0,
+        directory: twintree::manifest::DirectoryIndex(number),
+        hash: twintree::manifest::SubtreeHash::Unproven,
+        problem,
+    };
+    let changed = || Some(Problem::new(Reason::ChangedWhileReading, "it changed each time it was listed"));
+    let once = vec![withdrawn(3, changed()), withdrawn(1, None), withdrawn(0, None)];
+    let twice = [once.clone(), vec![withdrawn(3, changed())]].concat();
+    let again = [once.clone(), vec![withdrawn(1, None)]].concat();
+    for (records, refused) in [(once, false), (twice, true), (again, true)] {
+        let faced = equal_trees().await;
+        let mut frames = faced.pair.true_frames().await;
+        let place = frames.iter().position(|frame| matches!(frame, ManifestFrame::Provenance(_))).unwrap();
+        frames.insert(place, ManifestFrame::Content(records));
+        if let Some(ManifestFrame::End(end)) = frames.last_mut() {
+            end.content = None;
+        }
+        let manifest: Vec<u8> = crate::support::scripted_source::bytes_of(&frames);
+        let files = BranchFrame::of_files(0, &crate::lies::entries(&faced, "table-0001")).into_iter();
+        let branches = Answer::branches(&files.chain([BranchFrame::FilesEnd, BranchFrame::End]).collect::<Vec<_>>());
+        faced.source.script(move |asked| match asked.ends_with("/branches") {
+            true => branches.clone(),
+            false => Answer::manifest(manifest.clone(), Ending::Clean),
+        });
+        let report = faced.pair.verify(&md5_request()).await;
+        assert_eq!(report["state"], "FAILED", "{report:#}");
+        match refused {
+            true => assert!(report["message"].as_str().unwrap().contains("a second one of the same"), "{report:#}"),
+            false => {
+                assert_eq!((&report["filesMatched"], &report["digestVerificationFailures"]), (&json!(6), &json!(1)));
+                assert_eq!(report["differences"][0]["reason"], "changed-while-reading", "{report:#}");
+            }
+        }
+    }
 }
 
 /// Without a problem that says why, a content hash that is left out hides what nobody compared.

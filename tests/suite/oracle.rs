@@ -133,7 +133,7 @@ fn compare_manifests(case: &Case) -> Value {
         return json!(local(&source, &destination, &metadata));
     }
     for manifest in [&source, &destination] {
-        manifest.hash_contents(&context, &|_, _, _| ()).unwrap();
+        manifest.hash_contents(&context, &|_, _, _, _| ()).unwrap();
     }
     json!(local(&source, &destination, &findings(&source, &destination, Depth::Content).unwrap()))
 }

@@ -35,8 +35,9 @@ fn hash(home: &Path, cache: &Arc<DigestCache>, finished: impl Fn() + Sync) -> (R
     let roots = [root(DirectoryType::Data, "data"), root(DirectoryType::Commitlog, "commitlog")];
     let identity = Identity::new("host".to_owned(), "instance".to_owned(), 7, &Rules::none());
     let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
-    let hashed = pool
-        .install(|| Manifest::walk(identity, &roots, &context).unwrap().hash_contents(&context, &|_, _, _| finished()));
+    let hashed = pool.install(|| {
+        Manifest::walk(identity, &roots, &context).unwrap().hash_contents(&context, &|_, _, _, _| finished())
+    });
     (hashed, context)
 }
 

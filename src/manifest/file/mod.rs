@@ -16,7 +16,7 @@ pub use writer::write;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
-use super::record::DirectoryRecord;
+use super::record::{DirectoryRecord, ProblemColumn};
 
 /// The first bytes of a manifest file.
 const MAGIC: [u8; 8] = *b"TWINTREE";
@@ -39,6 +39,8 @@ const SELECTION: [u8; 4] = *b"SLCT";
 const DIRECTORIES: [u8; 4] = *b"DIRS";
 /// The blocks of all directories that hold files, one after the other in the order of the roots and tables.
 const BLOCKS: [u8; 4] = *b"BLKS";
+/// A list of [`UnsteadyRecord`], where there are any.
+const UNSTEADY: [u8; 4] = *b"CHNG";
 /// An [`EndRecord`]; the last section.
 const END: [u8; 4] = *b"TEND";
 
@@ -60,6 +62,16 @@ struct TreeRecord {
     block_bytes: Vec<u64>,
     /// The BLAKE3 of each block, 32 bytes for each directory whose block is not empty.
     block_hashes: ByteBuf,
+}
+
+/// A directory that was listed, and of which it is not known that it held just that all the while.
+#[derive(Serialize, Deserialize)]
+struct UnsteadyRecord {
+    /// The position of its root in the section of directories.
+    root: u32,
+    /// The position in the root.
+    directory: u32,
+    problem: ProblemColumn,
 }
 
 /// What a whole file must come to.

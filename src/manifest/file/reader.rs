@@ -8,13 +8,17 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use super::section::{FileError, FormatFault, HEAD_BYTES, tag_text};
 use super::sections::Sections;
 use super::selected::check_selected;
-use super::{BLOCKS, DIRECTORIES, END, EndRecord, FormatVersion, IDENTITY, RootRecord, SELECTION, TreeRecord};
+use super::{
+    BLOCKS, DIRECTORIES, END, EndRecord, FormatVersion, IDENTITY, RootRecord, SELECTION, TreeRecord, UNSTEADY,
+    UnsteadyRecord,
+};
 use crate::manifest::block::{MAX_BLOCK_BYTES, decode_block};
 use crate::manifest::directory::{Directory, DirectoryIndex, Totals};
 use crate::manifest::hash::{HashKind, SubtreeHash};
 use crate::manifest::identity::{Identity, IdentityRecord};
+use crate::manifest::record::decode_problem;
 use crate::manifest::table::{DirectoryTable, hash_of_roots, totals_of_roots};
-use crate::model::{Blake3Digest, DirectoryType, FileEntry, RootId, Selection};
+use crate::model::{Blake3Digest, DirectoryType, FileEntry, Problem, RootId, Selection};
 
 /// An open manifest file whose tables were checked. Blocks are checked when they are read.
 #[derive(Debug)]
@@ -39,6 +43,14 @@ struct FileTree {
     table: DirectoryTable,
     content: Vec<SubtreeHash>,
     blocks: Vec<Block>,
+    /// Sorted by directory.
+    unsteady: Vec<(DirectoryIndex, Problem)>,
+}
+
+impl FileTree {
+    fn is_unsteady(&self, index: DirectoryIndex) -> bool {
+        self.unsteady.binary_search_by_key(&index, |(index, _)| *index).is_ok()
+    }
 }
 
 /// Where a directory's block lies in the file, and its BLAKE3. Length 0 where the directory holds no files.
@@ -64,8 +76,10 @@ impl ManifestFile {
         let blocks = sections.one(BLOCKS)?;
         let end = sections.value::<EndRecord>(&file, END)?;
         let mut next_block = blocks.offset + HEAD_BYTES;
+        let mut unsteady = unsteady_of_roots(&file, &sections, records.len())?.into_iter();
         let roots =
-            records.into_iter().map(|record| file_root(record, &mut next_block)).collect::<Result<Vec<_>, _>>()?;
+            records.into_iter().map(|record| file_root(record, unsteady.next().unwrap_or_default(), &mut next_block));
+        let roots = roots.collect::<Result<Vec<_>, _>>()?;
         if next_block != blocks.offset + HEAD_BYTES + blocks.bytes {
             return Err(FormatFault::Columns);
         }
@@ -98,6 +112,11 @@ impl ManifestFile {
     /// The content hashes of a root's directories; empty for an absent root.
     pub fn contents(&self, root: RootId) -> &[SubtreeHash] {
         self.tree(root).map(|tree| tree.content.as_slice()).unwrap_or_default()
+    }
+
+    /// The directories of a root of which it is not known that they held just what was listed, with the reasons.
+    pub fn unsteady(&self, root: RootId) -> &[(DirectoryIndex, Problem)] {
+        self.tree(root).map(|tree| tree.unsteady.as_slice()).unwrap_or_default()
     }
 
     /// Sums over all roots.
@@ -160,7 +179,7 @@ impl ManifestFile {
             Ok(files) => files,
             Err(source) => return Err(FormatFault::BlockContent { directory, source }),
         };
-        match tree.table.check_files(index, &files, Some(&tree.content), |_| false) {
+        match tree.table.check_files(index, &files, Some(&tree.content), |index| tree.is_unsteady(index)) {
             Ok(()) => Ok(files),
             Err(source) => Err(FormatFault::BlockFiles { directory, source }),
         }
@@ -197,13 +216,37 @@ fn identity(file: &File, sections: &Sections) -> Result<Identity, FormatFault> {
     }
 }
 
-fn file_root(record: RootRecord, next_block: &mut u64) -> Result<FileRoot, FormatFault> {
-    let directory_type = DirectoryType::from_code(record.directory_type).ok_or(FormatFault::Columns)?;
-    let id = RootId::new(directory_type, record.index);
-    Ok(FileRoot { id, tree: record.tree.map(|tree| file_tree(tree, next_block)).transpose()? })
+/// Directories of one root that changed while they were read.
+type Unsteady = Vec<(DirectoryIndex, Problem)>;
+
+/// The directories that changed while they were read, by the positions of their roots. Ascending, so that none stands twice.
+fn unsteady_of_roots(file: &File, sections: &Sections, roots: usize) -> Result<Vec<Unsteady>, FormatFault> {
+    let mut of_roots: Vec<Unsteady> = vec![Vec::new(); roots];
+    if !sections.has(UNSTEADY) {
+        return Ok(of_roots);
+    }
+    let records = sections.value::<Vec<UnsteadyRecord>>(file, UNSTEADY)?;
+    if records.is_empty() || !records.is_sorted_by(|a, b| (a.root, a.directory) < (b.root, b.directory)) {
+        return Err(FormatFault::Columns);
+    }
+    for UnsteadyRecord { root, directory, problem } in records {
+        let of_root = of_roots.get_mut(root as usize).ok_or(FormatFault::Columns)?;
+        let problem = decode_problem(problem).map_err(|_| FormatFault::Columns)?;
+        of_root.push((DirectoryIndex(directory), problem));
+    }
+    Ok(of_roots)
 }
 
-fn file_tree(record: TreeRecord, next_block: &mut u64) -> Result<FileTree, FormatFault> {
+fn file_root(record: RootRecord, unsteady: Unsteady, next_block: &mut u64) -> Result<FileRoot, FormatFault> {
+    let directory_type = DirectoryType::from_code(record.directory_type).ok_or(FormatFault::Columns)?;
+    let id = RootId::new(directory_type, record.index);
+    if record.tree.is_none() && !unsteady.is_empty() {
+        return Err(FormatFault::Columns);
+    }
+    Ok(FileRoot { id, tree: record.tree.map(|tree| file_tree(tree, unsteady, next_block)).transpose()? })
+}
+
+fn file_tree(record: TreeRecord, unsteady: Unsteady, next_block: &mut u64) -> Result<FileTree, FormatFault> {
     let count = record.directories.len();
     if record.content.len() != count || record.block_bytes.len() != count {
         return Err(FormatFault::Columns);
@@ -228,6 +271,11 @@ fn file_tree(record: TreeRecord, next_block: &mut u64) -> Result<FileTree, Forma
     }
     let content: Vec<_> = record.content.into_iter().map(|hash| SubtreeHash::from(hash.map(Blake3Digest))).collect();
     // Needs no block, and closes subtrees only where what was not listed claims no hash.
-    table.check_hashes_without_files(Some(&content), |_| false)?;
-    Ok(FileTree { table, content, blocks })
+    let tree = FileTree { table, content, blocks, unsteady };
+    let listed = |index| tree.table.contains(index) && tree.table.get(index).unlisted.is_none();
+    if tree.unsteady.iter().any(|(index, _)| !listed(*index) || tree.content[index.at()].is_proven()) {
+        return Err(FormatFault::Columns);
+    }
+    tree.table.check_hashes_without_files(Some(&tree.content), |index| tree.is_unsteady(index))?;
+    Ok(tree)
 }

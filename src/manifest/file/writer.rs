@@ -8,12 +8,17 @@ use std::path::Path;
 use serde_bytes::ByteBuf;
 
 use super::section::{FileError, MAX_SECTION_BYTES, checksum_start, tag_text};
-use super::{BLOCKS, DIRECTORIES, END, EndRecord, FormatVersion, IDENTITY, MAGIC, RootRecord, SELECTION, TreeRecord};
+use super::{
+    BLOCKS, DIRECTORIES, END, EndRecord, FormatVersion, IDENTITY, MAGIC, RootRecord, SELECTION, TreeRecord, UNSTEADY,
+    UnsteadyRecord,
+};
 use crate::manifest::block::MAX_BLOCK_BYTES;
 use crate::manifest::codec;
+use crate::manifest::directory::DirectoryIndex;
 use crate::manifest::hash::HashKind;
 use crate::manifest::record::DirectoryRecord;
 use crate::manifest::tree::{Manifest, Root, Tree};
+use crate::model::Problem;
 
 /// Writes a manifest to `path`, replacing what stands there only once everything is on disk.
 pub fn write(manifest: &Manifest, path: &Path) -> Result<(), FileError> {
@@ -56,6 +61,10 @@ fn write_to(manifest: &Manifest, out: &mut impl Write) -> io::Result<()> {
     }
     section(out, DIRECTORIES, &codec::encode(&root_records(manifest)?))?;
     blocks(out, manifest)?;
+    let unsteady = unsteady_records(manifest);
+    if !unsteady.is_empty() {
+        section(out, UNSTEADY, &codec::encode(&unsteady))?;
+    }
     section(out, END, &codec::encode(&end_record(manifest)))
 }
 
@@ -138,6 +147,19 @@ fn blocks(out: &mut impl Write, manifest: &Manifest) -> io::Result<()> {
         out.write_all(&block)?;
     }
     out.write_all(checksum.finalize().as_bytes())
+}
+
+fn unsteady_records(manifest: &Manifest) -> Vec<UnsteadyRecord> {
+    let roots = (0..).zip(manifest.roots()).filter_map(|(number, root)| Some((number, root.tree.as_ref()?)));
+    let of_root = |(root, tree): (u32, &Tree)| {
+        let record = move |(index, problem): (DirectoryIndex, Problem)| UnsteadyRecord {
+            root,
+            directory: index.0,
+            problem: (problem.reason.code(), problem.detail),
+        };
+        tree.unsteady().into_iter().map(record).collect::<Vec<_>>()
+    };
+    roots.flat_map(of_root).collect()
 }
 
 fn end_record(manifest: &Manifest) -> EndRecord {

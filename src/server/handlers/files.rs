@@ -118,12 +118,13 @@ pub(in crate::server) async fn get_file(
         .map(str::parse)
         .transpose()
         .map_err(|error: crate::model::UnknownAlgorithm| ApiError::Algorithm(error))?;
-    let (file, served) = open_target(root, readings).await?;
+    let Opened { path, file, served } = open_target(root, readings).await?;
     match (algorithm, asked) {
         (Some(algorithm), Some(digest_algorithm)) => {
             let (engine, silence) = (Arc::clone(app.engine()), app.longest_silence());
+            let home = root.home.clone();
             let work = async move {
-                let digest = digest_of(file, algorithm, &engine, permit).await?.to_string();
+                let digest = digest_of(file, (&home, &path), algorithm, &engine, permit).await?.to_string();
                 Ok(DigestBody { digest, digest_algorithm })
             };
             digest::answer(work, silence, app.stopping().clone()).await
@@ -132,17 +133,24 @@ pub(in crate::server) async fn get_file(
     }
 }
 
+/// The file that a request means.
+struct Opened {
+    path: RelPath,
+    file: std::fs::File,
+    served: ServedFile,
+}
+
 /// Opens the file that a path means: of its readings the first that names one. A reading that names an excluded file is
 /// refused and not passed over: the client means that file, and must not get another one's bytes in its place.
-async fn open_target(
-    root: &RootSpec,
-    readings: Vec<Result<RelPath, BadTarget>>,
-) -> Result<(std::fs::File, ServedFile), ApiError> {
+async fn open_target(root: &RootSpec, readings: Vec<Result<RelPath, BadTarget>>) -> Result<Opened, ApiError> {
     let mut refusal = None;
     for reading in readings {
         let excluded = reading.as_ref().is_ok_and(|path| root.rules.excludes_with_ancestors(path));
         let opened = match reading {
-            Ok(path) => open_served(&root.home, &path).await.map_err(ApiError::from),
+            Ok(path) => {
+                let opened = open_served(&root.home, &path).await.map_err(ApiError::from);
+                opened.map(|(file, served)| Opened { path, file, served })
+            }
             Err(bad) => Err(bad.into()),
         };
         let names_no_file = matches!(opened, Err(ApiError::NoFile | ApiError::Target(_)));

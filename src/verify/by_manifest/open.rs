@@ -49,7 +49,7 @@ pub(super) async fn assemble(
     }
     let settling = sides.clone();
     let found = blocking(move || {
-        settling.late_problems().for_each(|problem| found.take(problem));
+        found.take(settling.late_problems());
         found
     });
     Ok(Assembled { found: found.await?, released })

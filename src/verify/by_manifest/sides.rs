@@ -6,9 +6,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::manifest::{
     Comparand as _, Depth, DirectoryPair, DirectoryTable, Manifest, OpenedSide, PairSide, PlannedRoot, RootHashes,
-    SubtreeHash, compare_directory, plan_instance,
+    SubtreeHash, compare_directory, plan_instance, unsteady_directories, unsteady_of,
 };
-use crate::model::{FileEntry, FileUrl, Findings, RootId, Side, Unverified};
+use crate::model::{FileEntry, FileUrl, Findings, RootId};
 use crate::peer::{Contents, Peer, PeerError, RemoteManifest};
 use crate::scan::Engine;
 use crate::verify::error::RunError;
@@ -87,14 +87,14 @@ impl Sides {
         (tree.table().get(index).files > 0).then(|| tree.block(index))
     }
 
-    /// Directories of which the source says only after their content that something is wrong with them: each is unverified,
-    /// whatever its files say.
-    pub(super) fn late_problems(&self) -> impl Iterator<Item = Findings> {
-        let problems = self.contents.iter().flat_map(|contents| &contents.problems);
-        problems.filter_map(|(id, index, problem)| {
-            let url = FileUrl::new(*id, self.remote_table(*id)?.path(*index));
-            Some(Findings::unverified_directory(url, Unverified::at(Side::Source, problem.clone())))
-        })
+    /// Directories of which either side found only when their files were read that something is wrong with them: each is
+    /// unverified, whatever its files say. Metadata alone says nothing of them.
+    pub(super) fn late_problems(&self) -> Findings {
+        let Some(contents) = &self.contents else { return Findings::default() };
+        let theirs = contents.problems.iter().filter_map(|(id, index, problem)| {
+            Some((FileUrl::new(*id, self.remote_table(*id)?.path(*index)), problem.clone()))
+        });
+        unsteady_directories(theirs, unsteady_of(&*self.local))
     }
 
     pub(super) fn compare(&self, id: RootId, pair: DirectoryPair, source_files: &[FileEntry]) -> Findings {

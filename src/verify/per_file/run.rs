@@ -43,6 +43,7 @@ impl<'a> PerFileRun<'a> {
     pub(in crate::verify) async fn compare(&self) -> Result<Compared, RunError> {
         let _stop = self.context.cancel.clone().on_drop();
         let (local, listed) = tokio::try_join!(self.walk(self.context.clone()), self.source_listing())?;
+        let local = Arc::new(local);
         let (mut findings, Askable { files, unaskable }, source) = self.compare_metadata(listed, &local).await?;
         settle_unlisted(&mut findings);
         for (url, problem) in &source.unsteady {
@@ -108,7 +109,9 @@ impl<'a> PerFileRun<'a> {
         // What it finds was counted by the first one.
         let mut context = self.context.clone();
         context.progress = Arc::default();
+        let unsteady = self.unsteady(local, context.clone()).await?;
         let (listed, here) = tokio::try_join!(self.source_listing(), self.walk(context))?;
+        let here = Arc::new(Look { unsteady, ..here });
         let there = self.looked_at(listed, local).await?;
         for (side, first, second) in [(Side::Source, source, there), (Side::Destination, local, here)] {
             let first = Arc::clone(first);

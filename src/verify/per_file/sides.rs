@@ -9,8 +9,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::run::PerFileRun;
 use super::second_look::{DirectoryTimes, Look, directory_times};
-use crate::manifest::{Identity, Manifest};
-use crate::model::RootId;
+use crate::manifest::{Identity, Manifest, unsteady_of};
+use crate::model::{FileUrl, Problem, RootId};
 use crate::peer::{ListingError, SourceListing, read_listing};
 use crate::scan::{Context, WalkedDirectory};
 use crate::verify::error::RunError;
@@ -19,12 +19,26 @@ use crate::work::{BuildFailure, blocking, in_pool};
 
 impl PerFileRun<'_> {
     /// This side's own tree.
-    pub(super) async fn walk(&self, context: Context) -> Result<Arc<Look>, RunError> {
+    pub(super) async fn walk(&self, context: Context) -> Result<Look, RunError> {
         let job = self.input.job.clone();
         let walked = in_pool(job.threads, move || Manifest::walk(job.identity, &job.roots, &context)).await;
         let manifest = walked.map_err(BuildFailure::from)?.map_err(BuildFailure::from)?;
         self.task.passed(Passed::Walked);
-        Ok(Arc::new(Look { manifest, times: DirectoryTimes::new(), unsteady: BTreeMap::new(), held: None }))
+        Ok(Look { manifest, times: DirectoryTimes::new(), unsteady: BTreeMap::new(), held: None })
+    }
+
+    /// The directories of this side that do not hold any more what they did when they were listed. Call it behind the last read.
+    pub(super) async fn unsteady(
+        &self,
+        local: &Arc<Look>,
+        context: Context,
+    ) -> Result<BTreeMap<FileUrl, Problem>, RunError> {
+        let local = Arc::clone(local);
+        let looked = in_pool(self.input.threads, move || {
+            local.manifest.look_again(&context, &|_, _, _| ()).map(|()| unsteady_of(&local.manifest))
+        });
+        let looked = looked.await.map_err(BuildFailure::from)?;
+        Ok(looked.map_err(|_| BuildFailure::Cancelled)?.into_iter().collect())
     }
 
     /// What the source lists of what the task is about.

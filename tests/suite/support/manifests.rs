@@ -16,7 +16,7 @@ pub fn manifest_of(home: &Path, threads: usize) -> Manifest {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
     pool.install(|| {
         let manifest = Manifest::walk(identity, &roots, &context).unwrap();
-        manifest.hash_contents(&context, &|_, _, _| ()).unwrap();
+        manifest.hash_contents(&context, &|_, _, _, _| ()).unwrap();
         manifest
     })
 }

@@ -7,6 +7,7 @@ pub mod flaky_front;
 pub mod grown;
 pub mod manifests;
 pub mod material;
+pub mod mutator;
 pub mod naive_diff;
 pub mod one_root;
 pub mod oracle;
