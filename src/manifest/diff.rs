@@ -13,7 +13,7 @@ use super::plan::{PairSide, plan_instance};
 use super::root_hashes::{Depth, RootHashes};
 use super::scope::{Described, scope};
 use super::table::DirectoryTable;
-use super::tree::Manifest;
+use super::trees::Manifest;
 use super::unsteady::unsteady_directories;
 use crate::model::{FileEntry, FileUrl, Findings, Outcome, Problem, RootId, Sink, Tally};
 

@@ -7,7 +7,8 @@ use rayon::prelude::*;
 use super::directory::DirectoryIndex;
 use super::hash::SubtreeHash;
 use super::links::{HardLinks, Role};
-use super::tree::{Manifest, Tree};
+use super::tree::Tree;
+use super::trees::Manifest;
 use crate::model::{Content, FileEntry, Listed, Problem, RelPath, RootId};
 use crate::scan::{
     CacheView, Cancelled, ContentError, Context, DigestCache, Expected, FileContent, Look, ReadError, file_content,
@@ -162,9 +163,13 @@ impl Hashing<'_> {
                 }
                 return Ok(None);
             };
-            let seen = looks.get(position).copied().flatten();
+            let seen = looks.files.get(position).copied().flatten();
             let learnt = match &opened {
-                Ok(open) => learn(position, open, file, Expected { size, modified_ms, look: seen }, view.as_ref()),
+                Ok(open) => {
+                    // What waits for another name is not the first to be looked at.
+                    let look = seen.filter(|_| pass == Pass::First);
+                    learn(position, open, file, Expected { size, modified_ms, look }, view.as_ref())
+                }
                 Err(unreadable) => Ok(Learnt { content: unreadable.clone(), of: None }),
             };
             let Learnt { content, of } = learnt.map_err(|unreadable| unreadable.told_of(root, tree, index, file))?;

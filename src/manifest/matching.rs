@@ -6,7 +6,8 @@ use itertools::Itertools as _;
 use super::SubtreeHash;
 use super::plan::{DirectoryPair, PairSide, plan};
 use super::root_hashes::{Depth, RootHashes};
-use super::tree::{Manifest, Tree};
+use super::tree::Tree;
+use super::trees::Manifest;
 use crate::model::{FileEntry, Listed, RelPath, RootId};
 
 /// The files of one directory of the destination that the source lists with the same size and time.

@@ -29,6 +29,7 @@ mod table;
 mod table_error;
 mod tagged;
 mod tree;
+mod trees;
 mod unsteady;
 
 pub use agreement::{Contradiction, Disagreement, check_agreement};
@@ -53,5 +54,6 @@ pub use second_read::{SecondRead, read_again};
 pub use table::{DirectoryTable, hash_of_roots, totals_of_roots};
 pub use table_error::{FilesError, TableError};
 pub use tagged::{MUST_UNDERSTAND_FROM, Reader, TaggedError, Writer};
-pub use tree::{BuildError, Manifest, Root, RootSpec, Tree};
+pub use tree::Tree;
+pub use trees::{BuildError, Manifest, Root, RootSpec};
 pub use unsteady::unsteady_directories;

@@ -11,10 +11,11 @@ use rayon::prelude::*;
 
 use super::directory::DirectoryIndex;
 use super::links::Place as At;
-use super::tree::{Looks, Manifest, Tree};
+use super::tree::Tree;
+use super::trees::Manifest;
 use crate::model::{Content, FileEntry, Listed, Name, Problem, Reason};
 use crate::scan::{
-    Cancelled, Context, DirectoryLook, Expected, Listing, Mounts, ROUNDS, ReadError, RootHandle, digest_again,
+    Cancelled, Context, DirectoryLook, Expected, Listing, Looks, Mounts, ROUNDS, ReadError, RootHandle, digest_again,
     list_directory,
 };
 
@@ -89,7 +90,9 @@ impl SecondLooks<'_> {
                 }
                 let path = tree.table().path(at.1);
                 let same = !mounted.contains(&path)
-                    && opened.as_ref().is_some_and(|root| !root.has_changed(&path, look, self.context));
+                    && opened.as_ref().is_some_and(|root| {
+                        !root.has_changed(&path, look, self.context) && !tree.targets_changed(at.1, root, self.context)
+                    });
                 (!same).then_some((at, look))
             });
             Some(changed.collect::<Vec<_>>())
@@ -138,7 +141,7 @@ impl SecondLooks<'_> {
         looks: &Looks,
     ) -> Result<Option<Name>, Cancelled> {
         let before = tree.looks(index);
-        let others: Vec<usize> = (0..files.len()).filter(|at| before.get(*at) != looks.get(*at)).collect();
+        let others: Vec<usize> = (0..files.len()).filter(|at| before.files.get(*at) != looks.files.get(*at)).collect();
         if others.is_empty() {
             return Ok(None);
         }
@@ -149,7 +152,7 @@ impl SecondLooks<'_> {
             let file = &files[at];
             let same = match &file.listed {
                 Listed::File { size, modified_ms, content: Content::Digest(digest) } => {
-                    let expected = Expected { size: *size, modified_ms: *modified_ms, look: looks[at] };
+                    let expected = Expected { size: *size, modified_ms: *modified_ms, look: looks.files[at] };
                     digest_again(directory.as_fd(), &file.name, expected, self.context)
                         .map(|again| again == Some(*digest))
                 }

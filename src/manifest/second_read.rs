@@ -5,7 +5,7 @@ use std::os::fd::AsFd as _;
 use rayon::prelude::*;
 
 use super::directory::DirectoryIndex;
-use super::tree::Manifest;
+use super::trees::Manifest;
 use crate::model::{DigestAlgorithm, FileEntry, Listed, Name, Problem, Reason, RootId};
 use crate::scan::{Cancelled, Context, DigestCache, Expected, FileDigests, ReadError, file_evidence, problem_of};
 

@@ -4,11 +4,9 @@ use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, Mode, OFlags, fstat, openat};
+use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
 
-use super::context::Context;
-use super::identity::{DirectoryLook, FileIdentity, Look};
 use crate::model::RelPath;
 
 const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
@@ -36,22 +34,6 @@ impl RootHandle {
     /// Where the root lies.
     pub fn home(&self) -> &Path {
         &self.home
-    }
-
-    /// Whether the directory at `path` is not what it was at this first look any more. It costs the opening of the directory,
-    /// the look and its closing, whatever it holds.
-    pub fn has_changed(&self, path: &RelPath, first: DirectoryLook, context: &Context) -> bool {
-        let DirectoryLook::Steady(first) = first else { return matches!(first, DirectoryLook::Unsteady(_)) };
-        context.progress.looked_again();
-        self.look_at_directory(path).ok() != Some(first)
-    }
-
-    fn look_at_directory(&self, path: &RelPath) -> io::Result<Look> {
-        let stat = match path.is_root() {
-            true => fstat(&self.fd)?,
-            false => fstat(self.open_directory(path)?)?,
-        };
-        Ok(FileIdentity::of(&stat).look())
     }
 
     /// Opens the directory at `path`; fails where any name on the way is a symbolic link.

@@ -26,13 +26,22 @@ pub(super) fn names(fd: &OwnedFd) -> Result<Vec<(Name, FileType)>, Problem> {
     Ok(names)
 }
 
+/// An entry that is no directory.
+pub(super) struct FoundFile {
+    pub listed: Listed,
+    pub look: Option<Look>,
+    /// Which file it is, where it has further names.
+    pub linked: Option<FileId>,
+    /// A symbolic link leads to it: it can be another one while its directory stays as it is.
+    pub target: bool,
+}
+
 /// What stands behind a name.
 pub(super) enum Found {
     Directory,
     /// With the target's modification time.
     LinkToDirectory(i64),
-    /// With the look at it, and with which file it is where it has further names.
-    File(Listed, Option<Look>, Option<FileId>),
+    File(FoundFile),
 }
 
 /// What an entry is. A directory needs no look of its own: nothing of its metadata is compared.
@@ -51,16 +60,16 @@ pub(super) fn look(directory: BorrowedFd<'_>, name: &Name, hint: FileType) -> Fo
                 Ok(target) if FileType::from_raw_mode(target.st_mode) == FileType::Directory => {
                     Found::LinkToDirectory(directory_ms(&target))
                 }
-                Ok(target) => file(&target),
+                Ok(target) => file(&target, true),
             },
-            _ => file(&own),
+            _ => file(&own, false),
         },
     }
 }
 
 /// What could not be looked at.
 fn unseen(problem: Problem) -> Found {
-    Found::File(Listed::Unlistable(problem), None, None)
+    Found::File(FoundFile { listed: Listed::Unlistable(problem), look: None, linked: None, target: false })
 }
 
 fn link_problem(errno: Errno) -> Problem {
@@ -71,7 +80,7 @@ fn link_problem(errno: Errno) -> Problem {
     Problem::new(Reason::Unreadable, detail)
 }
 
-fn file(stat: &rustix::fs::Stat) -> Found {
+fn file(stat: &rustix::fs::Stat, target: bool) -> Found {
     let content = match FileType::from_raw_mode(stat.st_mode) {
         FileType::RegularFile => Content::NotRead,
         other => Content::Unverified(Problem::new(Reason::NotARegularFile, describe(other))),
@@ -83,7 +92,8 @@ fn file(stat: &rustix::fs::Stat) -> Found {
     };
     let linked = stat.st_nlink > 1 && content == Content::NotRead;
     let listed = Listed::File { size: identity.size(), modified_ms, content };
-    Found::File(listed, Some(identity.look()), linked.then(|| identity.file_id()))
+    let linked = linked.then(|| identity.file_id());
+    Found::File(FoundFile { listed, look: Some(identity.look()), linked, target })
 }
 
 /// What a thing is that is neither file nor directory, for people.
@@ -112,11 +122,16 @@ mod tests {
         let mut stat = rustix::fs::fstat(tempfile::tempfile().unwrap()).unwrap();
         stat.st_mtime = i64::MAX / 1000;
         stat.st_mtime_nsec = 0;
-        assert!(matches!(file(&stat), Found::File(Listed::File { .. }, Some(_), None)));
+        assert!(matches!(
+            file(&stat, false),
+            Found::File(FoundFile { listed: Listed::File { .. }, look: Some(_), .. })
+        ));
         for seconds in [i64::MAX / 1000 + 1, i64::MAX, i64::MIN] {
             stat.st_mtime = seconds;
-            assert!(matches!(file(&stat), Found::File(Listed::Unlistable(problem), None, None)
-                if problem.reason == Reason::Unreadable));
+            assert!(
+                matches!(file(&stat, false), Found::File(FoundFile { listed: Listed::Unlistable(problem), look: None, .. })
+                if problem.reason == Reason::Unreadable)
+            );
         }
     }
 }

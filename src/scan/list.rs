@@ -7,10 +7,10 @@ use rustix::fs::fstat;
 use super::beneath::RootHandle;
 use super::cache::now_nanos;
 use super::context::Context;
-use super::entries::{Found, look, names, unrepresentable};
-use super::identity::{DirectoryLook, FileId, FileIdentity, Look, directory_ms};
+use super::entries::{Found, FoundFile, look, names, unrepresentable};
+use super::identity::{DirectoryLook, FileIdentity, directory_ms};
 use super::steady::problem_of;
-use super::walked::WalkedDirectory;
+use super::walked::{Looks, WalkedDirectory};
 use crate::exclude::RootRules;
 use crate::model::{FileEntry, Name, Problem, RelPath};
 
@@ -56,7 +56,7 @@ fn list(root: &RootHandle, rules: &RootRules, path: &RelPath) -> Result<Listing,
         let found = look(fd.as_fd(), &name, kind);
         if let (Found::File(..), false) = (&found, rules.ask_about_files()) {
             path.can_hold(&name).map_err(unrepresentable)?;
-            files.extend(WalkedFile::new(name, found));
+            files.extend(named(name, found));
             continue;
         }
         let entry_path = path.join(&name).map_err(unrepresentable)?;
@@ -69,12 +69,12 @@ fn list(root: &RootHandle, rules: &RootRules, path: &RelPath) -> Result<Listing,
             // A link is no directory to the exclusion rules, whatever it points to.
             _ if rules.excludes_file(&entry_path) => {}
             Found::LinkToDirectory(modified_ms) => listing.links.push((entry_path, modified_ms)),
-            Found::File(..) => files.extend(WalkedFile::new(name, found)),
+            Found::File(..) => files.extend(named(name, found)),
         }
     }
     // A directory that changes while it is read may name an entry twice.
-    files.sort_unstable_by(|a, b| a.entry.name.cmp(&b.entry.name));
-    files.dedup_by(|a, b| a.entry.name == b.entry.name);
+    files.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+    files.dedup_by(|a, b| a.0 == b.0);
     listing.subdirectories.sort_unstable();
     listing.subdirectories.dedup();
     listing.links.sort_unstable();
@@ -92,27 +92,21 @@ fn first_look(fd: &OwnedFd) -> (DirectoryLook, i64) {
     }
 }
 
-struct WalkedFile {
-    entry: FileEntry,
-    look: Option<Look>,
-    /// Which file it is, where it has further names.
-    linked: Option<FileId>,
-}
-
-impl WalkedFile {
-    fn new(name: Name, found: Found) -> Option<Self> {
-        let Found::File(listed, look, linked) = found else { return None };
-        Some(Self { entry: FileEntry { name, listed }, look, linked })
+fn named(name: Name, found: Found) -> Option<(Name, FoundFile)> {
+    match found {
+        Found::File(file) => Some((name, file)),
+        Found::Directory | Found::LinkToDirectory(_) => None,
     }
 }
 
-fn with_files(directory: WalkedDirectory, files: Vec<WalkedFile>) -> WalkedDirectory {
-    let (mut looks, mut linked) = (Vec::with_capacity(files.len()), Vec::new());
-    let entries = (0..).zip(files).map(|(position, file)| {
+fn with_files(directory: WalkedDirectory, files: Vec<(Name, FoundFile)>) -> WalkedDirectory {
+    let (mut looks, mut linked, mut targets) = (Vec::with_capacity(files.len()), Vec::new(), Vec::new());
+    let entries = (0..).zip(files).map(|(position, (name, file))| {
         looks.push(file.look);
         linked.extend(file.linked.map(|id| (position, id)));
-        file.entry
+        targets.extend(file.target.then_some(position));
+        FileEntry { name, listed: file.listed }
     });
     let files = entries.collect();
-    WalkedDirectory { files, looks, linked, ..directory }
+    WalkedDirectory { files, looks: Looks { files: looks, targets }, linked, ..directory }
 }

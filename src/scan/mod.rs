@@ -20,6 +20,7 @@ mod open_file;
 mod page_cache;
 mod progress;
 mod read;
+mod second_look;
 mod served;
 mod settle;
 mod sharded;
@@ -48,7 +49,7 @@ pub use served::{ServedFile, digest_served};
 pub use settle::{ROUNDS, walk_roots};
 pub use steady::{Expected, ReadError, digest_again, digest_file, problem_of};
 pub use stream_digest::StreamDigest;
-pub use walked::{Walked, WalkedDirectory, WalkedRoot};
+pub use walked::{Looks, Walked, WalkedDirectory, WalkedRoot};
 pub use warm::warm_roots;
 
 /// The machine's own name, as the kernel has it.

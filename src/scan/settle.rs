@@ -80,8 +80,12 @@ fn changed_in(root: &WalkedRoot, home: &Path, mounted: impl Fn(&RelPath) -> bool
         (WalkedRoot::Absent | WalkedRoot::Present { handle: None, .. }, Ok(_)) | (_, Err(_)) => Changed::Root,
         (WalkedRoot::Present { directories, .. }, Ok(opened)) => {
             let changed = |directory: &&WalkedDirectory| {
+                let WalkedDirectory { path, files, looks, steady, .. } = directory;
                 let vanished = directory.unlisted.as_ref().is_some_and(|problem| problem.reason == Reason::Vanished);
-                vanished || mounted(&directory.path) || opened.has_changed(&directory.path, directory.steady, context)
+                vanished
+                    || mounted(path)
+                    || opened.has_changed(path, *steady, context)
+                    || opened.targets_changed(path, files, looks, context)
             };
             let paths: Vec<RelPath> =
                 directories.par_iter().filter(changed).map(|directory| directory.path.clone()).collect();

@@ -3,7 +3,28 @@
 use super::beneath::RootHandle;
 use super::identity::{DirectoryLook, FileId, Look};
 use super::mounts::Mounts;
-use crate::model::{FileEntry, Problem, RelPath};
+use crate::model::{FileEntry, Name, Problem, RelPath};
+
+/// The looks at the files of a directory.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Looks {
+    /// One for each file, in their order; `None` where there was nothing to look at.
+    pub files: Vec<Option<Look>>,
+    /// The positions of those to which a symbolic link leads: what stands behind it can become another file, and the directory
+    /// shows nothing of that.
+    pub targets: Vec<u32>,
+}
+
+impl Looks {
+    /// The files behind symbolic links, and the looks at them.
+    pub(super) fn at_targets<'a>(&'a self, files: &'a [FileEntry]) -> impl Iterator<Item = (&'a Name, Look)> {
+        let at = |position: &u32| {
+            let position = *position as usize;
+            Some((&files.get(position)?.name, (*self.files.get(position)?)?))
+        };
+        self.targets.iter().filter_map(at)
+    }
+}
 
 /// One directory of a walked root.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,9 +39,8 @@ pub struct WalkedDirectory {
     pub steady: DirectoryLook,
     /// Its entries that are not directories, sorted by name. Nothing has been read yet.
     pub files: Vec<FileEntry>,
-    /// The look at each of them, in the same order; `None` where there was nothing to look at. Empty where it was listed by
-    /// somebody else.
-    pub looks: Vec<Option<Look>>,
+    /// The looks at them. Empty where it was listed by somebody else.
+    pub looks: Looks,
     /// Those of them that have further names (hard links), here or elsewhere: position in `files`, and which file it is.
     pub linked: Vec<(u32, FileId)>,
     /// Why it could not be listed; then `files` is empty and nothing below it is known.
@@ -41,7 +61,7 @@ impl WalkedDirectory {
             modified_ms,
             steady: DirectoryLook::None,
             files: Vec::new(),
-            looks: Vec::new(),
+            looks: Looks::default(),
             linked: Vec::new(),
             unlisted: None,
         }

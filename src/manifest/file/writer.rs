@@ -17,7 +17,8 @@ use crate::manifest::codec;
 use crate::manifest::directory::DirectoryIndex;
 use crate::manifest::hash::HashKind;
 use crate::manifest::record::DirectoryRecord;
-use crate::manifest::tree::{Manifest, Root, Tree};
+use crate::manifest::tree::Tree;
+use crate::manifest::trees::{Manifest, Root};
 use crate::model::Problem;
 
 /// Writes a manifest to `path`, replacing what stands there only once everything is on disk.

@@ -4,7 +4,7 @@
 //! known only from a second listing. So whatever the two listings do not agree about is unverified, whatever its digests say;
 //! and so is a directory whose time moved, since an entry may have gone through it unseen by both.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use itertools::{EitherOrBoth, Itertools as _};
 
@@ -62,7 +62,10 @@ pub(super) fn changes(first: &Look, second: &Look) -> Result<BTreeMap<FileUrl, C
     let directory = || Some(Evidence { kind: Some(EntryKind::Directory), ..Evidence::default() });
     let moved = moved(&first.times, &second.times);
     let moved = moved.map(|url| (url, changed("names in it changed while its files were compared")));
-    let unsteady = second.unsteady.iter().filter(|(url, _)| !first.unsteady.contains_key(url));
+    // A directory of which an entry is named already is explained by that.
+    let named: BTreeSet<FileUrl> =
+        changes.keys().filter_map(|url| Some(FileUrl::new(url.root, url.path.parent()?))).collect();
+    let unsteady = second.unsteady.iter().filter(|(url, _)| !first.unsteady.contains_key(url) && !named.contains(url));
     for (url, problem) in unsteady.map(|(url, problem)| (url.clone(), problem.clone())).chain(moved) {
         changes.entry(url).or_insert_with(|| Change { problem, before: directory() });
     }

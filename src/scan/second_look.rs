@@ -1,0 +1,43 @@
+//! Second looks: whether a directory, and what its links lead to, is still what it was when its names were read.
+
+use std::io;
+use std::os::fd::AsFd as _;
+
+use rustix::fs::fstat;
+
+use super::beneath::RootHandle;
+use super::context::Context;
+use super::identity::{DirectoryLook, FileIdentity, Look};
+use super::steady::look_at;
+use super::walked::Looks;
+use crate::model::{FileEntry, RelPath};
+
+impl RootHandle {
+    /// Whether the directory at `path` is not what it was at this first look any more. It costs the opening of the directory,
+    /// the look and its closing, whatever it holds.
+    pub fn has_changed(&self, path: &RelPath, first: DirectoryLook, context: &Context) -> bool {
+        let DirectoryLook::Steady(first) = first else { return matches!(first, DirectoryLook::Unsteady(_)) };
+        context.progress.looked_again();
+        self.look_at_directory(path).ok() != Some(first)
+    }
+
+    /// Whether a symbolic link in the directory leads to another file than at the first looks. One look for each link.
+    pub fn targets_changed(&self, path: &RelPath, files: &[FileEntry], first: &Looks, context: &Context) -> bool {
+        if first.targets.is_empty() {
+            return false;
+        }
+        let Ok(directory) = self.open_directory(path) else { return true };
+        first.at_targets(files).any(|(name, first)| {
+            context.progress.looked_again();
+            look_at(directory.as_fd(), name).map(|now| now.look()) != Some(first)
+        })
+    }
+
+    fn look_at_directory(&self, path: &RelPath) -> io::Result<Look> {
+        let stat = match path.is_root() {
+            true => fstat(self.as_fd())?,
+            false => fstat(self.open_directory(path)?)?,
+        };
+        Ok(FileIdentity::of(&stat).look())
+    }
+}
