@@ -172,6 +172,33 @@ fn a_root_that_is_exchanged_for_another_shows() {
     assert_eq!(unsteady(&manifest), ["a/b"]);
 }
 
+/// A mount over a file changes neither its directory nor the file below it. Only who may mount can try it.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_file_that_was_mounted_over_is_read_again_and_mounts_elsewhere_disturb_nothing() {
+    for (bytes, expected) in [("bytes", &[][..]), ("BYTES", &["a"])] {
+        let (tmp, home) = tree();
+        let (other, point) = (tmp.path().join("other"), home.join("a/two"));
+        file(&other, bytes);
+        file(&tmp.path().join("elsewhere"), "x");
+        let mounted = |point: &Path| std::process::Command::new("mount").arg("--bind").args([&other, point]).output();
+        let may_mount = |point: &Path| mounted(point).is_ok_and(|done| done.status.success());
+        let tried = std::sync::atomic::AtomicBool::new(false);
+        let (manifest, _) = changed(&home, When::Read, || {
+            let done = may_mount(&tmp.path().join("elsewhere")) && may_mount(&point);
+            tried.store(done, std::sync::atomic::Ordering::SeqCst);
+        });
+        for point in [&point, &tmp.path().join("elsewhere")] {
+            let _ = std::process::Command::new("umount").arg(point).output();
+        }
+        if !tried.into_inner() {
+            eprintln!("not checked: nobody may mount here");
+            return;
+        }
+        assert_eq!(unsteady(&manifest), expected, "{bytes}");
+    }
+}
+
 /// Its files keep their own verdicts, and the directory is one failure, here and in a manifest file.
 #[test]
 fn an_unsteady_directory_is_unverified_once_and_a_difference_in_it_stays_one() {
