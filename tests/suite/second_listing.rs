@@ -207,6 +207,24 @@ async fn a_file_is_looked_at_once_more_behind_its_last_byte() {
     assert_eq!(found, [json!("FAILED"), json!(stock.files() - 1), json!(1)], "{report:#}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_changes_each_time_it_is_fetched_is_unverified() {
+    let stock = Stock::start(Unreliable::default(), |_| ()).await;
+    stock.source.name_validators();
+    stock.source.give_up_digests_after(Duration::from_millis(500));
+    let name = format!("{TABLE}/nb-0-big-Data.db");
+    let file = stock.trees.path().join("source/data").join(&name);
+    stock.source.before_each_range_of(&name, move || flip_byte(&file, 7));
+    let report = stock.pair.verify(&md5_request()).await;
+    let found = ["state", "filesMatched", "digestVerificationFailures"].map(|key| report[key].clone());
+    assert_eq!(found, [json!("FAILED"), json!(stock.files() - 1), json!(1)], "{report:#}");
+    let difference = &report["differences"][0];
+    let found = ["side", "reason"].map(|key| difference[key].as_str().unwrap());
+    assert_eq!(found, ["source", "changed-while-reading"]);
+    let detail = difference["detail"].as_str().unwrap();
+    assert!(detail.ends_with("the file changed: it changed each of the 3 times it was fetched"), "{detail}");
+}
+
 /// Where a source names no validator, its second listing decides.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_changed_between_its_pieces_is_seen_in_the_second_listing() {

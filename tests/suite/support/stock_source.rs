@@ -64,6 +64,8 @@ struct Shared {
     /// What is done before a listing or a range is answered, by how many of them came before.
     before_listing: Mutex<BTreeMap<u64, Action>>,
     before_range: Mutex<Option<Action>>,
+    /// What is done before each range of this file is answered.
+    before_each_range: Mutex<Option<(String, RepeatedAction)>>,
     /// Files have validators, and conditions are understood.
     tags: AtomicBool,
     /// Names are written in ASCII, with `?` for every other byte.
@@ -73,6 +75,7 @@ struct Shared {
 }
 
 type Action = Box<dyn FnOnce() + Send>;
+type RepeatedAction = Box<dyn FnMut() + Send>;
 
 #[derive(Default)]
 struct Counts {
@@ -123,6 +126,7 @@ impl StockSource {
             ranges: Mutex::default(),
             before_listing: Mutex::default(),
             before_range: Mutex::default(),
+            before_each_range: Mutex::default(),
             tags: AtomicBool::new(false),
             ascii: AtomicBool::new(false),
             silent: watch::Sender::new(false),
@@ -186,6 +190,11 @@ impl StockSource {
     /// Does this before the first range of a file is answered.
     pub fn before_the_first_range(&self, action: impl FnOnce() + Send + 'static) {
         *self.shared.before_range.lock().unwrap() = Some(Box::new(action));
+    }
+
+    /// Does this before each range of the file of this name is answered.
+    pub fn before_each_range_of(&self, name: &str, action: impl FnMut() + Send + 'static) {
+        *self.shared.before_each_range.lock().unwrap() = Some((name.to_owned(), Box::new(action)));
     }
 
     /// From now on files have strong validators, and conditions are understood.
@@ -325,6 +334,8 @@ impl Shared {
     fn file(&self, rest: &str, query: &str, cut: bool, asked: &HeaderMap) -> Response {
         if query.is_empty() && asked.contains_key("range") {
             self.before_range.lock().unwrap().take().into_iter().for_each(|action| action());
+            let mut each = self.before_each_range.lock().unwrap();
+            each.iter_mut().filter(|(name, _)| rest.ends_with(name.as_str())).for_each(|(_, action)| action());
         }
         let rest = unreserved_decoded(rest);
         let mut parts = rest.splitn(3, |byte| *byte == b'/');
