@@ -7,6 +7,8 @@
 use std::io::Write as _;
 use std::path::Path;
 
+use bytes::Bytes;
+
 use crate::config::Config;
 use crate::exclude::Rules;
 use crate::manifest::{
@@ -63,9 +65,9 @@ pub fn branch_request(bytes: &[u8]) {
     if bytes.len() > MAX_BRANCH_REQUEST_BYTES {
         return;
     }
-    if let Ok(request) = BranchRequest::decode(bytes) {
+    if let Ok(request) = BranchRequest::decode(&Bytes::copy_from_slice(bytes)) {
         request.directories.iter().filter_map(|asked| asked.leaves.as_ref()).for_each(|leaves| block(leaves));
-        let again = BranchRequest::decode(&request.encode());
+        let again = BranchRequest::decode(&request.encode().into());
         assert!(again.is_ok_and(|again| again == request), "what was read is written as something else");
     }
 }
@@ -155,8 +157,9 @@ pub fn manifest_stream(bytes: &[u8]) {
 pub fn report(bytes: &[u8]) {
     if let Ok(report) = serde_json::from_slice::<ReportBody>(bytes) {
         let _ = crate::report::outcome(&report);
-        let _ = crate::report::csv(&report);
-        let _ = crate::report::html(&report, "/report", 100);
+        let _ = (crate::report::csv(&report), crate::report::csv_rows(&report.differences));
+        let shown = report.differences.len() as u64;
+        let _ = (crate::report::html(&report, "/report", 100, shown), crate::report::html_rows(&report.differences));
         for difference in &report.differences {
             let url = FileUrl::parse(&difference.file_url, difference.path_hex.as_deref());
             url.iter().for_each(|url| stays_below_its_root(&url.path));

@@ -104,6 +104,7 @@ fn absent_keys_have_defaults() {
             resume_unfinished_tasks: true,
             manifest_retention: Duration::from_secs(24 * 3600),
             serve_manifests: true,
+            memory_limit: 1 << 30,
             reading: Reading {
                 limit: None,
                 direct: false,
@@ -144,6 +145,7 @@ twintree:
   unfinished_tasks: fail
   manifest_retention: 90s
   serve_manifests: false
+  memory_limit: 256MiB
   read_limit: 24MiB/s
   direct_io: true
   digest_cache: audit 5%
@@ -173,6 +175,7 @@ twintree:
     assert!(!config.twintree.resume_unfinished_tasks);
     assert_eq!(config.twintree.manifest_retention, Duration::from_secs(90));
     assert!(!config.twintree.serve_manifests);
+    assert_eq!(config.twintree.memory_limit, 256 << 20);
     let reading = Reading {
         limit: NonZeroU64::new(24 << 20),
         direct: true,
@@ -401,8 +404,8 @@ fn an_unknown_key_of_ours_is_refused() {
     assert_eq!(
         error.to_string(),
         "sidecar.yaml:7: twintree.state_dri: is not a key of this section; expected one of state_dir, threads, \
-         history_max_tasks, history_max_age, unfinished_tasks, manifest_retention, serve_manifests, read_limit, direct_io, \
-         digest_cache, digest_cache_max_age, digest_cache_warm_every, digest_cache_warm_limit"
+         history_max_tasks, history_max_age, unfinished_tasks, manifest_retention, serve_manifests, memory_limit, \
+         read_limit, direct_io, digest_cache, digest_cache_max_age, digest_cache_warm_every, digest_cache_warm_limit"
     );
 }
 
@@ -424,6 +427,8 @@ fn values_of_the_wrong_kind_are_refused() {
         ("twintree: {history_max_age: 0s}\n", "twintree.history_max_age"),
         ("twintree: {read_limit: 100}\n", "twintree.read_limit"),
         ("twintree: {read_limit: 0MiB/s}\n", "twintree.read_limit"),
+        ("twintree: {memory_limit: 512}\n", "twintree.memory_limit"),
+        ("twintree: {memory_limit: 255MiB}\n", "twintree.memory_limit"),
         ("twintree: {direct_io: maybe}\n", "twintree.direct_io"),
         ("twintree: {state_dir: /x, digest_cache: audit}\n", "twintree.digest_cache"),
         ("twintree: {state_dir: /x, digest_cache: true}\n", "twintree.digest_cache"),

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::HostName;
 use super::data_rate;
+use super::data_size;
 use super::duration;
 use super::error::ValueProblem;
 use super::value::Value;
@@ -88,6 +89,16 @@ pub(super) fn positive_duration(value: &Value) -> Result<Duration, ValueProblem>
 pub(super) fn data_rate(value: &Value) -> Result<NonZeroU64, ValueProblem> {
     let text = text(value, data_rate::EXPECTED)?;
     data_rate::parse(&text).ok_or(ValueProblem::NotAccepted { found: text, expected: data_rate::EXPECTED })
+}
+
+/// Bytes, at least `least`, which `expected` puts into words.
+pub(super) fn data_size(value: &Value, least: u64, expected: &'static str) -> Result<u64, ValueProblem> {
+    let text = text(value, data_size::EXPECTED)?;
+    match data_size::parse(&text) {
+        None => Err(ValueProblem::NotAccepted { found: text, expected: data_size::EXPECTED }),
+        Some(size) if size.get() < least => Err(ValueProblem::NotAccepted { found: text, expected }),
+        Some(size) => Ok(size.get()),
+    }
 }
 
 /// What recorded digests are used for; `off` for nothing.

@@ -2,22 +2,14 @@
 
 use std::num::NonZeroU64;
 
+use super::data_size;
+
 /// What a data rate must look like, for messages.
 pub const EXPECTED: &str = "a number above zero and a unit (B/s, KiB/s, MiB/s or GiB/s), such as 100MiB/s";
 
 /// The bytes per second that `text` names; `None` where it names none, or none at all.
 pub fn parse(text: &str) -> Option<NonZeroU64> {
-    let unit_at = text.find(|c: char| !c.is_ascii_digit())?;
-    let (number, unit) = text.split_at(unit_at);
-    let bytes_per_unit: u64 = match unit.trim_start_matches(' ') {
-        "B/s" => 1,
-        "KiB/s" => 1 << 10,
-        "MiB/s" => 1 << 20,
-        "GiB/s" => 1 << 30,
-        _ => return None,
-    };
-    let number: u64 = number.parse().ok()?;
-    NonZeroU64::new(number.checked_mul(bytes_per_unit)?)
+    data_size::parse(text.strip_suffix("/s")?)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 
 mod checks;
 mod data_rate;
+mod data_size;
 mod duration;
 mod error;
 mod host;

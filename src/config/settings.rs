@@ -10,6 +10,15 @@ use super::section::Section;
 use super::sections::count;
 use crate::model::CacheMode;
 
+/// A thirty-second part of what a host of Cassandra commonly has.
+const DEFAULT_MEMORY_LIMIT: u64 = 1 << 30;
+
+/// With less than this a single destination's largest request might not fit beside the connections.
+const LEAST_MEMORY_LIMIT: u64 = 256 << 20;
+
+/// The same in words.
+const AT_LEAST: &str = "256MiB or more";
+
 /// What the Sidecar has no key for; the section `twintree`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -28,6 +37,8 @@ pub struct Settings {
     pub manifest_retention: Duration,
     /// Whether a source answers manifest requests; otherwise it looks like a stock Sidecar.
     pub serve_manifests: bool,
+    /// How many bytes others can make the service hold.
+    pub memory_limit: u64,
     /// How files are read and what is remembered of it.
     pub reading: Reading,
 }
@@ -105,6 +116,7 @@ impl Default for Settings {
             resume_unfinished_tasks: true,
             manifest_retention: Duration::from_secs(24 * 3600),
             serve_manifests: true,
+            memory_limit: DEFAULT_MEMORY_LIMIT,
             reading: Reading::default(),
         }
     }
@@ -119,6 +131,7 @@ impl Settings {
         "unfinished_tasks",
         "manifest_retention",
         "serve_manifests",
+        "memory_limit",
         "read_limit",
         "direct_io",
         "digest_cache",
@@ -147,6 +160,9 @@ impl Settings {
             serve_manifests: section
                 .read("serve_manifests", mistakes, checks::boolean)
                 .unwrap_or(default.serve_manifests),
+            memory_limit: section
+                .read("memory_limit", mistakes, |value| checks::data_size(value, LEAST_MEMORY_LIMIT, AT_LEAST))
+                .unwrap_or(default.memory_limit),
             reading: Reading::read(&section, mistakes),
         }
     }

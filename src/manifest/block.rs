@@ -1,19 +1,20 @@
 //! The facts of one directory's files as bytes: tagged columns, the same in a manifest file and on the wire, so that a reader
 //! skips facts it does not know.
 
+use super::codec::CodecError;
 use super::record::{FileRecords, RecordError};
-use super::tagged::{Reader, TaggedError, Writer};
+use super::tagged::{TaggedError, Writer};
 use crate::model::FileEntry;
 
 /// The largest block, in bytes: some three million files in one directory, with names of 40 bytes.
 pub const MAX_BLOCK_BYTES: usize = 256 << 20;
 
-const NAMES: u32 = 1;
-const STATES: u32 = 2;
-const SIZES: u32 = 3;
-const TIMES: u32 = 4;
-const BLAKE3: u32 = 5;
-const PROBLEMS: u32 = 6;
+pub(super) const NAMES: u32 = 1;
+pub(super) const STATES: u32 = 2;
+pub(super) const SIZES: u32 = 3;
+pub(super) const TIMES: u32 = 4;
+pub(super) const BLAKE3: u32 = 5;
+pub(super) const PROBLEMS: u32 = 6;
 
 /// Why some bytes are not a directory's files.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +28,12 @@ pub enum BlockError {
     /// The columns do not make files.
     #[error(transparent)]
     Record(#[from] RecordError),
+}
+
+impl From<CodecError> for BlockError {
+    fn from(error: CodecError) -> Self {
+        Self::Columns(error.into())
+    }
 }
 
 /// The block of a directory's files.
@@ -46,26 +53,10 @@ pub(super) fn encode_records(records: FileRecords) -> Vec<u8> {
         .finish()
 }
 
-/// The files of a block, checked: names valid and in ascending order, columns that fit together.
-pub fn decode_block(bytes: &[u8]) -> Result<Vec<FileEntry>, BlockError> {
-    if bytes.len() > MAX_BLOCK_BYTES {
-        return Err(BlockError::TooLarge(bytes.len()));
-    }
-    let mut columns = Reader::<MAX_BLOCK_BYTES>::new(bytes)?;
-    let records = FileRecords {
-        names: columns.bytes(NAMES)?,
-        states: columns.bytes(STATES)?,
-        sizes: columns.required(SIZES)?,
-        times: columns.required(TIMES)?,
-        digests: columns.bytes(BLAKE3)?,
-        problems: columns.required(PROBLEMS)?,
-    };
-    columns.finish()?;
-    Ok(records.check()?)
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::block_view::decode_block;
+    use super::super::tagged::Reader;
     use super::*;
     use crate::model::{Blake3Digest, Content, Listed, Name};
 
@@ -77,7 +68,8 @@ mod tests {
 
     /// The columns of a sound block but for one, and what a later version would add.
     fn spoilt(without: Option<u32>, more: &[(u32, &[u8])]) -> Vec<u8> {
-        let mut columns = Reader::<4096>::new(&encode_block(&sample())).unwrap();
+        let sound = encode_block(&sample());
+        let mut columns = Reader::<4096>::new(&sound).unwrap();
         let mut out = Writer::default();
         for tag in NAMES..=PROBLEMS {
             let bytes = columns.bytes(tag).unwrap();

@@ -2,8 +2,9 @@
 //!
 //! Values go through serde, so no other module depends on the crate.
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use std::marker::PhantomData;
+
+use serde::{Deserialize, Serialize};
 
 /// Why some bytes are not the value they should be.
 #[derive(Debug, thiserror::Error)]
@@ -30,7 +31,7 @@ pub(crate) fn encode<T: Serialize>(value: &T) -> Vec<u8> {
 /// The decoder reserves memory for a text as soon as its length is within the limit, before it looks whether the text is
 /// there. Its limit is a constant, so the one that fits best is chosen from a few. It counts values by the memory they
 /// take, which is at most [`MEMORY_PER_BYTE`] for one encoded byte, so the bytes of a sound value are always enough.
-pub(crate) fn decode<T: DeserializeOwned, const LIMIT: usize>(bytes: &[u8]) -> Result<T, CodecError> {
+pub(crate) fn decode<'a, T: Deserialize<'a>, const LIMIT: usize>(bytes: &'a [u8]) -> Result<T, CodecError> {
     within::<T, { 1 << 15 }, LIMIT>(bytes)
         .or_else(|| within::<T, { 1 << 19 }, LIMIT>(bytes))
         .or_else(|| within::<T, { 1 << 23 }, LIMIT>(bytes))
@@ -39,19 +40,77 @@ pub(crate) fn decode<T: DeserializeOwned, const LIMIT: usize>(bytes: &[u8]) -> R
         .unwrap_or_else(|| limited::<T, LIMIT>(bytes))
 }
 
+/// The elements of an encoded list, one by one, so that none of them but one stands in memory. Its texts and bytes are to be
+/// borrowed ones.
+#[derive(Debug)]
+pub struct Elements<'a, T> {
+    bytes: &'a [u8],
+    left: u64,
+    of: PhantomData<T>,
+}
+
+impl<'a, T: Deserialize<'a>> Elements<'a, T> {
+    /// The list that takes all of `bytes`.
+    pub(super) fn new(bytes: &'a [u8]) -> Result<Self, CodecError> {
+        let (left, used) = next::<u64>(bytes)?;
+        Ok(Self { bytes: &bytes[used..], left, of: PhantomData })
+    }
+
+    /// The next element, which must be there.
+    pub fn take(&mut self) -> Result<Option<T>, CodecError> {
+        if self.left == 0 {
+            return Ok(None);
+        }
+        let (value, used) = next(self.bytes)?;
+        (self.bytes, self.left) = (&self.bytes[used..], self.left - 1);
+        Ok(Some(value))
+    }
+
+    /// All that are left, where nothing follows them. Their number is to be looked at first.
+    pub fn all(mut self) -> Result<Vec<T>, CodecError> {
+        let mut all = Vec::new();
+        while let Some(element) = self.take()? {
+            all.push(element);
+        }
+        self.finish()?;
+        Ok(all)
+    }
+
+    /// How many are left.
+    pub fn left(&self) -> u64 {
+        self.left
+    }
+
+    /// Refuses bytes after the last element. To be called once all were taken.
+    pub fn finish(&self) -> Result<(), CodecError> {
+        match self.bytes.len() {
+            0 => Ok(()),
+            left => Err(CodecError::TrailingBytes(left)),
+        }
+    }
+}
+
+/// A value at the front of `bytes`, and how many of them it takes. Texts and bytes are to be borrowed: no length is believed for them.
+fn next<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<(T, usize), CodecError> {
+    let decoded = bincode::serde::borrow_decode_from_slice(bytes, bincode::config::standard());
+    decoded.map_err(|error| CodecError::Invalid(error.to_string()))
+}
+
 /// The most memory a decoded integer takes, in bytes, for each byte it is encoded in.
 pub(crate) const MEMORY_PER_BYTE: usize = size_of::<u64>();
 
 /// Decodes where `STEP` is below `LIMIT` and surely enough.
-fn within<T: DeserializeOwned, const STEP: usize, const LIMIT: usize>(bytes: &[u8]) -> Option<Result<T, CodecError>> {
+fn within<'a, T: Deserialize<'a>, const STEP: usize, const LIMIT: usize>(
+    bytes: &'a [u8],
+) -> Option<Result<T, CodecError>> {
     let enough = STEP < LIMIT && bytes.len() <= STEP / MEMORY_PER_BYTE;
     enough.then(|| limited::<T, STEP>(bytes))
 }
 
-fn limited<T: DeserializeOwned, const LIMIT: usize>(bytes: &[u8]) -> Result<T, CodecError> {
+fn limited<'a, T: Deserialize<'a>, const LIMIT: usize>(bytes: &'a [u8]) -> Result<T, CodecError> {
     let config = bincode::config::standard().with_limit::<LIMIT>();
-    let (value, used) =
-        bincode::serde::decode_from_slice(bytes, config).map_err(|error| CodecError::Invalid(error.to_string()))?;
+    let (value, used) = bincode::serde::borrow_decode_from_slice(bytes, config)
+        .map_err(|error| CodecError::Invalid(error.to_string()))?;
     match bytes.len() - used {
         0 => Ok(value),
         left => Err(CodecError::TrailingBytes(left)),

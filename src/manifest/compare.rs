@@ -273,7 +273,7 @@ pub fn differing_leaves(source: &[FileEntry], destination: &[FileEntry]) -> Vec<
     differing.map(|((s, _), (d, _))| (s, d)).collect()
 }
 
-fn leaves_differ(source: &Listed, destination: &Listed) -> bool {
+pub(super) fn leaves_differ(source: &Listed, destination: &Listed) -> bool {
     match (source, destination) {
         (
             Listed::File { size, modified_ms, content: Content::Digest(digest) },

@@ -2,6 +2,7 @@
 
 mod agreement;
 mod block;
+mod block_view;
 mod causes;
 pub(crate) mod codec;
 mod columns;
@@ -33,7 +34,8 @@ mod trees;
 mod unsteady;
 
 pub use agreement::{Contradiction, Disagreement, check_agreement};
-pub use block::{BlockError, MAX_BLOCK_BYTES, decode_block, encode_block};
+pub use block::{BlockError, MAX_BLOCK_BYTES, encode_block};
+pub use block_view::{decode_block, differing_files, split_block};
 pub use codec::CodecError;
 pub use columns::{DirectoriesError, MAX_DIRECTORIES_IN_A_RECORD, decode_directories, encode_directories};
 pub use compare::{OpenedSide, compare_directory, differing_leaves};

@@ -116,10 +116,10 @@ pub fn decode_problem((reason, detail): ProblemColumn) -> Result<Problem, Record
     Problem::try_from(ProblemRecord { reason, detail })
 }
 
-const DIGEST: u8 = 0;
-const NOT_READ: u8 = 1;
-const UNVERIFIED: u8 = 2;
-const UNLISTABLE: u8 = 3;
+pub(super) const DIGEST: u8 = 0;
+pub(super) const NOT_READ: u8 = 1;
+pub(super) const UNVERIFIED: u8 = 2;
+pub(super) const UNLISTABLE: u8 = 3;
 
 impl FileRecords {
     /// The records of a directory's files.
@@ -155,98 +155,5 @@ impl FileRecords {
             records.times.push(time);
         }
         records
-    }
-
-    /// The files, where the columns fit together and the names are valid and ascending.
-    pub(super) fn check(self) -> Result<Vec<FileEntry>, RecordError> {
-        let count = self.states.len();
-        let names = match count {
-            0 => 0,
-            _ => self.names.split(|b| *b == b'/').count(),
-        };
-        if names != count
-            || self.sizes.len() != count
-            || self.times.len() != count
-            || (count == 0 && !self.names.is_empty())
-        {
-            return Err(RecordError::Columns);
-        }
-        let mut digests = self.digests.chunks_exact(32);
-        let mut problems = self.problems.into_iter();
-        let mut files: Vec<FileEntry> = Vec::with_capacity(count);
-        for (at, name) in self.names.split(|b| *b == b'/').take(count).enumerate() {
-            let name = Name::new(name)?;
-            if files.last().is_some_and(|before| before.name >= name) {
-                return Err(RecordError::Order);
-            }
-            let mut problem = || decode_problem(problems.next().ok_or(RecordError::Columns)?);
-            let content = match self.states[at] {
-                DIGEST => {
-                    let bytes = digests.next().and_then(|bytes| bytes.try_into().ok());
-                    Some(Content::Digest(Blake3Digest(bytes.ok_or(RecordError::Columns)?)))
-                }
-                NOT_READ => Some(Content::NotRead),
-                UNVERIFIED => Some(Content::Unverified(problem()?)),
-                UNLISTABLE if self.sizes[at] != 0 || self.times[at] != 0 => return Err(RecordError::Unexamined),
-                UNLISTABLE => None,
-                other => return Err(RecordError::State(other)),
-            };
-            let listed = match content {
-                Some(content) => Listed::File { size: self.sizes[at], modified_ms: self.times[at], content },
-                None => Listed::Unlistable(problem()?),
-            };
-            files.push(FileEntry { name, listed });
-        }
-        if digests.next().is_some() || !digests.remainder().is_empty() || problems.next().is_some() {
-            return Err(RecordError::Columns);
-        }
-        Ok(files)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn sample() -> Vec<FileEntry> {
-        let problem = || Problem::new(Reason::Unreadable, "no");
-        let listed = |content| Listed::File { size: 3, modified_ms: -4, content };
-        [
-            (&b"a"[..], listed(Content::Digest(Blake3Digest([9; 32])))),
-            (b"b", listed(Content::NotRead)),
-            (b"c", listed(Content::Unverified(problem()))),
-            (b"\xff", Listed::Unlistable(problem())),
-        ]
-        .map(|(name, listed)| FileEntry { name: Name::new(name).unwrap(), listed })
-        .to_vec()
-    }
-
-    #[test]
-    fn every_state_survives_the_way_there_and_back() {
-        assert_eq!(FileRecords::of(&sample()).check(), Ok(sample()));
-        assert_eq!(FileRecords::of(&[]).check(), Ok(vec![]));
-    }
-
-    #[test]
-    fn columns_that_do_not_fit_together_are_refused() {
-        let refused = |spoil: fn(&mut FileRecords)| {
-            let mut records = FileRecords::of(&sample());
-            spoil(&mut records);
-            records.check().unwrap_err()
-        };
-        assert_eq!(refused(|r| r.sizes.truncate(3)), RecordError::Columns);
-        assert_eq!(refused(|r| r.digests.truncate(31)), RecordError::Columns);
-        assert_eq!(refused(|r| r.digests.push(0)), RecordError::Columns);
-        assert_eq!(refused(|r| r.problems.truncate(1)), RecordError::Columns);
-        assert_eq!(refused(|r| r.problems.push((0, String::new()))), RecordError::Columns);
-        assert_eq!(refused(|r| r.states[0] = 4), RecordError::State(4));
-        assert_eq!(refused(|r| r.problems[0].0 = 5), RecordError::Reason(5));
-        assert_eq!(refused(|r| r.sizes[3] = 1), RecordError::Unexamined);
-        assert_eq!(refused(|r| r.times[3] = -1), RecordError::Unexamined);
-        assert_eq!(refused(|r| r.names = b"b/a/c/d".to_vec()), RecordError::Order);
-        assert_eq!(refused(|r| r.names = b"a/b/b/c".to_vec()), RecordError::Order);
-        assert_eq!(refused(|r| r.names = b"a/b/c".to_vec()), RecordError::Columns);
-        assert_eq!(refused(|r| r.names = b"../b/c/d".to_vec()), RecordError::Name(PathError::Dots));
-        assert_eq!(refused(|r| r.names = b"a//b/c".to_vec()), RecordError::Name(PathError::EmptyName));
     }
 }

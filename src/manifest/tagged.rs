@@ -3,9 +3,9 @@
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_bytes::ByteBuf;
+use serde_bytes::{ByteBuf, Bytes};
 
-use super::codec::{self, CodecError};
+use super::codec::{self, CodecError, Elements};
 
 /// Fields and frames whose tag is this or more must be understood: a reader that does not know one refuses what it stands in.
 /// Any other that a reader does not know is skipped.
@@ -25,10 +25,18 @@ pub enum TaggedError {
     NotUnderstood(u32),
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Serialize)]
 struct Field {
     tag: u32,
     payload: ByteBuf,
+}
+
+/// A field where it stands in the bytes that are read.
+#[derive(Debug, Deserialize)]
+struct FieldAt<'a> {
+    tag: u32,
+    #[serde(borrow)]
+    payload: &'a Bytes,
 }
 
 /// A record being written.
@@ -61,42 +69,58 @@ impl Writer {
     }
 }
 
-/// A record being read: every field is taken at most once, and [`Reader::finish`] looks at what nobody took.
+/// A record being read: every field is taken at most once, and [`Reader::finish`] looks at what nobody took. The fields are
+/// not copied out of the bytes.
 ///
 /// `LIMIT` bounds the memory that a length inside the bytes can make the decoder claim.
 #[derive(Debug)]
-pub struct Reader<const LIMIT: usize>(Vec<Field>);
+pub struct Reader<'a, const LIMIT: usize>(Vec<FieldAt<'a>>);
 
-impl<const LIMIT: usize> Reader<LIMIT> {
+impl<'a, const LIMIT: usize> Reader<'a, LIMIT> {
     /// Takes bytes apart into fields.
-    pub fn new(bytes: &[u8]) -> Result<Self, TaggedError> {
+    pub fn new(bytes: &'a [u8]) -> Result<Self, TaggedError> {
         Ok(Self(codec::decode::<_, LIMIT>(bytes)?))
     }
 
-    /// The raw bytes of a field, where it is there.
-    pub fn optional_bytes(&mut self, tag: u32) -> Result<Option<Vec<u8>>, TaggedError> {
+    /// The raw bytes of a field where they stand, where it is there.
+    pub fn optional_slice(&mut self, tag: u32) -> Result<Option<&'a [u8]>, TaggedError> {
         let Some(at) = self.0.iter().position(|field| field.tag == tag) else { return Ok(None) };
         let field = self.0.swap_remove(at);
         match self.0.iter().any(|other| other.tag == tag) {
             true => Err(TaggedError::Field(tag)),
-            false => Ok(Some(field.payload.into_vec())),
+            false => Ok(Some(field.payload)),
         }
+    }
+
+    /// The raw bytes of a field that must be there, where they stand.
+    pub fn slice(&mut self, tag: u32) -> Result<&'a [u8], TaggedError> {
+        self.optional_slice(tag)?.ok_or(TaggedError::Field(tag))
+    }
+
+    /// The raw bytes of a field, where it is there.
+    pub fn optional_bytes(&mut self, tag: u32) -> Result<Option<Vec<u8>>, TaggedError> {
+        Ok(self.optional_slice(tag)?.map(<[u8]>::to_vec))
     }
 
     /// The raw bytes of a field that must be there.
     pub fn bytes(&mut self, tag: u32) -> Result<Vec<u8>, TaggedError> {
-        self.optional_bytes(tag)?.ok_or(TaggedError::Field(tag))
+        Ok(self.slice(tag)?.to_vec())
     }
 
     /// A field, where it is there.
     pub fn optional<T: DeserializeOwned>(&mut self, tag: u32) -> Result<Option<T>, TaggedError> {
-        let bytes = self.optional_bytes(tag)?;
-        Ok(bytes.map(|bytes| codec::decode::<T, LIMIT>(&bytes)).transpose()?)
+        let bytes = self.optional_slice(tag)?;
+        Ok(bytes.map(codec::decode::<T, LIMIT>).transpose()?)
     }
 
     /// A field that must be there.
     pub fn required<T: DeserializeOwned>(&mut self, tag: u32) -> Result<T, TaggedError> {
         self.optional(tag)?.ok_or(TaggedError::Field(tag))
+    }
+
+    /// A list that must be there, its elements still where they stand.
+    pub fn list<T: Deserialize<'a>>(&mut self, tag: u32) -> Result<Elements<'a, T>, TaggedError> {
+        Ok(Elements::new(self.slice(tag)?)?)
     }
 
     /// Refuses a record with a field that must be understood and that nobody took.
@@ -112,7 +136,7 @@ impl<const LIMIT: usize> Reader<LIMIT> {
 mod tests {
     use super::*;
 
-    type Bounded = Reader<1024>;
+    type Bounded<'a> = Reader<'a, 1024>;
 
     #[test]
     fn fields_are_found_by_their_tags_and_unknown_ones_skipped() {

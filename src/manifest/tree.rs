@@ -11,7 +11,8 @@ use std::sync::atomic::{AtomicU32, Ordering::AcqRel};
 use parking_lot::Mutex;
 use rayon::prelude::*;
 
-use super::block::{MAX_BLOCK_BYTES, decode_block, encode_block};
+use super::block::{MAX_BLOCK_BYTES, encode_block};
+use super::block_view::decode_block;
 use super::codec::MEMORY_PER_BYTE;
 use super::directory::{Directory, DirectoryIndex};
 use super::hash::{HashKind, SubtreeHash, subtree_hash};

@@ -24,7 +24,7 @@ pub use entry::{Content, EntryKind, FileEntry, Listed};
 pub use file_url::FileUrl;
 pub use numbers::grouped;
 pub use outcome::{Findings, Outcome, Sink, Tally, Verdict};
-pub use path::{MAX_NAME_BYTES, MAX_PATH_BYTES, Name, PathError, RelPath};
+pub use path::{MAX_NAME_BYTES, MAX_PATH_BYTES, Name, PathError, RelPath, check_name};
 pub use problem::{Problem, Reason};
 pub use provenance::Provenance;
 pub use root::{DirectoryType, RootId, UnknownRoot};

@@ -156,7 +156,8 @@ impl fmt::Display for RelPath {
     }
 }
 
-fn check_name(bytes: &[u8]) -> Result<(), PathError> {
+/// Whether bytes are a name: the invariants of [`Name`], without making one.
+pub fn check_name(bytes: &[u8]) -> Result<(), PathError> {
     match bytes {
         b"" => Err(PathError::EmptyName),
         b"." | b".." => Err(PathError::Dots),

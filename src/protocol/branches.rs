@@ -1,10 +1,11 @@
 //! The branch request: opened directories, their files, and files read a second time.
 
-use serde_bytes::ByteBuf;
+use bytes::Bytes;
 
+use super::BRANCH_BATCH;
 use super::frame::{Frame, FrameError, FrameReader};
 use super::source_failure::SourceFailure;
-use crate::manifest::{Reader, TaggedError, Writer, decode_block, decode_problem, encode_block};
+use crate::manifest::{CodecError, Reader, TaggedError, Writer, decode_problem, encode_block, split_block};
 use crate::model::{Blake3Digest, FileEntry, Problem};
 
 /// The largest body of a branch request a source accepts, in bytes.
@@ -37,30 +38,59 @@ pub struct BranchDirectory {
     pub directory: u32,
     /// The block of the destination's own files in it. `None` where it has none, or where there are too many to send; then
     /// nothing is read a second time here.
-    pub leaves: Option<ByteBuf>,
+    pub leaves: Option<Bytes>,
 }
 
 impl BranchRequest {
     /// The body.
     pub fn encode(&self) -> Vec<u8> {
         let places: Vec<(u32, u32)> = self.directories.iter().map(|asked| (asked.root, asked.directory)).collect();
-        let leaves: Vec<&Option<ByteBuf>> = self.directories.iter().map(|asked| &asked.leaves).collect();
+        let leaves = self.directories.iter().map(|asked| asked.leaves.as_deref().map(serde_bytes::Bytes::new));
+        let leaves: Vec<Option<&serde_bytes::Bytes>> = leaves.collect();
         let record = Writer::default().with(1, &places).with(2, &leaves);
         record.with_some(3, self.algorithm.as_ref()).with(4, &self.last).finish()
     }
 
-    /// Reads a body of at most [`MAX_BRANCH_REQUEST_BYTES`].
-    pub fn decode(body: &[u8]) -> Result<Self, FrameError> {
+    /// Reads a body of at most [`MAX_BRANCH_REQUEST_BYTES`]. The leaves are pieces of the body, not copies.
+    pub fn decode(body: &Bytes) -> Result<Self, BranchRequestError> {
         let mut fields = Reader::<MAX_BRANCH_REQUEST_BYTES>::new(body)?;
-        let (places, leaves): (Vec<(u32, u32)>, Vec<Option<ByteBuf>>) = (fields.required(1)?, fields.required(2)?);
+        let (places, leaves) = (fields.list::<(u32, u32)>(1)?, fields.list::<Option<&serde_bytes::Bytes>>(2)?);
         let (algorithm, last) = (fields.optional(3)?, fields.required(4)?);
         fields.finish()?;
-        if places.len() != leaves.len() {
-            return Err(FrameError::Fields);
+        if places.left() != leaves.left() {
+            return Err(BranchRequestError::Lengths);
         }
+        // Before anything is made of them.
+        if places.left() > BRANCH_BATCH as u64 {
+            return Err(BranchRequestError::TooMany(places.left()));
+        }
+        let (places, leaves) = (places.all()?, leaves.all()?);
         let asked = places.into_iter().zip(leaves);
-        let directories = asked.map(|((root, directory), leaves)| BranchDirectory { root, directory, leaves });
+        let directories = asked.map(|((root, directory), leaves)| {
+            let leaves = leaves.map(|leaves| body.slice_ref(leaves));
+            BranchDirectory { root, directory, leaves }
+        });
         Ok(Self { directories: directories.collect(), algorithm, last })
+    }
+}
+
+/// Why a body is no branch request.
+#[derive(Debug, thiserror::Error)]
+pub enum BranchRequestError {
+    /// The record does not decode.
+    #[error(transparent)]
+    Record(#[from] TaggedError),
+    /// Another number of leaves than of directories.
+    #[error("there are not as many lists of files as directories")]
+    Lengths,
+    /// Too many directories.
+    #[error("{0} directories are more than the {BRANCH_BATCH} a request may open")]
+    TooMany(u64),
+}
+
+impl From<CodecError> for BranchRequestError {
+    fn from(error: CodecError) -> Self {
+        Self::Record(error.into())
     }
 }
 
@@ -83,14 +113,12 @@ pub enum BranchFrame {
 }
 
 impl BranchFrame {
-    /// The frames of a directory's files: its block as it is, where that fits a frame.
-    pub fn of_block(position: u32, block: &[u8]) -> Vec<Self> {
-        if block.len() <= MAX_SENT_BLOCK_BYTES {
-            return vec![Self::Files(position, block.to_vec())];
-        }
-        // One's own block always decodes.
-        let files = decode_block(block).unwrap_or_default();
-        Self::of_files(position, &files)
+    /// The frames of a directory's files, made one by one: its block as it is, where that fits a frame.
+    pub fn of_block(position: u32, block: &[u8]) -> impl Iterator<Item = Self> {
+        let whole = (block.len() <= MAX_SENT_BLOCK_BYTES).then(|| block.to_vec());
+        // One's own block is sound.
+        let pages = whole.is_none().then(|| split_block(block, FILES_PER_BLOCK));
+        whole.into_iter().chain(pages.into_iter().flatten()).map(move |block| Self::Files(position, block))
     }
 
     /// The frames of a directory's files, block by block.

@@ -63,7 +63,7 @@ pub enum FrameError {
 const KIND: u32 = 0;
 
 /// A record being read, in which a length cannot claim more memory than a frame can need.
-pub type FrameReader = Reader<MAX_FRAME_BYTES>;
+pub type FrameReader<'a> = Reader<'a, MAX_FRAME_BYTES>;
 
 /// The frames of one kind of stream.
 pub trait Frame: Sized {

@@ -14,8 +14,8 @@ mod task;
 mod task_state;
 
 pub use branches::{
-    BranchDirectory, BranchFrame, BranchRequest, FILES_PER_BLOCK, FileRead, MAX_BRANCH_REQUEST_BYTES,
-    MAX_SENT_BLOCK_BYTES, ReadOutcome,
+    BranchDirectory, BranchFrame, BranchRequest, BranchRequestError, FILES_PER_BLOCK, FileRead,
+    MAX_BRANCH_REQUEST_BYTES, MAX_SENT_BLOCK_BYTES, ReadOutcome,
 };
 pub use error_body::ErrorBody;
 pub use files::{DigestBody, ListingBody, ListingEntry, UnlistedEntry};

@@ -22,16 +22,23 @@ const HEADER: [&str; 13] = [
     "destinationLastModifiedTime",
 ];
 
-/// A page of a report: a line of column names, a row of kind `summary` with state, headline and counters in `detail`, and a row
-/// for each difference. Control characters in names are escaped, and stand exactly in `pathHex`.
+/// What stands before the differences of a page: a line of column names, and a row of kind `summary` with state, headline and
+/// counters in `detail`.
 pub fn csv(report: &ReportBody) -> String {
+    let header = HEADER.into_iter().chain(["destinationDigests"]).map(str::to_owned).collect();
+    records([header, summary(&report.status)])
+}
+
+/// Some differences, a row for each. Control characters in names are escaped, and stand exactly in `pathHex`.
+pub fn csv_rows(differences: &[DifferenceBody]) -> String {
+    records(differences.iter().map(row))
+}
+
+fn records(rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut writer = ::csv::Writer::from_writer(Vec::new());
-    let header = HEADER.into_iter().chain(["destinationDigests"]);
-    // A vector takes whatever is written.
-    let _ = writer.write_record(header);
-    let _ = writer.write_record(summary(&report.status));
-    for difference in &report.differences {
-        let _ = writer.write_record(row(difference));
+    for row in rows {
+        // A vector takes whatever is written.
+        let _ = writer.write_record(row);
     }
     String::from_utf8(writer.into_inner().unwrap_or_default()).unwrap_or_default()
 }

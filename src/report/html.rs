@@ -1,6 +1,6 @@
 //! A report as one page of HTML: no script, nothing from elsewhere, and readable in a browser without colours.
 
-use maud::{DOCTYPE, Markup, html};
+use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::units::{printable, time_utc};
 use super::words::{counters, evidence_words, name, provenance};
@@ -11,8 +11,12 @@ const STYLE: &str = "body{font-family:sans-serif;margin:2em}table{border-collaps
                      td,th{border:1px solid #999;padding:.2em .6em;text-align:left;vertical-align:top}\
                      td.number{text-align:right}";
 
-/// The page. `path` is where the report is served, for the links to its other pages; `limit` is the size of a page.
-pub fn html(report: &ReportBody, path: &str, limit: u64) -> String {
+/// What stands where the differences come: no text has it, since control characters are escaped.
+const DIFFERENCES: &str = "\0";
+
+/// The page but for its differences: what comes before them and what behind. `path` is where the report is served, for the links
+/// to its other pages; `limit` is the size of a page, and `shown` the number of differences on this one.
+pub fn html(report: &ReportBody, path: &str, limit: u64, shown: u64) -> (String, String) {
     let status = &report.status;
     let title = format!("{} {}", status.state, status.id);
     let page = html! {
@@ -36,12 +40,21 @@ pub fn html(report: &ReportBody, path: &str, limit: u64) -> String {
                     (rollups(&report.summary.rollups))
                 }
                 h2 { "Differences" }
-                (pages(report, path, limit))
-                @if !report.differences.is_empty() { (differences(&report.differences)) }
+                (pages(report, path, limit, shown))
+                @if shown > 0 {
+                    table {
+                        tr { th { "kind" } th { "entry" } th { "source" } th { "destination" } }
+                        (PreEscaped(DIFFERENCES))
+                    }
+                }
             }
         }
     };
-    page.into_string()
+    let page = page.into_string();
+    match page.split_once(DIFFERENCES) {
+        Some((before, behind)) => (before.to_owned(), behind.to_owned()),
+        None => (page, String::new()),
+    }
 }
 
 fn facts(report: &ReportBody) -> Markup {
@@ -107,41 +120,40 @@ fn rollups(rollups: &[Rollup]) -> Markup {
     }
 }
 
-fn pages(report: &ReportBody, path: &str, limit: u64) -> Markup {
+fn pages(report: &ReportBody, path: &str, limit: u64, shown: u64) -> Markup {
     let (offset, total) = (report.offset, report.differences_total);
-    let end = offset + report.differences.len() as u64;
+    let end = offset.saturating_add(shown);
     let link = |offset: u64| format!("{path}?format=html&offset={offset}&limit={limit}");
     html! {
         p {
             @if total == 0 && report.status.state.is_final() { "none" }
             @else if total == 0 { "none known yet: the task is not finished" }
-            @else if report.differences.is_empty() { "none on this page; there are " (total) " in all" }
+            @else if shown == 0 { "none on this page; there are " (total) " in all" }
             @else { (offset + 1) " to " (end) " of " (total) }
             @if offset > 0 { " " a href=(link(offset.saturating_sub(limit))) { "previous page" } }
-            @if end < total && !report.differences.is_empty() { " " a href=(link(end)) { "next page" } }
+            @if end < total && shown > 0 { " " a href=(link(end)) { "next page" } }
         }
     }
 }
 
-fn differences(differences: &[DifferenceBody]) -> Markup {
-    html! {
-        table {
-            tr { th { "kind" } th { "entry" } th { "source" } th { "destination" } }
-            @for difference in differences {
-                tr {
-                    td { (difference.kind.name()) }
-                    td {
-                        (name(difference))
-                        @if let (Some(reason), Some(side)) = (difference.reason, &difference.side) {
-                            br; (reason.to_string()) " at " (side) ": "
-                            (printable(difference.detail.as_deref().unwrap_or_default()))
-                        }
+/// Some differences, as rows of the table in the page.
+pub fn html_rows(differences: &[DifferenceBody]) -> String {
+    let rows = html! {
+        @for difference in differences {
+            tr {
+                td { (difference.kind.name()) }
+                td {
+                    (name(difference))
+                    @if let (Some(reason), Some(side)) = (difference.reason, &difference.side) {
+                        br; (reason.to_string()) " at " (side) ": "
+                        (printable(difference.detail.as_deref().unwrap_or_default()))
                     }
-                    @for evidence in [&difference.source, &difference.destination] {
-                        td { (evidence.as_ref().map_or_else(|| "-".to_owned(), evidence_words)) }
-                    }
+                }
+                @for evidence in [&difference.source, &difference.destination] {
+                    td { (evidence.as_ref().map_or_else(|| "-".to_owned(), evidence_words)) }
                 }
             }
         }
-    }
+    };
+    rows.into_string()
 }

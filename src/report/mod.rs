@@ -6,7 +6,7 @@ mod terminal;
 mod units;
 mod words;
 
-pub use csv::csv;
-pub use html::html;
+pub use csv::{csv, csv_rows};
+pub use html::{html, html_rows};
 pub use terminal::{inspection, listed_line, outcome, task_line};
 pub use units::{printable, time_utc};

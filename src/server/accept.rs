@@ -5,41 +5,70 @@ use std::pin::pin;
 use std::time::Duration;
 
 use axum::Router;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::busy_body::BusyBody;
+use super::connections::{Connection, Connections};
+use super::patience::Patient;
+use crate::work::Client;
+
 /// How long the loop waits before it tries again where the system has no descriptor or memory for a connection.
 const REST: Duration = Duration::from_secs(1);
+
+/// How long a client may take for the head of its request on a connection that is kept for health and metrics.
+const RESERVED_HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The largest head of a request, and what is gathered before it is written, in bytes.
+pub(super) const BUFFER_BYTES: usize = 32 << 10;
 
 /// What connections are held to.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Manners {
     /// How long a client may take to send the head of a request, or be silent between two requests.
     pub head_timeout: Duration,
+    /// How long an answer may wait for its client to take it.
+    pub patience: Duration,
+    /// How long what was sent may stay unconfirmed by the client's system before the client counts as gone.
+    pub gone_after: Duration,
 }
 
 impl Default for Manners {
     fn default() -> Self {
-        Self { head_timeout: Duration::from_secs(60) }
+        let (minute, half) = (Duration::from_secs(60), Duration::from_secs(30));
+        Self { head_timeout: minute, patience: half, gone_after: minute }
     }
 }
 
+/// In a request's extensions: it came over a connection that is kept for health and metrics.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Reserved;
+
 /// Serves until `stopping` is cancelled, then takes no connection more and lets the answers under way end. Dropping the
 /// future cuts all connections.
-pub(super) async fn serve(socket: TcpListener, router: Router, manners: Manners, stopping: CancellationToken) {
-    let mut connections = JoinSet::new();
+pub(super) async fn serve(
+    socket: TcpListener,
+    router: Router,
+    connections: Connections,
+    manners: Manners,
+    stopping: CancellationToken,
+) {
+    let mut conversations = JoinSet::new();
     loop {
         tokio::select! {
             () = stopping.cancelled() => break,
             // Those that ended make room.
-            Some(_) = connections.join_next() => {}
+            Some(_) = conversations.join_next() => {}
             accepted = socket.accept() => match accepted {
-                Ok((stream, _)) => {
-                    connections.spawn(converse(stream, router.clone(), manners, stopping.clone()));
+                Ok((stream, address)) => {
+                    let connection = connections.admit(Client::at(address.ip()));
+                    conversations.spawn(converse(stream, connection, router.clone(), manners, stopping.clone()));
                 }
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
@@ -50,28 +79,63 @@ pub(super) async fn serve(socket: TcpListener, router: Router, manners: Manners,
         }
     }
     drop(socket);
-    while connections.join_next().await.is_some() {}
+    while conversations.join_next().await.is_some() {}
 }
 
 /// One connection from its first request to its last. How it ends is the client's affair, and nobody's error.
-async fn converse(stream: TcpStream, router: Router, manners: Manners, stopping: CancellationToken) {
-    // Small frames must not wait for the acknowledgement of earlier ones. A socket that refuses is only slower.
-    let _ = stream.set_nodelay(true);
+async fn converse(
+    stream: TcpStream,
+    connection: Connection,
+    router: Router,
+    manners: Manners,
+    stopping: CancellationToken,
+) {
+    set_options(&stream, manners);
+    let cut = connection.cut.clone();
     let mut http = http1::Builder::new();
     // The Sidecar's client looks names of headers up as `Retry-After`, and finds no other spelling.
-    http.title_case_headers(true).timer(TokioTimer::new()).header_read_timeout(manners.head_timeout);
-    let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
-    let mut connection = pin!(connection);
+    http.title_case_headers(true).timer(TokioTimer::new()).max_buf_size(BUFFER_BYTES);
+    match connection.reserved {
+        false => http.header_read_timeout(manners.head_timeout),
+        true => http.header_read_timeout(manners.head_timeout.min(RESERVED_HEAD_TIMEOUT)).keep_alive(false),
+    };
+    let router = TowerToHyperService::new(router);
+    let answer = service_fn(move |mut request: hyper::Request<Incoming>| {
+        let under_way = connection.request();
+        request.extensions_mut().insert(connection.client);
+        request.extensions_mut().insert(connection.cut.clone());
+        if connection.reserved {
+            request.extensions_mut().insert(Reserved);
+        }
+        let answer = router.call(request);
+        async move { Ok::<_, std::convert::Infallible>(answer.await?.map(|body| BusyBody { body, _request: under_way })) }
+    });
+    let stream = TokioIo::new(Patient::new(stream, manners.patience));
+    let mut conversation = pin!(http.serve_connection(stream, answer));
     let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
+        ended = conversation.as_mut() => ended,
+        () = cut.0.cancelled() => return,
         () = stopping.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+            conversation.as_mut().graceful_shutdown();
+            conversation.await
         }
     };
     if let Err(error) = ended {
         tracing::debug!(%error, "a connection broke");
     }
+}
+
+/// A socket that refuses an option is only slower, or finds out later that its client is gone.
+fn set_options(stream: &TcpStream, manners: Manners) {
+    // Small frames must not wait for the acknowledgement of earlier ones.
+    let _ = stream.set_nodelay(true);
+    #[cfg(target_os = "linux")]
+    {
+        let milliseconds = u32::try_from(manners.gone_after.as_millis()).unwrap_or(u32::MAX);
+        let _ = rustix::net::sockopt::set_tcp_user_timeout(stream, milliseconds);
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = manners.gone_after;
 }
 
 /// The client went away before its connection was taken; the next one is not concerned.
@@ -83,24 +147,41 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::routes;
+    use crate::server::routes::check_request;
+    use axum::middleware::from_fn;
     use axum::routing::get;
+    use std::net::{Ipv4Addr, SocketAddr};
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpSocket;
 
     struct Service {
-        stream: TcpStream,
+        address: SocketAddr,
+        connections: Connections,
         stopping: CancellationToken,
         server: tokio::task::JoinHandle<()>,
     }
 
-    async fn service(head_timeout: Duration) -> Service {
+    /// A service of few routes: one that answers, one that never does, one that has more to say than anybody takes.
+    async fn service(limit: usize, manners: Manners) -> Service {
         let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = socket.local_addr().unwrap();
+        let endless = || futures_util::stream::repeat_with(|| Ok::<_, io::Error>(vec![7; 64 << 10]));
         let router = Router::new()
             .route("/", get(async || [("retry-after", "5")]))
-            .route("/never", get(std::future::pending::<()>));
-        let stopping = CancellationToken::new();
-        let server = tokio::spawn(serve(socket, router, Manners { head_timeout }, stopping.clone()));
-        Service { stream: TcpStream::connect(address).await.unwrap(), stopping, server }
+            .route(routes::HEALTH, get(async || "well"))
+            .route("/never", get(std::future::pending::<()>))
+            .route("/endless", get(async move || axum::body::Body::from_stream(endless())))
+            .layer(from_fn(check_request));
+        let (stopping, connections) = (CancellationToken::new(), Connections::new(limit));
+        let server = tokio::spawn(serve(socket, router, connections.clone(), manners, stopping.clone()));
+        Service { address, connections, stopping, server }
+    }
+
+    async fn ordinary() -> (Service, TcpStream) {
+        let service = service(9, Manners::default()).await;
+        let stream = TcpStream::connect(service.address).await.unwrap();
+        (service, stream)
     }
 
     async fn rest(stream: &mut TcpStream) -> String {
@@ -109,22 +190,50 @@ mod tests {
         text
     }
 
+    /// Asks for a path from an address of this machine.
+    async fn ask(service: &Service, from: Ipv4Addr, path: &str) -> TcpStream {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind((from, 0).into()).unwrap();
+        let mut stream = socket.connect(service.address).await.unwrap();
+        stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes()).await.unwrap();
+        stream
+    }
+
+    /// What the service says first.
+    async fn said(stream: &mut TcpStream) -> String {
+        let mut answer = vec![0; 4096];
+        let length = stream.read(&mut answer).await.unwrap_or_default();
+        String::from_utf8_lossy(&answer[..length]).into_owned()
+    }
+
     #[tokio::test]
     async fn a_head_that_never_ends_ends_the_connection() {
-        let Service { mut stream, .. } = service(Duration::from_millis(50)).await;
+        let manners = Manners { head_timeout: Duration::from_millis(50), ..Manners::default() };
+        let service = service(9, manners).await;
+        let mut stream = TcpStream::connect(service.address).await.unwrap();
         stream.write_all(b"GET / HTTP/1.1\r\nHost:").await.unwrap();
         let answer = rest(&mut stream).await;
         assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 408"), "{answer}");
     }
 
     #[tokio::test]
+    async fn a_head_beyond_the_limit_is_refused() {
+        let head = |length| format!("GET / HTTP/1.1\r\nHost: x\r\nX-Long: {}\r\n\r\n", "x".repeat(length));
+        let (_service, mut stream) = ordinary().await;
+        stream.write_all(head(BUFFER_BYTES - 1000).as_bytes()).await.unwrap();
+        assert!(said(&mut stream).await.starts_with("HTTP/1.1 200 "));
+        let _ = stream.write_all(head(BUFFER_BYTES).as_bytes()).await;
+        // The refusal is lost where the system resets the connection, since some of the head was not read.
+        let answer = rest(&mut stream).await;
+        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431 "), "{answer}");
+    }
+
+    #[tokio::test]
     async fn a_connection_takes_requests_until_the_service_stops() {
-        let Service { mut stream, stopping, server } = service(Duration::from_secs(60)).await;
-        let mut answer = vec![0; 4096];
+        let (Service { stopping, server, .. }, mut stream) = ordinary().await;
         for _ in 0..2 {
             stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
-            let length = stream.read(&mut answer).await.unwrap();
-            let answer = String::from_utf8_lossy(&answer[..length]).into_owned();
+            let answer = said(&mut stream).await;
             assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.contains("\r\nRetry-After: 5\r\n"), "{answer}");
         }
         stopping.cancel();
@@ -134,11 +243,51 @@ mod tests {
 
     #[tokio::test]
     async fn dropping_the_loop_cuts_what_never_ends() {
-        let Service { mut stream, server, .. } = service(Duration::from_secs(60)).await;
+        let (Service { server, .. }, mut stream) = ordinary().await;
         stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
-        assert_ne!(stream.read(&mut [0; 4096]).await.unwrap(), 0, "the connection is taken");
+        assert_ne!(said(&mut stream).await, "", "the connection is taken");
         stream.write_all(b"GET /never HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
         server.abort();
         assert_eq!(rest(&mut stream).await, "");
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_nobody_takes_ends_its_connection() {
+        let manners = Manners { patience: Duration::from_millis(50), ..Manners::default() };
+        let service = service(9, manners).await;
+        let _unread = ask(&service, Ipv4Addr::LOCALHOST, "/endless").await;
+        while service.connections.open() == 0 {
+            tokio::task::yield_now().await;
+        }
+        while service.connections.open() > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn where_every_connection_is_busy_health_is_answered_and_nothing_else() {
+        let service = service(4, Manners::default()).await;
+        let mut busy = Vec::new();
+        for _ in 0..4 {
+            let mut stream = ask(&service, Ipv4Addr::LOCALHOST, "/endless").await;
+            assert!(said(&mut stream).await.starts_with("HTTP/1.1 200 "));
+            busy.push(stream);
+        }
+        let refused = rest(&mut ask(&service, Ipv4Addr::LOCALHOST, "/").await).await;
+        assert!(refused.starts_with("HTTP/1.1 503 ") && refused.contains("\r\nRetry-After: 5\r\n"), "{refused}");
+        // Silent ones do not use up the reserve.
+        let mut silent = Vec::new();
+        for _ in 0..50 {
+            silent.push(TcpStream::connect(service.address).await.unwrap());
+            let answer = rest(&mut ask(&service, Ipv4Addr::LOCALHOST, routes::HEALTH).await).await;
+            assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("well"), "{answer}");
+        }
+        // Another client is owed a connection, and keeps it.
+        let mut other = ask(&service, Ipv4Addr::new(127, 0, 0, 2), "/").await;
+        for _ in 0..2 {
+            assert!(said(&mut other).await.starts_with("HTTP/1.1 200 "));
+            other.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        }
+        assert!(service.connections.surplus() > 100);
     }
 }

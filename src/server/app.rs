@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
+use super::connections::{Connections, Cut};
+use super::descriptors::{CONNECTION_BYTES, most_connections, raise_limit};
 use super::error::ApiError;
 use super::metrics::Metrics;
 use super::setup::{SetupError, engine, root_specs};
@@ -19,10 +20,12 @@ use crate::net::{Endpoint, Patience, RetryPolicy};
 use crate::peer::{Allowance, Peer, PeerError, PeerSettings};
 use crate::protocol::{MigrationState, TaskRequest};
 use crate::scan::Engine;
-use crate::source::{Busy, Completion, Offers};
+use crate::source::{Completion, Offers};
 use crate::task::{History, HistoryLimits, Slots, Tasks, Unfinished};
 use crate::verify::{RunInput, Verification};
-use crate::work::{BuildJob, Threads, now_ms};
+use crate::work::{
+    BuildJob, Busy, Client, FairSlot, FairSlots, Holder, MemoryBudget, MemoryPermit, OverBudget, Threads, now_ms,
+};
 
 /// How many listings a service makes and sends at once: each is a walk, and stands in memory until it was sent.
 const MAX_LISTINGS: usize = 4;
@@ -46,9 +49,14 @@ struct Inner {
     tasks: Tasks<Verification>,
     offers: Offers,
     /// As many as file requests may be answered at once.
-    file_permits: Arc<Semaphore>,
+    file_slots: FairSlots,
     /// As many as listings may be made and sent at once.
-    listing_permits: Arc<Semaphore>,
+    listing_slots: FairSlots,
+    /// What others can make the service hold.
+    memory: MemoryBudget,
+    connections: Connections,
+    /// For all connections there may be.
+    _connection_memory: Option<MemoryPermit>,
     requests: AtomicU64,
     /// What reads files, for whatever purpose.
     engine: Arc<Engine>,
@@ -72,14 +80,21 @@ impl App {
         let limits = HistoryLimits { max_tasks: settings.history_max_tasks, max_age: settings.history_max_age };
         let history = settings.state_dir.as_ref().map(|dir| History::open(dir, limits));
         let unfinished = if settings.resume_unfinished_tasks { Unfinished::Resume } else { Unfinished::Fail };
+        let memory = MemoryBudget::new(settings.memory_limit);
+        let most = most_connections(raise_limit(), settings.memory_limit);
+        // There is room: nobody has taken any yet.
+        let connection_memory = memory.take(Holder::Service, most as u64 * CONNECTION_BYTES).ok();
         let inner = Inner {
+            connections: Connections::new(most),
+            _connection_memory: connection_memory,
             rules,
             roots,
             host_name: crate::scan::host_name(),
             tasks: Tasks::new(history.transpose()?, unfinished, Slots::default()),
             offers: Offers::new(settings.manifest_retention),
-            file_permits: Arc::new(Semaphore::new(config.live_migration.max_concurrent_file_requests as usize)),
-            listing_permits: Arc::new(Semaphore::new(MAX_LISTINGS)),
+            file_slots: FairSlots::new(config.live_migration.max_concurrent_file_requests as usize),
+            listing_slots: FairSlots::new(MAX_LISTINGS),
+            memory,
             requests: AtomicU64::new(0),
             engine: Arc::new(engine(settings)?),
             metrics: Metrics::default(),
@@ -152,14 +167,31 @@ impl App {
         }
     }
 
-    /// The right to answer one file request; it lasts as long as the permit.
-    pub(super) fn file_permit(&self) -> Result<OwnedSemaphorePermit, Busy> {
-        Arc::clone(&self.inner.file_permits).try_acquire_owned().map_err(|_| Busy)
+    /// The right to answer one file request of a client, for as long as it is held. Where another client is owed it, the
+    /// connection is cut.
+    pub(super) fn file_slot(&self, client: Client, connection: &Cut) -> Result<FairSlot, Busy> {
+        self.inner.file_slots.take(client, connection.0.clone())
     }
 
-    /// The right to make one listing; it lasts as long as the permit.
-    pub(super) fn listing_permit(&self) -> Result<OwnedSemaphorePermit, Busy> {
-        Arc::clone(&self.inner.listing_permits).try_acquire_owned().map_err(|_| Busy)
+    /// The right to make one listing for a client, likewise.
+    pub(super) fn listing_slot(&self, client: Client, connection: &Cut) -> Result<FairSlot, Busy> {
+        self.inner.listing_slots.take(client, connection.0.clone())
+    }
+
+    /// The budget of what others can make the service hold.
+    pub fn memory(&self) -> &MemoryBudget {
+        &self.inner.memory
+    }
+
+    /// The connections of the service.
+    pub(super) fn connections(&self) -> &Connections {
+        &self.inner.connections
+    }
+
+    /// Memory for a request of a client or the answer to it, in bytes.
+    pub(super) fn memory_for(&self, client: Client, bytes: u64) -> Result<MemoryPermit, OverBudget> {
+        let taken = self.inner.memory.take(Holder::Client(client), bytes);
+        taken.inspect_err(|_| self.metrics().count_refused_memory())
     }
 
     /// How many threads a piece of work gets that asks for `asked`.

@@ -5,12 +5,15 @@ use axum::http::header::HOST;
 use axum::http::request::Parts;
 
 use super::app::App;
+use super::connections::Cut;
 use super::error::ApiError;
 use crate::config::{HostName, Instance, Role};
+use crate::work::Client;
 
 /// A request to an instance that is a destination.
 pub(super) struct Destination {
     pub app: App,
+    pub client: Client,
     pub instance: Instance,
     /// The source in the migration map.
     pub source: HostName,
@@ -19,18 +22,23 @@ pub(super) struct Destination {
 /// A request to an instance that is a source.
 pub(super) struct Source {
     pub app: App,
+    pub client: Client,
+    pub connection: Cut,
     pub instance: Instance,
 }
 
 /// A request to an instance that is a source or a destination.
 pub(super) struct Participant {
     pub app: App,
+    pub client: Client,
+    pub connection: Cut,
     pub instance: Instance,
 }
 
 /// A request to any instance of this service.
 pub(super) struct Hosted {
     pub app: App,
+    pub client: Client,
     pub instance: Instance,
     /// It stands in the migration map, on either side.
     pub has_role: bool,
@@ -40,8 +48,8 @@ impl FromRequestParts<App> for Participant {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
-        let Hosted { app, instance, has_role } = Hosted::from_request_parts(parts, app).await?;
-        if has_role { Ok(Self { app, instance }) } else { Err(ApiError::NoRole) }
+        let Hosted { app, client, instance, has_role } = Hosted::from_request_parts(parts, app).await?;
+        if has_role { Ok(Self { app, client, connection: connection(parts), instance }) } else { Err(ApiError::NoRole) }
     }
 }
 
@@ -51,7 +59,7 @@ impl FromRequestParts<App> for Hosted {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
         let host = host(parts)?;
         let has_role = app.config().live_migration.migration_map.role_of(&host.host, host.port).is_some();
-        Ok(Self { app: app.clone(), instance: instance(app, &host)?, has_role })
+        Ok(Self { app: app.clone(), client: client(parts), instance: instance(app, &host)?, has_role })
     }
 }
 
@@ -63,7 +71,7 @@ impl FromRequestParts<App> for Destination {
         match app.config().live_migration.migration_map.role_of(&host.host, host.port) {
             Some(Role::Destination { source }) => {
                 let (instance, source) = (instance(app, &host)?, source.clone());
-                Ok(Self { app: app.clone(), instance, source })
+                Ok(Self { app: app.clone(), client: client(parts), instance, source })
             }
             Some(Role::Source { .. }) | None => Err(ApiError::NoRole),
         }
@@ -76,10 +84,23 @@ impl FromRequestParts<App> for Source {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
         let host = host(parts)?;
         match app.config().live_migration.migration_map.role_of(&host.host, host.port) {
-            Some(Role::Source { .. }) => Ok(Self { app: app.clone(), instance: instance(app, &host)? }),
+            Some(Role::Source { .. }) => {
+                let (client, connection) = (client(parts), connection(parts));
+                Ok(Self { app: app.clone(), client, connection, instance: instance(app, &host)? })
+            }
             Some(Role::Destination { .. }) | None => Err(ApiError::NoRole),
         }
     }
+}
+
+/// Who asks, as the accept loop noted it.
+fn client(parts: &Parts) -> Client {
+    parts.extensions.get().copied().unwrap_or_default()
+}
+
+/// What cuts the connection of the request.
+fn connection(parts: &Parts) -> Cut {
+    parts.extensions.get().cloned().unwrap_or_default()
 }
 
 /// A host that is no host has no role.

@@ -1,7 +1,7 @@
 //! The one map from what went wrong to a status code and an error body.
 
 use axum::Json;
-use axum::http::header::{CONTENT_RANGE, RETRY_AFTER};
+use axum::http::header::{CONNECTION, CONTENT_RANGE, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
@@ -9,8 +9,9 @@ use super::file_target::BadTarget;
 use crate::model::UnknownAlgorithm;
 use crate::protocol::{BadRequest, DamagedTask, ErrorBody, spoken_versions};
 use crate::scan::OpenFailure;
-use crate::source::{BranchError, Busy, CompletionError, ServeError};
+use crate::source::{BranchError, CompletionError, ServeError};
 use crate::task::{HistoryError, StartError};
+use crate::work::{Busy, OverBudget};
 
 /// After how many seconds a busy source is worth asking again.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("5");
@@ -81,6 +82,15 @@ pub(super) enum ApiError {
     /// A body beyond the limit.
     #[error("the request body is larger than {0} bytes")]
     BodyTooLarge(usize),
+    /// A body that does not come.
+    #[error("the request body came too slowly")]
+    BodyTooSlow,
+    /// What the request or its answer would hold does not fit into the memory that is left.
+    #[error("Server is busy, please try again later: {0}")]
+    Memory(#[from] OverBudget),
+    /// All connections are in use, and this one is kept for health and metrics.
+    #[error("Server is busy, please try again later: all connections are in use")]
+    Connections,
     /// Another version of the extension routes.
     #[error("protocol versions {0} to {1} are not spoken here; this twintree speaks {own}", own = spoken_versions())]
     Version(u32, u32),
@@ -134,8 +144,13 @@ impl ApiError {
             Self::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
             Self::NoMethod => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::Branch(BranchError::NotReady) | Self::TaskUnderWay(_) => StatusCode::CONFLICT,
-            Self::Busy(_) | Self::Stopping => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Busy(_)
+            | Self::Memory(_)
+            | Self::Connections
+            | Self::Branch(BranchError::Memory(_))
+            | Self::Stopping => StatusCode::SERVICE_UNAVAILABLE,
             Self::History(_)
             | Self::DamagedTask(_)
             | Self::Internal(_)
@@ -192,6 +207,7 @@ impl IntoResponse for ApiError {
             Self::Range { size } => HeaderValue::from_str(&format!("bytes */{size}")).ok(),
             _ => None,
         };
+        let body_left = matches!(self, Self::BodyTooLarge(_) | Self::BodyTooSlow | Self::Memory(_) | Self::Connections);
         let body = match self {
             Self::NoRole | Self::Complete | Self::NeverCompleted => ErrorBody::bare(phrase),
             ref error => ErrorBody::new(status.as_u16(), phrase, error.to_string()),
@@ -199,6 +215,10 @@ impl IntoResponse for ApiError {
         let mut response = (status, Json(body)).into_response();
         if status == StatusCode::SERVICE_UNAVAILABLE {
             response.headers_mut().insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
+        }
+        if body_left {
+            // What the client may send of its body is never read, so nothing can follow on this connection.
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         if let Some(range) = unsatisfied {
             response.headers_mut().insert(CONTENT_RANGE, range);

@@ -38,7 +38,9 @@ impl Listener {
         app.take_up_unfinished();
         tokio::spawn(app.clone().keep_warm());
         let stopped = app.stopping().clone();
-        let server = tokio::spawn(accept::serve(self.socket, router(app.clone()), Manners::default(), stopped));
+        let connections = app.connections().clone();
+        let serving = accept::serve(self.socket, router(app.clone()), connections, Manners::default(), stopped);
+        let server = tokio::spawn(serving);
         Running { app, server }
     }
 }

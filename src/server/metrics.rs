@@ -14,6 +14,7 @@ use crate::verify::VerificationTotals;
 #[derive(Debug, Default)]
 pub(super) struct Metrics {
     requests: Family<RequestLabels, Counter>,
+    memory_refusals: Counter,
 }
 
 /// What the rest of the service has counted so far.
@@ -26,6 +27,11 @@ pub(super) struct Figures {
     pub tasks_not_safe: usize,
     /// Tasks whose records in the history are damaged.
     pub tasks_damaged: usize,
+    pub memory_held: u64,
+    pub memory_limit: u64,
+    pub connections: u64,
+    pub connections_limit: u64,
+    pub surplus_connections: u64,
 }
 
 /// The route is that of the route table, never what a client made up, so that there are few of them.
@@ -54,6 +60,11 @@ impl Metrics {
         self.requests.get_or_create(&RequestLabels { method: known.unwrap_or("other"), route, code }).inc();
     }
 
+    /// Counts a request that was refused since there was no memory for it.
+    pub(super) fn count_refused_memory(&self) {
+        self.memory_refusals.inc();
+    }
+
     /// All metrics of a service as text.
     pub(super) fn render(&self, figures: &Figures, format: MetricsFormat) -> Result<String, std::fmt::Error> {
         let mut registry = Registry::with_prefix("twintree");
@@ -68,6 +79,18 @@ impl Metrics {
         registry.register("tasks_damaged", "Tasks whose records in the history are damaged", damaged);
         let manifests = count(figures.manifests);
         registry.register("manifests", "Manifests kept or worked on for destinations", manifests);
+        registry.register("memory_held_bytes", "Memory held for clients and sources", gauge(figures.memory_held));
+        registry.register("memory_limit_bytes", "The most of it, by configuration", gauge(figures.memory_limit));
+        let refusals = self.memory_refusals.clone();
+        registry.register("memory_refusals", "Requests refused since there was no memory for them", refusals);
+        registry.register("connections", "Connections that are open", gauge(figures.connections));
+        registry.register(
+            "connections_limit",
+            "The most there may be, but for health and metrics",
+            gauge(figures.connections_limit),
+        );
+        let surplus = counter(figures.surplus_connections);
+        registry.register("surplus_connections", "Connections that came when all were in use", surplus);
         let mut out = String::new();
         text::encode(&mut out, &registry)?;
         Ok(match format {

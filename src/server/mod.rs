@@ -1,8 +1,13 @@
 //! The HTTP service: one route table, thin handlers, errors in the Sidecar's form.
 
 mod accept;
+mod admission;
 mod app;
+mod busy_body;
 mod caller;
+mod connection_choice;
+mod connections;
+mod descriptors;
 mod error;
 mod file_plan;
 mod file_target;
@@ -12,6 +17,7 @@ mod listen;
 mod metrics;
 mod metrics_format;
 mod openapi;
+mod patience;
 mod routes;
 mod setup;
 mod take_up;

@@ -1,15 +1,16 @@
 //! The route table and the layers around it.
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
-use axum::http::header::{CONNECTION, HOST};
-use axum::http::{HeaderValue, Version};
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::Version;
+use axum::http::header::HOST;
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::IntoResponse as _;
 use axum::response::Response;
 use axum::routing::{delete, get, post};
 use headers::{ContentLength, HeaderMapExt as _};
 
+use super::accept::Reserved;
 use super::app::App;
 use super::error::ApiError;
 use super::handlers::{data_copies, files, health, manifests, metrics, migration_status, reports, tasks};
@@ -57,21 +58,22 @@ fn max_body_bytes(route: Option<&str>) -> usize {
     }
 }
 
-/// Refuses by its head alone a request that cannot be answered, and limits the body of every other.
-async fn check_request(mut request: Request, next: Next) -> Response {
+/// Refuses by its head alone a request that cannot be answered.
+pub(super) async fn check_request(request: Request, next: Next) -> Response {
     // RFC 9112, 3.2: nobody can say whom a request without a host is for, or one with two.
     let hosts = request.headers().get_all(HOST).iter().count();
     if hosts > 1 || (hosts == 0 && request.version() >= Version::HTTP_11) {
         return ApiError::Host.into_response();
     }
-    let limit = max_body_bytes(request.extensions().get::<MatchedPath>().map(MatchedPath::as_str));
-    if request.headers().typed_get::<ContentLength>().is_some_and(|length| length.0 > limit as u64) {
-        let mut refusal = ApiError::BodyTooLarge(limit).into_response();
-        // What the client may send of it is never read, so nothing can follow on this connection.
-        refusal.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-        return refusal;
+    let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+    let reserved = request.extensions().get::<Reserved>().is_some();
+    if reserved && !matches!(route, Some(routes::HEALTH | routes::METRICS)) {
+        return ApiError::Connections.into_response();
     }
-    DefaultBodyLimit::max(limit).apply(&mut request);
+    let limit = max_body_bytes(route);
+    if request.headers().typed_get::<ContentLength>().is_some_and(|length| length.0 > limit as u64) {
+        return ApiError::BodyTooLarge(limit).into_response();
+    }
     next.run(request).await
 }
 

@@ -9,32 +9,39 @@ use futures_util::Stream;
 use tokio::sync::mpsc;
 
 use super::offers::Offer;
-use crate::manifest::{BlockError, DirectoryIndex, Manifest, SecondRead, decode_block, differing_leaves, read_again};
-use crate::model::{ContentDigest, DigestAlgorithm, Problem, RootId, UnknownAlgorithm};
+use crate::manifest::{BlockError, DirectoryIndex, Manifest, SecondRead, differing_files, read_again};
+use crate::model::{ContentDigest, DigestAlgorithm, FileEntry, Problem, RootId, UnknownAlgorithm};
 use crate::protocol::{
-    BRANCH_BATCH, BranchFrame, BranchRequest, FileRead, FrameError, ReadOutcome, SourceFailure, encode_frame,
+    BranchDirectory, BranchFrame, BranchRequest, BranchRequestError, FileRead, MAX_SENT_BLOCK_BYTES, ReadOutcome,
+    SourceFailure, encode_frame,
 };
 use crate::scan::{Context, FileDigests};
-use crate::work::{Phase, Threads, blocking, in_pool};
+use crate::work::{MemoryPermit, OverBudget, Phase, Threads, blocking, in_pool};
 
 /// How often the destination hears of progress.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How many files read a second time are held for a destination that does not take them; the reading waits beyond.
+const READS_AHEAD: usize = 256;
+
+/// What a file to be read a second time takes in memory besides its name, in bytes.
+const SECOND_READ_BYTES: u64 = size_of::<(u32, SecondRead)>() as u64 + 32;
+
+/// What an answer takes besides blocks and second reads, in bytes: what is written to the connection, and reads ahead.
+pub const ANSWER_BYTES: u64 = 256 << 10;
 
 /// Why a branch request is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum BranchError {
     /// Not a branch request.
     #[error("not a branch request: {0}")]
-    Body(#[from] FrameError),
+    Body(#[from] BranchRequestError),
     /// Leaves that are none.
     #[error("not a branch request: {0}")]
     Leaves(#[from] BlockError),
     /// An algorithm this source does not know.
     #[error(transparent)]
     Algorithm(#[from] UnknownAlgorithm),
-    /// Too many directories.
-    #[error("{0} directories are more than the {BRANCH_BATCH} a request may open")]
-    TooMany(usize),
     /// The same directory more than once.
     #[error("root number {root}, directory {directory}: asked for more than once")]
     Twice {
@@ -54,6 +61,9 @@ pub enum BranchError {
     /// The walk is not done, or content was asked for before it is known.
     #[error("the manifest is not ready for this request")]
     NotReady,
+    /// The answer does not fit into what is left of the memory.
+    #[error(transparent)]
+    Memory(#[from] OverBudget),
     /// No thread could be had, or the work died.
     #[error("{0}")]
     Died(String),
@@ -63,47 +73,55 @@ pub enum BranchError {
 struct Asked {
     root: RootId,
     directory: DirectoryIndex,
-    /// Of its files; `None` where it has none.
-    block: Option<Arc<[u8]>>,
+    has_files: bool,
 }
 
-/// Checks a request and answers it as a stream of frames.
+/// Checks a request and answers it as a stream of frames. `memory` is what the answer holds; it grows by what the request makes
+/// it hold, and goes with the stream.
 pub async fn answer_branches(
     offer: Arc<Offer>,
     threads: Threads,
     body: Bytes,
+    memory: MemoryPermit,
 ) -> Result<impl Stream<Item = Bytes> + Send + use<>, BranchError> {
     let manifest = offer.build.manifest().ok_or(BranchError::NotReady)?;
     let (wanted, walked) = (Arc::clone(&offer), Arc::clone(&manifest));
-    // Directories are unpacked and compared, which takes as long as they are large.
+    // Directories are compared, which takes as long as they are large.
     let found = blocking(move || {
         let request = BranchRequest::decode(&body)?;
         let algorithm = request.algorithm.as_deref().map(str::parse::<DigestAlgorithm>).transpose()?;
         if algorithm.is_some() && wanted.build.phase() != Phase::Done {
             return Err(BranchError::NotReady);
         }
-        let (asked, targets) = find(&walked, request.directories)?;
-        Ok((algorithm, request.last, asked, targets))
+        let last = request.last;
+        let found = find(&walked, request.directories, memory)?;
+        Ok((algorithm, last, found))
     });
-    let (algorithm, last, asked, targets) = found.await.map_err(|died| BranchError::Died(died.to_string()))??;
+    let (algorithm, last, found) = found.await.map_err(|died| BranchError::Died(died.to_string()))??;
     if last && offer.build.phase() != Phase::Done {
         // The destination found what it needs in the metadata: nobody will ask for the content.
         offer.build.cancel();
     }
-    Ok(stream(offer, manifest, asked, algorithm.map(|algorithm| (algorithm, targets)), threads))
+    Ok(stream(offer, manifest, found, algorithm, threads))
 }
 
 type SecondReads = Vec<(u32, SecondRead)>;
 
+/// What a request asks for, and the memory it holds.
+struct Found {
+    asked: Vec<Asked>,
+    targets: SecondReads,
+    memory: MemoryPermit,
+}
+
 fn find(
     manifest: &Manifest,
-    directories: Vec<crate::protocol::BranchDirectory>,
-) -> Result<(Vec<Asked>, SecondReads), BranchError> {
-    if directories.len() > BRANCH_BATCH {
-        return Err(BranchError::TooMany(directories.len()));
-    }
+    directories: Vec<BranchDirectory>,
+    mut memory: MemoryPermit,
+) -> Result<Found, BranchError> {
     let mut seen = HashSet::new();
     let (mut asked, mut targets) = (Vec::with_capacity(directories.len()), Vec::new());
+    let mut largest = 0;
     for (position, wanted) in (0..).zip(directories) {
         if !seen.insert((wanted.root, wanted.directory)) {
             return Err(BranchError::Twice { root: wanted.root, directory: wanted.directory });
@@ -115,47 +133,64 @@ fn find(
         if !tree.table().contains(directory) {
             return Err(missing());
         }
+        let files = tree.table().get(directory).files;
+        largest = largest.max(files);
         if let Some(leaves) = wanted.leaves {
-            let (files, leaves) = (tree.files(directory), decode_block(&leaves)?);
-            let differing = differing_leaves(&files, &leaves).into_iter();
-            targets.extend(differing.filter_map(|(at, _)| {
-                SecondRead::new(root.id, directory, &files[at]).map(|target| (position, target))
-            }));
+            let differing = differing_files(&tree.block(directory), &leaves)?;
+            // One directory's differing files at a time stand in memory as more than what is held for them.
+            let names: usize = differing.iter().map(|file| file.name.as_bytes().len()).sum();
+            memory.grow(names as u64 + differing.len() as u64 * SECOND_READ_BYTES)?;
+            let reads = differing.iter().filter_map(|file| SecondRead::new(root.id, directory, file));
+            targets.extend(reads.map(|target| (position, target)));
         }
-        let block = (tree.table().get(directory).files > 0).then(|| tree.block(directory));
-        asked.push(Asked { root: root.id, directory, block });
+        asked.push(Asked { root: root.id, directory, has_files: files > 0 });
     }
-    Ok((asked, targets))
+    memory.grow(2 * block_bytes(largest))?;
+    Ok(Found { asked, targets, memory })
+}
+
+/// What a block of so many files, as it is sent, takes at most in memory, in bytes: twice of it, since one is made while the
+/// other is sent. Pure.
+fn block_bytes(files: u64) -> u64 {
+    files.saturating_mul(size_of::<FileEntry>() as u64).min(MAX_SENT_BLOCK_BYTES as u64)
 }
 
 fn stream(
     offer: Arc<Offer>,
     manifest: Arc<Manifest>,
-    asked: Vec<Asked>,
-    second: Option<(DigestAlgorithm, SecondReads)>,
+    found: Found,
+    second: Option<DigestAlgorithm>,
     threads: Threads,
 ) -> impl Stream<Item = Bytes> + Send {
     async_stream::stream! {
         let _listener = offer.listen();
+        let Found { asked, targets, memory: _memory } = found;
         tracing::debug!(manifest = %offer.id, directories = asked.len(), "branches are opened");
-        for (position, directory) in (0..).zip(&asked) {
-            tracing::trace!(root = %directory.root, directory = directory.directory.0, "a branch is opened");
-            for frame in directory.block.iter().flat_map(|block| BranchFrame::of_block(position, block)) {
+        for (position, asked) in (0..).zip(&asked).filter(|(_, asked)| asked.has_files) {
+            tracing::trace!(root = %asked.root, directory = asked.directory.0, "a branch is opened");
+            let (walked, root, directory) = (Arc::clone(&manifest), asked.root, asked.directory);
+            // Only now: of a request for many large directories one block stands in memory.
+            let block = blocking(move || Some(walked.root(root)?.tree.as_ref()?.block(directory))).await;
+            let Ok(Some(block)) = block else {
+                yield failed("a directory could not be packed".to_owned());
+                return;
+            };
+            for frame in BranchFrame::of_block(position, &block) {
                 yield encode_frame(&frame);
             }
         }
         yield encode_frame(&BranchFrame::FilesEnd);
-        if let Some((algorithm, targets)) = second.filter(|(_, targets)| !targets.is_empty()) {
+        if let Some(algorithm) = second.filter(|_| !targets.is_empty()) {
             let context = Context::of(offer.build.engine());
             // Stops the reading where the destination hangs up and this stream is dropped.
             let _stop = CancelOnDrop(context.clone());
-            let (sender, mut results) = mpsc::unbounded_channel();
+            let (sender, mut results) = mpsc::channel(READS_AHEAD);
             let work = context.clone();
             let job = in_pool(threads, move || {
                 let (positions, targets): (Vec<u32>, Vec<SecondRead>) = targets.into_iter().unzip();
                 read_again(&manifest, &targets, algorithm, &work, &|at, outcome| {
-                    // Nobody listens any more once the destination has hung up.
-                    let _ = sender.send(file_read(positions[at], &targets[at], outcome));
+                    // Waits where the destination does not take what was read. Nobody listens any more once it has hung up.
+                    let _ = sender.blocking_send(file_read(positions[at], &targets[at], outcome));
                 })
             });
             let mut job = std::pin::pin!(job);
@@ -174,13 +209,17 @@ fn stream(
                 }
             }
             if let Some(Err(died)) = finished {
-                let failure = SourceFailure { code: "read-failed".to_owned(), message: died.to_string() };
-                yield encode_frame(&BranchFrame::Error(failure));
+                yield failed(died.to_string());
                 return;
             }
         }
         yield encode_frame(&BranchFrame::End);
     }
+}
+
+/// The last frame of an answer that cannot be given.
+fn failed(message: String) -> Bytes {
+    encode_frame(&BranchFrame::Error(SourceFailure { code: "read-failed".to_owned(), message }))
 }
 
 struct CancelOnDrop(Context);

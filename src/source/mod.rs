@@ -9,10 +9,10 @@ mod offers;
 mod served_digest;
 mod stream;
 
-pub use branch_answer::{BranchError, answer_branches};
+pub use branch_answer::{ANSWER_BYTES, BranchError, answer_branches};
 pub use completion::{Completion, CompletionError};
 pub use error::ServeError;
 pub use listing::{Listing, listing};
-pub use offers::{Busy, Offer, Offers};
+pub use offers::{Offer, Offers};
 pub use served_digest::{digest_of, open_served};
-pub use stream::manifest_stream;
+pub use stream::{STREAM_BYTES, manifest_stream};

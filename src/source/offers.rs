@@ -6,24 +6,24 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, MutexGuard};
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::work::{Build, BuildJob, Phase};
+use crate::work::{Build, BuildJob, Busy, Client, FairSlot, FairSlots, Phase};
 
 /// How many unfinished builds a service works on at a time; a further destination is asked to come back.
 const MAX_RUNNING: usize = 4;
 
-/// How long a build goes on that no destination listens to: longer than the two minutes for which a destination tries to
-/// reach its source again, and the time a last connection may take.
-const ORPHAN_GRACE: Duration = Duration::from_secs(180);
+/// How many finished manifests of an instance are kept that nobody follows; each is as large as the instance has files.
+const MAX_KEPT: usize = 4;
+
+/// How long an unfinished build goes on that no destination listens to. A destination that lost its source may find out half a
+/// minute later (its idle time-out), tries for two minutes, and its last attempt may take half a minute to connect; with
+/// the defaults of the Sidecar that is three minutes, and this is a little longer.
+const UNFINISHED_RETENTION: Duration = Duration::from_secs(200);
 
 /// How often forgotten builds are looked for.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
-
-/// The source works on as many manifests as it can.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("Server is busy processing live migration file requests, please try again later")]
-pub struct Busy;
 
 /// A manifest offered to destinations.
 #[derive(Debug)]
@@ -32,13 +32,48 @@ pub struct Offer {
     pub id: Uuid,
     /// The instance it is of.
     pub instance: u64,
+    /// Who began it.
+    client: Client,
     /// The build behind it.
     pub build: Build,
+    /// Held as long as the build is under way.
+    slot: Arc<Mutex<Option<FairSlot>>>,
     listeners: AtomicUsize,
     last_used: Mutex<Instant>,
 }
 
 impl Offer {
+    fn start(
+        client: Client,
+        instance: u64,
+        job: BuildJob,
+        (slot, reclaimed): (FairSlot, CancellationToken),
+    ) -> Arc<Self> {
+        let build = Build::start(job);
+        let slot = Arc::new(Mutex::new(Some(slot)));
+        let (ended, cancel, held) = (build.ended(), build.canceller(), Arc::clone(&slot));
+        tokio::spawn(async move {
+            let mut ended = std::pin::pin!(ended);
+            tokio::select! {
+                () = ended.as_mut() => {}
+                () = reclaimed.cancelled() => {
+                    tracing::info!(instance, "a build gives its place to the destination of another host");
+                    cancel.cancel();
+                    ended.await;
+                }
+            }
+            held.lock().take();
+        });
+        let (listeners, last_used) = (AtomicUsize::new(0), Mutex::new(Instant::now()));
+        Arc::new(Self { id: Uuid::new_v4(), client, instance, build, slot, listeners, last_used })
+    }
+
+    /// Stops the build, and makes its place free at once.
+    fn cancel(&self) {
+        self.build.cancel();
+        self.slot.lock().take();
+    }
+
     /// Counts somebody who follows the offer until the guard is dropped.
     pub(super) fn listen(self: &Arc<Self>) -> Listener {
         self.listeners.fetch_add(1, Relaxed);
@@ -81,6 +116,7 @@ impl Drop for Listener {
 #[derive(Debug, Clone)]
 pub struct Offers {
     offers: Arc<Mutex<HashMap<Uuid, Arc<Offer>>>>,
+    slots: FairSlots,
 }
 
 impl Offers {
@@ -88,28 +124,26 @@ impl Offers {
     pub fn new(retention: Duration) -> Self {
         let offers = Arc::new(Mutex::new(HashMap::new()));
         tokio::spawn(sweep(Arc::downgrade(&offers), retention));
-        Self { offers }
+        Self { offers, slots: FairSlots::new(MAX_RUNNING) }
     }
 
-    /// The offer a destination was following, if it is still there and of this instance; otherwise a new build.
-    pub fn attach_or_start(&self, instance: u64, resume: Option<Uuid>, job: BuildJob) -> Result<Arc<Offer>, Busy> {
+    /// The offer a destination was following, if it is still there and of this instance; otherwise a new build for `client`.
+    pub fn attach_or_start(
+        &self,
+        client: Client,
+        instance: u64,
+        resume: Option<Uuid>,
+        job: BuildJob,
+    ) -> Result<Arc<Offer>, Busy> {
         let mut offers = self.lock();
         let known = resume.and_then(|id| offers.get(&id)).filter(|offer| offer.instance == instance);
         if let Some(offer) = known.filter(|offer| !matches!(offer.build.phase(), Phase::Failed(_))) {
             offer.touch();
             return Ok(Arc::clone(offer));
         }
-        drop_older(&mut offers, instance);
-        if offers.values().filter(|offer| offer.is_running()).count() >= MAX_RUNNING {
-            return Err(Busy);
-        }
-        let offer = Arc::new(Offer {
-            id: Uuid::new_v4(),
-            instance,
-            build: Build::start(job),
-            listeners: AtomicUsize::new(0),
-            last_used: Mutex::new(Instant::now()),
-        });
+        drop_older(&mut offers, instance, client);
+        let reclaimed = CancellationToken::new();
+        let offer = Offer::start(client, instance, job, (self.slots.take(client, reclaimed.clone())?, reclaimed));
         offers.insert(offer.id, Arc::clone(&offer));
         Ok(offer)
     }
@@ -136,14 +170,14 @@ impl Offers {
     pub fn release(&self, instance: u64, id: Uuid) -> bool {
         let mut offers = self.lock();
         match offers.get(&id).is_some_and(|offer| offer.instance == instance) {
-            true => offers.remove(&id).map(|offer| offer.build.cancel()).is_some(),
+            true => offers.remove(&id).map(|offer| offer.cancel()).is_some(),
             false => false,
         }
     }
 
     /// Stops every build, as the service does when it stops; streams under way are cut.
     pub fn stop_all(&self) {
-        self.lock().values().for_each(|offer| offer.build.cancel());
+        self.lock().values().for_each(|offer| offer.cancel());
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Uuid, Arc<Offer>>> {
@@ -151,21 +185,28 @@ impl Offers {
     }
 }
 
-/// A new build of an instance makes older ones worthless that nobody listens to: a migration map gives a source one
-/// destination, and that one has just asked again. Of the finished ones the last used is kept all the same, for the
-/// branches it may still be asked for. Bounds the memory of destinations that verify again and again, and frees the place
-/// of a build whose stream broke before its destination learned its id.
-fn drop_older(offers: &mut HashMap<Uuid, Arc<Offer>>, instance: u64) {
-    let unheard = |offer: &Offer| offer.instance == instance && offer.listeners() == 0;
-    let finished = offers.values().filter(|offer| unheard(offer) && !offer.is_running());
-    let newest = finished.min_by_key(|offer| offer.idle()).map(|offer| offer.id);
-    offers.retain(|id, offer| {
-        let keep = !unheard(offer) || Some(*id) == newest;
-        if !keep {
-            offer.build.cancel();
+/// A new build makes older ones of its client worthless that nobody listens to: a destination that asks for a new one has
+/// given those up. Of the finished ones the last used is kept all the same, for the branches it may still be asked for.
+/// Bounds the memory of destinations that verify again and again, and frees the place of a build whose stream broke before
+/// its destination learned its id. What other clients began stays, so that nobody can take a manifest away from the
+/// destination; but only so many of an instance are kept.
+fn drop_older(offers: &mut HashMap<Uuid, Arc<Offer>>, instance: u64, client: Client) {
+    let mut unheard: Vec<&Arc<Offer>> =
+        offers.values().filter(|offer| offer.instance == instance && offer.listeners() == 0).collect();
+    unheard.sort_by_key(|offer| offer.idle());
+    let (mut own, mut kept) = (0, 0);
+    let mut doomed = Vec::new();
+    for offer in unheard {
+        let (is_own, finished) = (offer.client == client, !offer.is_running());
+        if is_own && (!finished || own > 0) || finished && kept >= MAX_KEPT {
+            doomed.push(offer.id);
+        } else if finished {
+            (own, kept) = (own + usize::from(is_own), kept + 1);
         }
-        keep
-    });
+    }
+    for id in doomed {
+        offers.remove(&id).iter().for_each(|offer| offer.cancel());
+    }
 }
 
 /// Drops offers nobody has used for long enough. Ends with the service.
@@ -174,11 +215,11 @@ async fn sweep(offers: Weak<Mutex<HashMap<Uuid, Arc<Offer>>>>, retention: Durati
         tokio::time::sleep(SWEEP_INTERVAL).await;
         let Some(offers) = offers.upgrade() else { return };
         offers.lock().retain(|id, offer| {
-            let limit = if offer.is_running() { ORPHAN_GRACE } else { retention };
+            let limit = if offer.is_running() { UNFINISHED_RETENTION } else { retention };
             let keep = offer.idle() <= limit;
             if !keep {
                 tracing::info!(manifest = %id, "a manifest nobody asked for any more was dropped");
-                offer.build.cancel();
+                offer.cancel();
             }
             keep
         });

@@ -14,6 +14,10 @@ use crate::work::{BuildFailure, Phase};
 /// How many directories one frame carries at most: names of 1 KiB and problems of 512 bytes stay below the limit.
 const DIRECTORIES_PER_FRAME: usize = 4096;
 
+/// What a stream takes in memory, in bytes: a page of directories with names of the usual length, its frame, and the one before
+/// it on its way out.
+pub const STREAM_BYTES: u64 = 2 << 20;
+
 /// How often a listener hears of progress, and of the directories finished by then: often enough for a bar that moves, rare
 /// enough to cost nothing.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(250);
@@ -48,10 +52,14 @@ pub fn manifest_stream(offer: Arc<Offer>, version: u32) -> impl Stream<Item = By
             // Created before the look at the state, so that nothing that happens in between is missed.
             let turned = offer.build.turned();
             let phase = offer.build.phase();
-            let finished = offer.build.finished_after(sent);
-            sent += finished.len();
-            for page in finished.chunks(DIRECTORIES_PER_FRAME) {
-                yield encode_frame(&ManifestFrame::Content(page.to_vec()));
+            // A page at a time: what a listener does not take is copied out of the build only when it does.
+            loop {
+                let page = offer.build.finished_after(sent, DIRECTORIES_PER_FRAME);
+                sent += page.len();
+                if page.is_empty() {
+                    break;
+                }
+                yield encode_frame(&ManifestFrame::Content(page));
             }
             if let Phase::Failed(failure) = phase {
                 if let Some(frame) = last_words(failure) {

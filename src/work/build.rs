@@ -9,7 +9,7 @@ use super::pool::{Died, Threads, in_pool};
 use crate::manifest::{BuildError, DirectoryIndex, HashError, Identity, Manifest, RootSpec, SubtreeHash};
 use crate::model::{Problem, Provenance};
 use crate::protocol::FinishedDirectory;
-use crate::scan::{Context, Engine, ProgressSnapshot};
+use crate::scan::{Cancel, Context, Engine, ProgressSnapshot};
 
 /// What to build.
 #[derive(Debug, Clone)]
@@ -131,6 +131,20 @@ impl Build {
         self.context.cancel.cancel();
     }
 
+    /// What asks the work to stop, also when nobody has the build any more.
+    pub fn canceller(&self) -> Cancel {
+        self.context.cancel.clone()
+    }
+
+    /// Completes when nothing is done for the build any more, also when nobody has it.
+    pub fn ended(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut phases = self.shared.phase.subscribe();
+        async move {
+            // Without a sender there is no work either.
+            let _ = phases.wait_for(|phase| matches!(phase, Phase::Done | Phase::Failed(_))).await;
+        }
+    }
+
     /// The counters of the work.
     pub fn progress(&self) -> ProgressSnapshot {
         self.context.progress.snapshot()
@@ -163,10 +177,10 @@ impl Build {
         self.shared.phase.borrow().clone()
     }
 
-    /// The directories whose content became known after the first `position` ones.
-    pub fn finished_after(&self, position: usize) -> Vec<FinishedDirectory> {
+    /// The directories whose content became known after the first `position` ones, at most so many of them.
+    pub fn finished_after(&self, position: usize, most: usize) -> Vec<FinishedDirectory> {
         let finished = self.shared.finished.lock();
-        finished.get(position..).unwrap_or_default().to_vec()
+        finished.iter().skip(position).take(most).cloned().collect()
     }
 
     /// Completes when the phase has changed since it was created.

@@ -12,7 +12,8 @@ use super::{
     BLOCKS, DIRECTORIES, END, EndRecord, FormatVersion, IDENTITY, RootRecord, SELECTION, TreeRecord, UNSTEADY,
     UnsteadyRecord,
 };
-use crate::manifest::block::{MAX_BLOCK_BYTES, decode_block};
+use crate::manifest::block::MAX_BLOCK_BYTES;
+use crate::manifest::block_view::decode_block;
 use crate::manifest::directory::{Directory, DirectoryIndex, Totals};
 use crate::manifest::hash::{HashKind, SubtreeHash};
 use crate::manifest::identity::{Identity, IdentityRecord};

@@ -65,6 +65,7 @@ mod tests {
     use crate::config::Config;
     use crate::server::accept::{Manners, serve};
     use crate::server::app::App;
+    use crate::server::connections::Connections;
     use crate::server::listen::Listener;
     use axum::Router;
     use axum::routing::get;
@@ -105,7 +106,7 @@ mod tests {
         let router = Router::new().route("/", get(move || (handler)()));
         let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = socket.local_addr().unwrap();
-        tokio::spawn(serve(socket, router, Manners::default(), CancellationToken::new()));
+        tokio::spawn(serve(socket, router, Connections::new(9), Manners::default(), CancellationToken::new()));
         (ask(address, "x", "/").await, decide)
     }
 

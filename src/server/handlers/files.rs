@@ -3,17 +3,16 @@
 use std::io::SeekFrom;
 use std::sync::Arc;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::Query;
 use axum::extract::rejection::QueryRejection;
 use axum::http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use futures_util::StreamExt as _;
+use futures_util::{Stream, StreamExt as _};
 use headers::HeaderMapExt as _;
 use serde::Deserialize;
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::io::ReaderStream;
 
 use super::digest;
@@ -27,9 +26,17 @@ use crate::server::error::ApiError;
 use crate::server::file_plan::{FilePlan, Validators, plan};
 use crate::server::file_target::{BadTarget, FileTarget, parse};
 use crate::source::{digest_of, listing, open_served};
+use crate::work::{FairSlot, MemoryPermit};
 
 /// Bytes of a file read at a time.
 const READ_BYTES: usize = 256 << 10;
+
+/// What the answer to a file request takes in memory, in bytes: a piece that is read while the one before it is sent, or the
+/// block of a digest.
+const FILE_BYTES: u64 = 1 << 20;
+
+/// What the answer to a listing request takes besides the tree itself, in bytes.
+const LISTING_BYTES: u64 = 256 << 10;
 
 /// Every entry of the instance, as a stream: a million of them never stand in memory as one text.
 #[utoipa::path(
@@ -44,19 +51,17 @@ const READ_BYTES: usize = 256 << 10;
     ),
 )]
 pub(in crate::server) async fn list_files(participant: Participant) -> Result<Response, ApiError> {
-    let Participant { app, instance } = participant;
-    let permit = app.listing_permit()?;
+    let Participant { app, client, connection, instance } = participant;
+    let slot = app.listing_slot(client, &connection)?;
+    let memory = app.memory_for(client, LISTING_BYTES)?;
     let threads = app.threads(app.config().live_migration.max_concurrent_file_requests);
     // A root that is left out altogether is not listed either.
     let listed =
         |root: &&RootSpec| instance.listed_roots.contains(&root.id) && !root.rules.excludes_directory(&RelPath::root());
     let listed: Vec<RootId> = app.roots(&instance).iter().filter(listed).map(|root| root.id).collect();
     let listing = listing(app.roots(&instance).to_vec(), &listed, threads).await?;
-    let pieces = futures_util::stream::iter(listing.into_body()).map(move |piece| {
-        let _held = &permit;
-        Ok::<_, std::convert::Infallible>(piece)
-    });
-    let body = Body::from_stream(pieces.take_until(app.stopping().clone().cancelled_owned()));
+    let pieces = futures_util::stream::iter(listing.into_body()).map(Ok::<_, std::convert::Infallible>);
+    let body = answer_body(&app, pieces, slot, memory);
     Ok(([(CONTENT_TYPE, "application/json")], body).into_response())
 }
 
@@ -100,9 +105,10 @@ pub(in crate::server) async fn get_file(
     query: Result<Query<FileQuery>, QueryRejection>,
     request: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let Source { app, instance } = source;
+    let Source { app, client, connection, instance } = source;
     app.refuse_if_complete(&instance).await?;
-    let permit = app.file_permit()?;
+    let slot = app.file_slot(client, &connection)?;
+    let memory = app.memory_for(client, FILE_BYTES)?;
     let Query(query) = query.map_err(|rejection| ApiError::Body(rejection.body_text()))?;
     let raw = uri.path().strip_prefix(routes::FILES).unwrap_or_default().trim_start_matches('/');
     let roots = app.roots(&instance);
@@ -124,12 +130,12 @@ pub(in crate::server) async fn get_file(
             let (engine, silence) = (Arc::clone(app.engine()), app.longest_silence());
             let home = root.home.clone();
             let work = async move {
-                let digest = digest_of(file, (&home, &path), algorithm, &engine, permit).await?.to_string();
+                let digest = digest_of(file, (&home, &path), algorithm, &engine, (slot, memory)).await?.to_string();
                 Ok(DigestBody { digest, digest_algorithm })
             };
             digest::answer(work, silence, app.stopping().clone()).await
         }
-        _ => stream_file(&app, file, &served, &request, permit).await,
+        _ => stream_file(&app, file, &served, &request, (slot, memory)).await,
     }
 }
 
@@ -169,7 +175,7 @@ async fn stream_file(
     file: std::fs::File,
     served: &ServedFile,
     request: &HeaderMap,
-    permit: OwnedSemaphorePermit,
+    (slot, memory): (FairSlot, MemoryPermit),
 ) -> Result<Response, ApiError> {
     let validators = Validators::of(served).ok_or_else(|| ApiError::Internal("no validators".to_owned()))?;
     let plan = plan(request, served, &validators);
@@ -198,11 +204,19 @@ async fn stream_file(
     file.seek(SeekFrom::Start(start)).await.map_err(|error| ApiError::Unreadable(error.to_string()))?;
     // A file that has become shorter ends the body before its announced length, which no client takes for a whole file.
     let bytes = ReaderStream::with_capacity(file.take(length), READ_BYTES);
+    Ok((status, headers, answer_body(app, bytes, slot, memory)).into_response())
+}
+
+/// A body that holds a slot and memory until its last byte was sent or the client hung up. It breaks off where the service stops.
+fn answer_body<E: Into<axum::BoxError> + 'static>(
+    app: &App,
+    bytes: impl Stream<Item = Result<Bytes, E>> + Send + 'static,
+    slot: FairSlot,
+    memory: MemoryPermit,
+) -> Body {
     let bytes = bytes.take_until(app.stopping().clone().cancelled_owned());
-    // The permit goes with the body: it comes back when the last byte was sent, or when the client hangs up.
-    let bytes = bytes.map(move |piece| {
-        let _held = &permit;
+    Body::from_stream(bytes.map(move |piece| {
+        let _held = (&slot, &memory);
         piece
-    });
-    Ok((status, headers, Body::from_stream(bytes)).into_response())
+    }))
 }

@@ -2,23 +2,24 @@
 
 use axum::body::{Body, Bytes};
 use axum::extract::Path;
-use axum::extract::rejection::{BytesRejection, PathRejection};
+use axum::extract::rejection::PathRejection;
 use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use futures_util::{Stream, StreamExt as _};
 use uuid::Uuid;
 
-use super::{body, id};
+use super::id;
 use crate::model::{RootId, Selection};
 use crate::protocol::{
     BRANCHES_MEDIA_TYPE, ErrorBody, MANIFEST_MEDIA_TYPE, MAX_BRANCH_REQUEST_BYTES, ManifestRequest, common_version,
     routes,
 };
+use crate::server::admission::read_body;
 use crate::server::app::App;
 use crate::server::caller::Source;
 use crate::server::error::ApiError;
-use crate::source::{answer_branches, manifest_stream};
+use crate::source::{ANSWER_BYTES, STREAM_BYTES, answer_branches, manifest_stream};
 
 /// The largest manifest request, in bytes: room for the keyspaces of the largest task request, and more.
 pub(in crate::server) const MAX_REQUEST_BYTES: usize = 256 << 10;
@@ -35,21 +36,20 @@ pub(in crate::server) const MAX_REQUEST_BYTES: usize = 256 << 10;
             body = Vec<u8>, content_type = "application/vnd.twintree.manifest.v1"),
         (status = 400, description = "Not a manifest request, or the migration is complete", body = ErrorBody),
         (status = 404, description = "The host has not the role for this", body = ErrorBody),
+        (status = 408, description = "The body came too slowly", body = ErrorBody),
         (status = 413, description = "The body is too large", body = ErrorBody),
         (status = 500, description = "The migration status cannot be read", body = ErrorBody),
-        (status = 503, description = "Too many manifests at once", body = ErrorBody),
+        (status = 503, description = "Too many manifests at once, or there is no memory for it now", body = ErrorBody),
     ),
 )]
-pub(in crate::server) async fn stream_manifest(
-    source: Source,
-    bytes: Result<Bytes, BytesRejection>,
-) -> Result<Response, ApiError> {
-    let Source { app, instance } = source;
+pub(in crate::server) async fn stream_manifest(source: Source, body: Body) -> Result<Response, ApiError> {
+    let Source { app, client, instance, .. } = source;
     if !app.config().twintree.serve_manifests {
         return Err(ApiError::NoRoute);
     }
     app.refuse_if_complete(&instance).await?;
-    let bytes = body(bytes, MAX_REQUEST_BYTES)?;
+    let memory = app.memory_for(client, STREAM_BYTES)?;
+    let bytes = read_body(&app, client, body, MAX_REQUEST_BYTES).await?;
     let request: ManifestRequest =
         serde_json::from_slice(&bytes).map_err(|error| ApiError::Body(format!("not a manifest request: {error}")))?;
     let asked = (request.lowest_version, request.highest_version);
@@ -63,11 +63,15 @@ pub(in crate::server) async fn stream_manifest(
     let selection = selection.map_err(|error| ApiError::Body(format!("keyspaces: {error}")))?;
     let threads = app.threads(request.max_concurrency);
     let job = app.job(&instance, wanted.as_deref(), selection.as_ref(), threads);
-    let offer = app.offers().attach_or_start(instance.id, request.resume, job)?;
+    let offer = app.offers().attach_or_start(client, instance.id, request.resume, job)?;
     let resumed = request.resume == Some(offer.id);
     let task = request.task.map(|task| task.to_string()).unwrap_or_default();
     tracing::info!(task, manifest = %offer.id, instance = instance.id, resumed, "a manifest is streamed");
-    Ok(frames(&app, MANIFEST_MEDIA_TYPE, manifest_stream(offer, version)))
+    let stream = manifest_stream(offer, version).map(move |frame| {
+        let _held = &memory;
+        frame
+    });
+    Ok(frames(&app, MANIFEST_MEDIA_TYPE, stream))
 }
 
 /// Opens branches of a manifest.
@@ -85,21 +89,24 @@ pub(in crate::server) async fn stream_manifest(
         (status = 400, description = "Not a branch request", body = ErrorBody),
         (status = 404, description = "No such manifest, or the host is no source", body = ErrorBody),
         (status = 409, description = "The manifest is not ready", body = ErrorBody),
+        (status = 408, description = "The body came too slowly", body = ErrorBody),
         (status = 413, description = "The body is too large", body = ErrorBody),
+        (status = 503, description = "There is no memory for it now", body = ErrorBody),
     ),
 )]
 pub(in crate::server) async fn open_branches(
     source: Source,
     path: Result<Path<String>, PathRejection>,
-    bytes: Result<Bytes, BytesRejection>,
+    body: Body,
 ) -> Result<Response, ApiError> {
-    let Source { app, instance } = source;
+    let Source { app, client, instance, .. } = source;
     let id = id(path);
-    let bytes = body(bytes, MAX_BRANCH_REQUEST_BYTES)?;
     let offer = id.parse().ok().and_then(|id: Uuid| app.offers().get(instance.id, id));
     let offer = offer.ok_or(ApiError::NoManifest(id))?;
+    let memory = app.memory_for(client, ANSWER_BYTES)?;
+    let bytes = read_body(&app, client, body, MAX_BRANCH_REQUEST_BYTES).await?;
     let threads = app.threads(app.config().live_migration.max_concurrent_file_requests);
-    Ok(frames(&app, BRANCHES_MEDIA_TYPE, answer_branches(offer, threads, bytes).await?))
+    Ok(frames(&app, BRANCHES_MEDIA_TYPE, answer_branches(offer, threads, bytes, memory).await?))
 }
 
 /// Forgets a manifest and stops what is still hashed for it.
@@ -119,7 +126,7 @@ pub(in crate::server) async fn release_manifest(
     source: Source,
     path: Result<Path<String>, PathRejection>,
 ) -> Result<StatusCode, ApiError> {
-    let Source { app, instance } = source;
+    let Source { app, instance, .. } = source;
     let id = id(path);
     let released = id.parse().is_ok_and(|id: Uuid| app.offers().release(instance.id, id));
     if released { Ok(StatusCode::NO_CONTENT) } else { Err(ApiError::NoManifest(id)) }

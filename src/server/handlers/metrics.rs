@@ -34,6 +34,11 @@ pub(in crate::server) async fn get_metrics(State(app): State<App>, request: Head
         manifests: app.offers().all().len(),
         tasks_not_safe: app.tasks().not_safe().map_or(0, |(tasks, _)| tasks),
         tasks_damaged: app.tasks().damaged(),
+        memory_held: app.memory().held(),
+        memory_limit: app.memory().limit(),
+        connections: app.connections().open() as u64,
+        connections_limit: app.connections().limit() as u64,
+        surplus_connections: app.connections().surplus(),
     };
     let text = app.metrics().render(&figures, format).map_err(|error| ApiError::Internal(error.to_string()))?;
     Ok(([(CONTENT_TYPE, format.media_type())], text).into_response())

@@ -19,7 +19,7 @@ use crate::work::now_ms;
     ),
 )]
 pub(in crate::server) async fn get_status(participant: Participant) -> Result<Json<MigrationStatus>, ApiError> {
-    let Participant { app, instance } = participant;
+    let Participant { app, instance, .. } = participant;
     Ok(Json(app.completion(&instance).status().await?))
 }
 
@@ -36,7 +36,7 @@ pub(in crate::server) async fn get_status(participant: Participant) -> Result<Js
     ),
 )]
 pub(in crate::server) async fn complete(participant: Participant) -> Result<Json<MigrationStatus>, ApiError> {
-    let Participant { app, instance } = participant;
+    let Participant { app, instance, .. } = participant;
     let status = app.completion(&instance).complete(now_ms()).await?.ok_or(ApiError::Complete)?;
     tracing::info!(instance = instance.id, host = instance.host, "the migration was marked complete");
     Ok(Json(status))
@@ -56,7 +56,7 @@ pub(in crate::server) async fn complete(participant: Participant) -> Result<Json
     ),
 )]
 pub(in crate::server) async fn clear_status(hosted: Hosted) -> Result<Json<MigrationStatus>, ApiError> {
-    let Hosted { app, instance, has_role } = hosted;
+    let Hosted { app, instance, has_role, .. } = hosted;
     if has_role {
         return Err(ApiError::StillMapped);
     }

@@ -7,23 +7,12 @@ pub(super) mod health;
 pub(super) mod manifests;
 pub(super) mod metrics;
 pub(super) mod migration_status;
+mod report_pages;
 pub(super) mod reports;
 pub(super) mod tasks;
 
-use axum::body::Bytes;
 use axum::extract::Path;
-use axum::extract::rejection::{BytesRejection, PathRejection};
-use axum::http::StatusCode;
-
-use super::error::ApiError;
-
-/// A body, or the refusal in the API's own form.
-fn body(body: Result<Bytes, BytesRejection>, limit: usize) -> Result<Bytes, ApiError> {
-    body.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => ApiError::BodyTooLarge(limit),
-        _ => ApiError::Body(rejection.body_text()),
-    })
-}
+use axum::extract::rejection::PathRejection;
 
 /// The id in a path. One that is not UTF-8 names nothing here, and is refused as every other unknown id is.
 fn id(path: Result<Path<String>, PathRejection>) -> String {

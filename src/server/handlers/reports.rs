@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use axum::Json;
+use axum::body::Body;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query};
 use axum::http::header::CONTENT_TYPE;
@@ -13,8 +13,8 @@ use futures_util::{Stream, StreamExt as _};
 use serde::Deserialize;
 
 use super::id;
+use super::report_pages::{self, Format, PAGE_BYTES, STEP, Shown};
 use crate::protocol::{ErrorBody, ReportBody, TaskStatus, routes};
-use crate::report;
 use crate::server::app::App;
 use crate::server::caller::Destination;
 use crate::server::error::ApiError;
@@ -25,19 +25,6 @@ const PAGE: u64 = 10_000;
 
 /// How often a task that is watched is looked at.
 const WATCH_INTERVAL: Duration = Duration::from_millis(250);
-
-/// The form of a report.
-#[derive(Debug, Clone, Copy, Default, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub(in crate::server) enum Format {
-    /// For programs.
-    #[default]
-    Json,
-    /// The differences alone, for a spreadsheet.
-    Csv,
-    /// For people.
-    Html,
-}
 
 /// Which part of a report, and in which form.
 #[derive(Debug, Deserialize)]
@@ -66,6 +53,7 @@ pub(in crate::server) struct ReportQuery {
         (status = 400, description = "Not a query", body = ErrorBody),
         (status = 404, description = "No such task, or the host is no destination", body = ErrorBody),
         (status = 500, description = "The history cannot be read", body = ErrorBody),
+        (status = 503, description = "There is no memory for it now", body = ErrorBody),
     ),
 )]
 pub(in crate::server) async fn get_report(
@@ -73,23 +61,23 @@ pub(in crate::server) async fn get_report(
     path: Result<Path<String>, PathRejection>,
     query: Result<Query<ReportQuery>, QueryRejection>,
 ) -> Result<Response, ApiError> {
-    let Destination { app, instance, .. } = destination;
+    let Destination { app, client, instance, .. } = destination;
     let id = id(path);
     let Query(ReportQuery { offset, limit, format }) =
         query.map_err(|rejection| ApiError::Body(rejection.body_text()))?;
     let limit = limit.unwrap_or(PAGE).min(PAGE);
-    let report = app.tasks().report(instance.id, &id, (offset, limit)).await?;
-    let TaskReport { status, summary, findings_total: differences_total, findings: differences } =
-        report.ok_or(ApiError::NoTask(id))?;
-    let body = ReportBody { status, summary, differences_total, offset, differences };
-    Ok(match format {
-        Format::Json => Json(body).into_response(),
-        Format::Csv => ([(CONTENT_TYPE, "text/csv; charset=utf-8")], report::csv(&body)).into_response(),
-        Format::Html => {
-            let path = routes::report(&body.status.id);
-            ([(CONTENT_TYPE, "text/html; charset=utf-8")], report::html(&body, &path, limit.max(1))).into_response()
-        }
-    })
+    let mut memory = app.memory_for(client, PAGE_BYTES)?;
+    let report = app.tasks().report(instance.id, &id, (offset, limit.min(STEP))).await?;
+    let TaskReport { status, summary, findings_total: differences_total, findings: first } =
+        report.ok_or_else(|| ApiError::NoTask(id.clone()))?;
+    let count = differences_total.saturating_sub(offset).min(limit);
+    let body = ReportBody { status, summary, differences_total, offset, differences: Vec::new() };
+    let around = format.frame(&body, limit.max(1), count);
+    memory.grow((around.0.len() + around.1.len()) as u64)?;
+    let shown = Shown { instance: instance.id, task: id, offset, count, first };
+    let stopping = app.stopping().clone().cancelled_owned();
+    let pieces = report_pages::body(app, format, around, shown, memory).take_until(stopping);
+    Ok(([(CONTENT_TYPE, format.media_type())], Body::from_stream(pieces)).into_response())
 }
 
 /// The status of a task as it changes, as server-sent events: `status` each time, and `end` in the end.

@@ -3,17 +3,18 @@
 use std::time::Duration;
 
 use axum::Json;
-use axum::body::Bytes;
-use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
+use axum::body::Body;
+use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query};
 use axum::http::StatusCode;
 use serde::Deserialize;
 
-use super::{body, id};
+use super::id;
 use crate::manifest::scope_of_one_side;
 use crate::protocol::{
     DamagedTask, ErrorBody, ListedTask, TaskCreated, TaskRequest, TaskStatus, parse_task_request, routes,
 };
+use crate::server::admission::read_body;
 use crate::server::caller::Destination;
 use crate::server::error::ApiError;
 use crate::task::Listed;
@@ -36,19 +37,20 @@ const CANCEL_WAIT: Duration = Duration::from_secs(5);
         (status = 400, description = "Not a task request, or the migration is complete", body = ErrorBody),
         (status = 404, description = "The host has not the role for this", body = ErrorBody),
         (status = 409, description = "A task is under way", body = ErrorBody),
+        (status = 408, description = "The body came too slowly", body = ErrorBody),
         (status = 413, description = "The body is too large", body = ErrorBody),
         (status = 500, description = "The source cannot be called, or the migration status not be read",
             body = ErrorBody),
-        (status = 503, description = "The service stops", body = ErrorBody),
+        (status = 503, description = "The service stops, or there is no memory for it now", body = ErrorBody),
     ),
 )]
 pub(in crate::server) async fn create_task(
     destination: Destination,
-    bytes: Result<Bytes, BytesRejection>,
+    body: Body,
 ) -> Result<(StatusCode, Json<TaskCreated>), ApiError> {
-    let Destination { app, instance, source } = destination;
+    let Destination { app, client, instance, source } = destination;
     app.refuse_if_complete(&instance).await?;
-    let bytes = body(bytes, MAX_TASK_BYTES)?;
+    let bytes = read_body(&app, client, body, MAX_TASK_BYTES).await?;
     let request = parse_task_request(&bytes, app.config().live_migration.max_concurrent_file_requests)?;
     let input = app.run_input(&instance, &source, &request).map_err(ApiError::Internal)?;
     let accepted = request.clone();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde_bytes::ByteBuf;
+use bytes::Bytes;
 
 use super::evidence::{TwoReads, settle};
 use super::second_reads::{Reads, SecondReads};
@@ -131,7 +131,7 @@ impl Sides {
             *weight += block.len();
             *weight <= MAX_LEAF_BYTES
         });
-        BranchDirectory { root, directory, leaves: leaves.map(|block| ByteBuf::from(block.to_vec())) }
+        BranchDirectory { root, directory, leaves: leaves.map(Bytes::from_owner) }
     }
 }
 

@@ -4,6 +4,7 @@ pub mod chaos_proxy;
 pub mod disk;
 pub mod fault_proxy;
 pub mod flaky_front;
+pub mod greedy;
 pub mod grown;
 pub mod manifests;
 pub mod material;

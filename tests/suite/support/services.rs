@@ -113,7 +113,8 @@ impl Pair {
         // The task of a connection may hold the stopped service, and with it the history, a moment longer.
         for _ in 0..300 {
             if let Ok(app) = App::new(self.destination_config.clone()) {
-                return Self { destination: listener.serve(app), ..self };
+                // Connections to the stopped service may still stand in the old client.
+                return Self { destination: listener.serve(app), http: reqwest::Client::new(), ..self };
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }

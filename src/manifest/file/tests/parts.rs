@@ -7,6 +7,7 @@ use serde_bytes::ByteBuf;
 
 use crate::exclude::Rules;
 use crate::manifest::block::encode_records;
+use crate::manifest::block_view::decode_block;
 use crate::manifest::codec;
 use crate::manifest::directory::{Directory, DirectoryIndex};
 use crate::manifest::file::section::{CHECKSUM_BYTES, checksum_start};
@@ -141,7 +142,7 @@ impl Root {
     /// Computes all hashes from what there is. Columns that are no files give none.
     pub(in crate::manifest) fn seal(&mut self) {
         for at in (0..self.directories.len()).rev() {
-            let files = self.files[at].clone().check().ok();
+            let files = decode_block(&encode_records(self.files[at].clone())).ok();
             let children: Vec<usize> = self.children(at).collect();
             let hash = |kind| match (&files, &self.directories[at].unlisted) {
                 (Some(files), None) => {

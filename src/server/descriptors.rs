@@ -1,0 +1,62 @@
+//! How many files and connections the process may have open, and how many connections follow from that.
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// The most connections that are taken, where memory and descriptors are no question. A migration needs some dozens.
+const MOST: u64 = 1024;
+
+/// The fewest, below which a service is of no use.
+const FEWEST: u64 = 16;
+
+/// Descriptors that are left for everything but connections: roots, walks on all threads, the history.
+const OTHERS: u64 = 256;
+
+/// What a connection takes in memory, in bytes: the head of a request, and what is written to it of small answers.
+pub(super) const CONNECTION_BYTES: u64 = 2 * super::accept::BUFFER_BYTES as u64;
+
+/// Raises the limit of open descriptors as far as the system allows; what it is then. `None` where there is none.
+pub(super) fn raise_limit() -> Option<u64> {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current == maximum {
+        return current;
+    }
+    match setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
+        Ok(()) => maximum,
+        // Some systems name a maximum that they do not grant.
+        Err(error) => {
+            tracing::debug!(%error, "the limit of open descriptors stays as it is");
+            current
+        }
+    }
+}
+
+/// How many connections there may be with so many descriptors and so much memory for what others make the service hold, in
+/// bytes. Each may have a file open besides; together they take a quarter of the memory at most. Pure.
+pub(super) fn most_connections(descriptors: Option<u64>, memory: u64) -> usize {
+    let by_descriptors = descriptors.map_or(MOST, |descriptors| descriptors.saturating_sub(OTHERS) / 2);
+    let most = MOST.min(by_descriptors).min(memory / 4 / CONNECTION_BYTES).max(FEWEST);
+    usize::try_from(most).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_follow_from_descriptors_and_memory() {
+        let gigabyte = 1 << 30;
+        assert_eq!(most_connections(None, gigabyte), 1024);
+        assert_eq!(most_connections(Some(1_000_000), gigabyte), 1024);
+        assert_eq!(most_connections(Some(1024), gigabyte), 384);
+        assert_eq!(most_connections(Some(100), gigabyte), 16);
+        assert_eq!(most_connections(None, 256 << 20), 1024);
+        assert_eq!(most_connections(None, 64 << 20), 256);
+    }
+
+    #[test]
+    fn the_limit_is_raised_as_far_as_allowed() {
+        let raised = raise_limit();
+        assert_eq!(getrlimit(Resource::Nofile).current, raised);
+        assert_eq!(raise_limit(), raised);
+    }
+}
