@@ -94,7 +94,7 @@ pub fn exclusion_pattern(bytes: &[u8]) {
 
 /// A source's listing by the per-file protocol.
 pub fn listing(bytes: &[u8]) {
-    let Ok(listing) = read_listing(bytes, Allowance::default().hold()) else { return };
+    let Ok(listing) = read_listing(bytes, Allowance::new(256 << 20).hold()) else { return };
     let identity = Identity::new(String::new(), String::new(), 0, &Rules::none());
     let Ok(manifest) = Manifest::of_listed(identity, listing.roots) else { return };
     agrees_with_itself(diff(&manifest, &manifest, Depth::Metadata));
@@ -149,7 +149,7 @@ const SECTION_HEAD: usize = 12;
 
 /// A source's manifest stream: frames, put together to a manifest within what one source may make us hold.
 pub fn manifest_stream(bytes: &[u8]) {
-    let (mut assembly, mut held) = (Assembly::default(), Allowance::default().hold());
+    let (mut assembly, mut held) = (Assembly::default(), Allowance::new(256 << 20).hold());
     frames::<ManifestFrame>(bytes, |frame| held.take(of_frame(&frame)).is_ok() && assembly.accept(frame).is_ok());
 }
 

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// The memory that the answers of one source may take, in bytes, and what they take now. Clones share it.
+use crate::work::{Holder, MemoryBudget, MemoryPermit, OverBudget};
+
+/// The memory that the answers of one source may take, in bytes, and what they take now: a part of the memory that everybody
+/// can make the service hold. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Allowance(Arc<Inner>);
 
@@ -11,15 +14,18 @@ pub struct Allowance(Arc<Inner>);
 struct Inner {
     limit: u64,
     taken: AtomicU64,
+    budget: MemoryBudget,
 }
 
 impl Allowance {
-    /// The usual limit, in bytes: enough for two listings of some 600,000 files each, as the per-file protocol needs them.
-    pub const USUAL: u64 = 256 << 20;
-
-    /// An allowance of `limit` bytes, of which nothing is taken.
+    /// An allowance of `limit` bytes, which nobody else has a part in.
     pub fn new(limit: u64) -> Self {
-        Self(Arc::new(Inner { limit, taken: AtomicU64::new(0) }))
+        Self(Arc::new(Inner { limit, taken: AtomicU64::new(0), budget: MemoryBudget::new(limit) }))
+    }
+
+    /// What one source may take of a budget: half of it, as far as it is free.
+    pub fn of(budget: &MemoryBudget) -> Self {
+        Self(Arc::new(Inner { limit: budget.limit() / 2, taken: AtomicU64::new(0), budget: budget.clone() }))
     }
 
     /// All of it, in bytes.
@@ -29,13 +35,7 @@ impl Allowance {
 
     /// A part of it that is empty so far.
     pub fn hold(&self) -> Held {
-        Held { of: self.clone(), bytes: 0 }
-    }
-}
-
-impl Default for Allowance {
-    fn default() -> Self {
-        Self::new(Self::USUAL)
+        Held { of: self.clone(), permit: self.0.budget.nothing(Holder::Service) }
     }
 }
 
@@ -43,31 +43,38 @@ impl Default for Allowance {
 #[derive(Debug)]
 pub struct Held {
     of: Allowance,
-    bytes: u64,
+    permit: MemoryPermit,
 }
 
 /// A source sends more than may be held of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("it is more than the {limit} bytes that may be held of a source")]
-pub struct TooMuch {
-    /// The limit, in bytes.
-    pub limit: u64,
+pub enum TooMuch {
+    /// More than of any one source.
+    #[error("it is more than the {0} bytes that may be held of a source")]
+    OfOneSource(u64),
+    /// Others have what is left.
+    #[error(transparent)]
+    OfAll(#[from] OverBudget),
 }
 
 impl Held {
     /// Takes so many bytes more, before they are kept.
     pub fn take(&mut self, bytes: usize) -> Result<(), TooMuch> {
-        let limit = self.of.limit();
-        let more = |taken: u64| taken.checked_add(bytes as u64).filter(|sum| *sum <= limit);
-        self.of.0.taken.fetch_update(Relaxed, Relaxed, more).map_err(|_| TooMuch { limit })?;
-        self.bytes += bytes as u64;
+        let (bytes, limit) = (bytes as u64, self.of.limit());
+        let more = |taken: u64| taken.checked_add(bytes).filter(|sum| *sum <= limit);
+        let taken = &self.of.0.taken;
+        taken.fetch_update(Relaxed, Relaxed, more).map_err(|_| TooMuch::OfOneSource(limit))?;
+        if let Err(full) = self.permit.grow(bytes) {
+            taken.fetch_sub(bytes, Relaxed);
+            return Err(full.into());
+        }
         Ok(())
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.of.0.taken.fetch_sub(self.bytes, Relaxed);
+        self.of.0.taken.fetch_sub(self.permit.bytes(), Relaxed);
     }
 }
 
@@ -79,9 +86,24 @@ mod tests {
     fn what_is_dropped_is_free_again() {
         let allowance = Allowance::new(100);
         let (mut first, mut second) = (allowance.hold(), allowance.clone().hold());
-        assert_eq!((first.take(60), second.take(41)), (Ok(()), Err(TooMuch { limit: 100 })));
-        assert_eq!((second.take(40), second.take(1)), (Ok(()), Err(TooMuch { limit: 100 })));
+        assert_eq!((first.take(60), second.take(41)), (Ok(()), Err(TooMuch::OfOneSource(100))));
+        assert_eq!((second.take(40), second.take(1)), (Ok(()), Err(TooMuch::OfOneSource(100))));
         drop(first);
-        assert_eq!((second.take(60), second.take(usize::MAX)), (Ok(()), Err(TooMuch { limit: 100 })));
+        assert_eq!((second.take(60), second.take(usize::MAX)), (Ok(()), Err(TooMuch::OfOneSource(100))));
+    }
+
+    #[test]
+    fn a_source_takes_half_of_what_everybody_shares_and_no_more_than_is_left() {
+        let budget = MemoryBudget::new(100);
+        let allowance = Allowance::of(&budget);
+        let mut held = allowance.hold();
+        assert_eq!((held.take(51), held.take(40)), (Err(TooMuch::OfOneSource(50)), Ok(())));
+        let others = budget.take(Holder::Service, 60).unwrap();
+        let full = TooMuch::OfAll(OverBudget { asked: 1, held: 100, limit: 100 });
+        assert_eq!((held.take(1), budget.held()), (Err(full), 100));
+        drop(others);
+        assert_eq!((held.take(10), budget.held()), (Ok(()), 50), "what was refused is not counted");
+        drop(held);
+        assert_eq!(budget.held(), 0);
     }
 }

@@ -240,7 +240,7 @@ mod tests {
     use crate::peer::allowance::Allowance;
 
     fn listed(entries: &[(&str, EntryKind)], unverified: &[(&str, Reason)]) -> Result<SourceListing, String> {
-        let mut roots = Roots::new(Allowance::default().hold());
+        let mut roots = Roots::new(Allowance::new(256 << 20).hold());
         let url = |path: &str| format!("{}/data/0/{path}", routes::FILES);
         for (path, file_type) in entries {
             let size = if *file_type == EntryKind::Directory { -1 } else { 7 };

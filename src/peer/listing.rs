@@ -122,7 +122,7 @@ mod tests {
     }
 
     fn read(text: &str) -> Result<SourceListing, ListingError> {
-        read_listing(text.as_bytes(), Allowance::default().hold())
+        read_listing(text.as_bytes(), Allowance::new(256 << 20).hold())
     }
 
     #[test]

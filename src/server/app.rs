@@ -228,7 +228,7 @@ impl App {
             connect_timeout: client.request_timeout,
             idle_timeout: client.request_idle_timeout,
             patience: Patience::USUAL,
-            allowance: Allowance::default(),
+            allowance: Allowance::of(self.memory()),
             max_idle_connections: client.connection_pool_max_size,
         };
         let port = source.port.unwrap_or(self.config().sidecar.port);

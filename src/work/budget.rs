@@ -64,9 +64,14 @@ impl MemoryBudget {
 
     /// The right to hold so many bytes for somebody, until the permit is dropped.
     pub fn take(&self, holder: Holder, bytes: u64) -> Result<MemoryPermit, OverBudget> {
-        let mut permit = MemoryPermit { budget: self.clone(), holder, bytes: 0 };
+        let mut permit = self.nothing(holder);
         permit.grow(bytes)?;
         Ok(permit)
+    }
+
+    /// A permit for somebody that can grow, and holds nothing yet.
+    pub fn nothing(&self, holder: Holder) -> MemoryPermit {
+        MemoryPermit { budget: self.clone(), holder, bytes: 0 }
     }
 
     fn add(&self, holder: Holder, bytes: u64) -> Result<(), OverBudget> {

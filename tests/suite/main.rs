@@ -55,6 +55,7 @@ mod stock_names;
 mod support;
 mod tasks_api;
 mod trust;
+mod under_attack;
 mod unlisted;
 mod wire_bytes;
 mod wire_faults;

@@ -247,7 +247,7 @@ fn settings(idle_timeout: Duration) -> PeerSettings {
         connect_timeout: Duration::from_secs(5),
         idle_timeout,
         patience: Patience::USUAL,
-        allowance: Allowance::default(),
+        allowance: Allowance::new(256 << 20),
         max_idle_connections: 4,
     }
 }

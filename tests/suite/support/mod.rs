@@ -1,5 +1,6 @@
 //! What the tests share: two services on loopback, a client of theirs, trees, and the outside material where it is.
 
+pub mod attacks;
 pub mod chaos_proxy;
 pub mod disk;
 pub mod fault_proxy;
