@@ -150,6 +150,11 @@ impl Pair {
         })
     }
 
+    /// The ports of source and destination.
+    pub fn ports(&self) -> [u16; 2] {
+        [self.source.port, self.destination.port]
+    }
+
     /// The most memory the source and the destination ever had, in bytes; 0 where the system does not say.
     pub fn peak_memory(&self) -> [u64; 2] {
         [&self.source, &self.destination].map(|service| peak_memory(service.process.id()))

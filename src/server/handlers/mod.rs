@@ -13,8 +13,22 @@ pub(super) mod tasks;
 
 use axum::extract::Path;
 use axum::extract::rejection::PathRejection;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse as _, Response};
+use serde::Serialize;
+
+use super::app::App;
+use super::error::ApiError;
+use crate::work::Client;
 
 /// The id in a path. One that is not UTF-8 names nothing here, and is refused as every other unknown id is.
 fn id(path: Result<Path<String>, PathRejection>) -> String {
     path.map_or_else(|_| char::REPLACEMENT_CHARACTER.to_string(), |Path(id)| id)
+}
+
+/// A value as JSON of any length, counted until it was sent.
+fn held_json<T: Serialize>(app: &App, client: Client, value: &T) -> Result<Response, ApiError> {
+    let text = serde_json::to_vec(value).map_err(|error| ApiError::Internal(error.to_string()))?;
+    let memory = app.memory_for(client, text.len() as u64)?;
+    Ok(([(CONTENT_TYPE, "application/json")], memory.hold(text)).into_response())
 }

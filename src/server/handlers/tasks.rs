@@ -7,9 +7,10 @@ use axum::body::Body;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query};
 use axum::http::StatusCode;
+use axum::response::Response;
 use serde::Deserialize;
 
-use super::id;
+use super::{held_json, id};
 use crate::manifest::scope_of_one_side;
 use crate::protocol::{
     DamagedTask, ErrorBody, ListedTask, TaskCreated, TaskRequest, TaskStatus, parse_task_request, routes,
@@ -85,13 +86,14 @@ pub(in crate::server) struct ListQuery {
         (status = 200, description = "The latest task, or all of them", body = Vec<ListedTask>),
         (status = 400, description = "Not a query", body = ErrorBody),
         (status = 404, description = "The host has not the role for this", body = ErrorBody),
+        (status = 503, description = "There is no memory for it now", body = ErrorBody),
     ),
 )]
 pub(in crate::server) async fn list_tasks(
     destination: Destination,
     query: Result<Query<ListQuery>, QueryRejection>,
-) -> Result<Json<Vec<ListedTask>>, ApiError> {
-    let Destination { app, instance, .. } = destination;
+) -> Result<Response, ApiError> {
+    let Destination { app, client, instance, .. } = destination;
     let Query(query) = query.map_err(|rejection| ApiError::Body(rejection.body_text()))?;
     let Listed { statuses, damaged } = match query.history {
         true => app.tasks().all(instance.id).await,
@@ -99,7 +101,7 @@ pub(in crate::server) async fn list_tasks(
     };
     let known = statuses.into_iter().map(|status| ListedTask::Known(Box::new(status)));
     let damaged = damaged.into_iter().map(|id| ListedTask::Damaged(DamagedTask::new(id)));
-    Ok(Json(known.chain(damaged).collect()))
+    held_json(&app, client, &known.chain(damaged).collect::<Vec<_>>())
 }
 
 /// The status of any task that is still known.
