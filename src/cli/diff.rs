@@ -7,10 +7,12 @@ use super::args::{Common, DiffArgs};
 use super::exit_code::{CommandError, ExitCode};
 use super::local::{Scan, Tree, pool};
 use super::output;
+use super::streamed::{Kept, Streamed};
 use crate::manifest::{Comparand, Depth, Described, Manifest, ManifestFile, find, outcome};
 use crate::model::{MetadataSummary, Verdict};
 use crate::protocol::{ReportBody, ReportSummary, Timings};
-use crate::report;
+use crate::report::{self, MAX_PRINTED};
+use crate::store::Pages;
 use crate::verify::{Compared, Found};
 use crate::work::now_ms;
 
@@ -38,9 +40,9 @@ pub(super) fn run(args: &DiffArgs, common: &Common) -> Result<ExitCode, CommandE
         let what = "--exclude-file, --exclude-dir and --keyspace say what to scan, and a manifest is scanned already";
         return Err(CommandError::Usage(what.to_owned()));
     }
-    let (verdict, result) = compare(&sides, args, common)?;
+    let (verdict, result, pages) = compare(&sides, args, common)?;
     if args.json {
-        output::print_json(&result)?;
+        output::print_json(&Streamed::new(&result, &pages))?;
     } else {
         output::print(&report::outcome(&result))?;
     }
@@ -48,7 +50,7 @@ pub(super) fn run(args: &DiffArgs, common: &Common) -> Result<ExitCode, CommandE
 }
 
 /// Metadata first: where it differs and nobody asked to go on, no file is read.
-fn compare(sides: &[Side; 2], args: &DiffArgs, common: &Common) -> Result<(Verdict, ReportBody), CommandError> {
+fn compare(sides: &[Side; 2], args: &DiffArgs, common: &Common) -> Result<(Verdict, ReportBody, Pages), CommandError> {
     let (began, clock) = (now_ms(), Instant::now());
     let elapsed_ms = || Some(u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX));
     let pool = pool(&args.scan)?;
@@ -83,11 +85,10 @@ fn compare(sides: &[Side; 2], args: &DiffArgs, common: &Common) -> Result<(Verdi
         Compared::new(outcome, total, (source, source_from), (destination, destination_from), args.keep_going);
     timings.total_ms = elapsed_ms();
     let Compared { outcome, rollups, read, differences } = compared;
-    let differences = differences.read(0, u64::MAX).map_err(|error| CommandError::Failed(error.to_string()))?;
-    let differences: Result<_, _> = differences.iter().map(|line| serde_json::from_str(line)).collect();
-    let differences = differences.map_err(|error| CommandError::Failed(error.to_string()))?;
+    let first = Kept(&differences).page(0, MAX_PRINTED as u64).map_err(CommandError::Failed)?;
     let summary = ReportSummary { notes: outcome.notes.clone(), rollups, read, timings };
-    Ok((outcome.verdict(), ReportBody::local(&outcome, differences, summary, name, (began, now_ms()))))
+    let report = ReportBody::local(&outcome, first, summary, name, (began, now_ms()));
+    Ok((outcome.verdict(), report, differences))
 }
 
 /// Both sides, the scanned ones in the order they were walked.

@@ -1,101 +1,183 @@
-//! `twintree inspect`: a manifest file, checked from end to end.
+//! `twintree inspect`: a manifest file, checked from end to end. What it says of single entries is written as it is read.
 
-use serde_json::json;
+use serde::ser::{Error as _, SerializeSeq as _};
+use serde::{Serialize, Serializer};
 
 use super::args::InspectArgs;
 use super::exit_code::{CommandError, ExitCode};
 use super::output;
-use crate::manifest::{DirectoryIndex, HashKind, ManifestFile};
-use crate::model::{Content, FileUrl, Listed, Problem, Selection};
-use crate::report;
+use crate::manifest::{DirectoryIndex, DirectoryTable, HashKind, ManifestFile};
+use crate::model::{Content, FileEntry, FileUrl, Listed, Problem, Reason, RootId, Selection};
+use crate::report::{self, MAX_PRINTED};
 
 pub(super) fn run(args: &InspectArgs) -> Result<ExitCode, CommandError> {
     let manifest = ManifestFile::open(&args.file)?;
-    manifest.check_all()?;
-    let problems = problems(&manifest)?;
+    let (mut unverified, mut first) = (0_usize, Vec::new());
+    let tables = manifest.tables();
+    let problems = Problems { manifest: &manifest, tables: &tables };
+    manifest.check_each(|id, index, files| {
+        problems.of_directory(id, index, &files, |url, problem| {
+            unverified += 1;
+            if first.len() < MAX_PRINTED && !args.json {
+                first.push(format!("{url}: {} ({})", problem.reason, report::printable(&problem.detail)));
+            }
+        });
+    })?;
     if args.json {
-        output::print_json(&body(&manifest, &problems))?;
+        output::print_json(&Body::of(&manifest))?;
     } else {
-        let lines: Vec<String> = problems
-            .iter()
-            .map(|(url, problem)| format!("{url}: {} ({})", problem.reason, report::printable(&problem.detail)))
-            .collect();
-        output::print(&report::inspection(&manifest, &lines))?;
+        output::print(&report::inspection(&manifest, &first, unverified))?;
     }
-    Ok(if problems.is_empty() { ExitCode::Equal } else { ExitCode::Unchecked })
+    Ok(if unverified == 0 { ExitCode::Equal } else { ExitCode::Unchecked })
 }
 
-/// Everything that was not read when the manifest was made.
-fn problems(manifest: &ManifestFile) -> Result<Vec<(FileUrl, Problem)>, CommandError> {
-    let mut problems = Vec::new();
-    for (id, table) in manifest.tables() {
-        let Some(table) = table else { continue };
-        let unsteady = manifest.unsteady(id).iter();
-        problems.extend(unsteady.map(|(index, problem)| (FileUrl::new(id, table.path(*index)), problem.clone())));
-        for index in table.indices() {
-            let path = table.path(index);
-            if let Some(problem) = &table.get(index).unlisted {
-                problems.push((FileUrl::new(id, path.clone()), problem.clone()));
-            }
-            for file in manifest.open_directory(id, index)? {
-                if let Listed::Unlistable(problem) | Listed::File { content: Content::Unverified(problem), .. } =
-                    file.listed
-                {
-                    let path = path.join(&file.name).unwrap_or_else(|_| path.clone());
-                    problems.push((FileUrl::new(id, path), problem));
-                }
+/// Where a manifest says what was not read when it was made.
+struct Problems<'a> {
+    manifest: &'a ManifestFile,
+    tables: &'a [(RootId, Option<&'a DirectoryTable>)],
+}
+
+impl Problems<'_> {
+    /// What was not read in a directory, the directory itself first.
+    fn of_directory(
+        &self,
+        id: RootId,
+        index: DirectoryIndex,
+        files: &[FileEntry],
+        mut each: impl FnMut(FileUrl, &Problem),
+    ) {
+        let at = self.tables.binary_search_by_key(&id, |(id, _)| *id).ok();
+        let Some(table) = at.and_then(|at| self.tables[at].1) else { return };
+        let unsteady = self.manifest.unsteady(id);
+        let unsteady = unsteady.binary_search_by_key(&index, |(index, _)| *index).ok().map(|at| &unsteady[at].1);
+        for problem in unsteady.into_iter().chain(&table.get(index).unlisted) {
+            each(FileUrl::new(id, table.path(index)), problem);
+        }
+        let mut path = None;
+        for file in files {
+            if let Listed::Unlistable(problem) | Listed::File { content: Content::Unverified(problem), .. } =
+                &file.listed
+            {
+                let directory = path.get_or_insert_with(|| table.path(index));
+                each(FileUrl::new(id, directory.join(&file.name).unwrap_or_else(|_| directory.clone())), problem);
             }
         }
     }
-    Ok(problems)
 }
 
-fn body(manifest: &ManifestFile, problems: &[(FileUrl, Problem)]) -> serde_json::Value {
-    let identity = manifest.identity();
-    let totals = manifest.totals();
-    let hash = |kind| manifest.instance_hash(kind).digest().map(|digest| digest.to_string());
-    let roots: Vec<_> = manifest
-        .tables()
-        .into_iter()
-        .map(|(id, table)| match table {
-            None => json!({ "root": id.to_string(), "absent": true }),
-            Some(table) => {
+/// The object that `--json` prints.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Body<'a> {
+    instance: &'a str,
+    host: &'a str,
+    created_at: i64,
+    program: &'a str,
+    rules_fingerprint: String,
+    files_excluded: &'a [String],
+    directories_excluded: &'a [String],
+    selection: Option<Vec<String>>,
+    files: u64,
+    directories: u64,
+    bytes: u64,
+    metadata_hash: Option<String>,
+    content_hash: Option<String>,
+    roots: Vec<RootBody>,
+    unverified: Unverified<'a>,
+}
+
+/// A root; of an absent one nothing else is known.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RootBody {
+    root: String,
+    absent: bool,
+    #[serde(flatten)]
+    tree: Option<TreeBody>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct TreeBody {
+    files: u64,
+    directories: u64,
+    bytes: u64,
+    metadata_hash: Option<String>,
+    content_hash: Option<String>,
+}
+
+/// Everything that was not read when the manifest was made; the blocks are read as it is written.
+struct Unverified<'a>(&'a ManifestFile);
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct UnverifiedBody<'a> {
+    file_url: String,
+    path_hex: Option<String>,
+    reason: Reason,
+    detail: &'a str,
+}
+
+impl<'a> Body<'a> {
+    fn of(manifest: &'a ManifestFile) -> Self {
+        let (identity, totals) = (manifest.identity(), manifest.totals());
+        let hash = |kind| manifest.instance_hash(kind).digest().map(|digest| digest.to_string());
+        let root = |(id, table): (RootId, Option<&DirectoryTable>)| RootBody {
+            root: id.to_string(),
+            absent: table.is_none(),
+            tree: table.map(|table| {
                 let sums = table.totals(DirectoryIndex::ROOT);
-                json!({
-                    "root": id.to_string(),
-                    "absent": false,
-                    "files": sums.files,
-                    "directories": sums.directories,
-                    "bytes": sums.bytes,
-                    "metadataHash": table.get(DirectoryIndex::ROOT).metadata.digest().map(|d| d.to_string()),
-                    "contentHash": manifest.contents(id).first().and_then(|h| h.digest()).map(|d| d.to_string()),
-                })
+                TreeBody {
+                    files: sums.files,
+                    directories: sums.directories,
+                    bytes: sums.bytes,
+                    metadata_hash: table.get(DirectoryIndex::ROOT).metadata.digest().map(|d| d.to_string()),
+                    content_hash: manifest.contents(id).first().and_then(|h| h.digest()).map(|d| d.to_string()),
+                }
+            }),
+        };
+        Self {
+            instance: &identity.instance,
+            host: &identity.host,
+            created_at: identity.created_ms,
+            program: &identity.program,
+            rules_fingerprint: identity.rules_fingerprint().to_string(),
+            files_excluded: &identity.file_patterns,
+            directories_excluded: &identity.directory_patterns,
+            selection: identity.selection.as_ref().map(Selection::names),
+            files: totals.files,
+            directories: totals.directories,
+            bytes: totals.bytes,
+            metadata_hash: hash(HashKind::Metadata),
+            content_hash: hash(HashKind::Content),
+            roots: manifest.tables().into_iter().map(root).collect(),
+            unverified: Unverified(manifest),
+        }
+    }
+}
+
+impl Serialize for Unverified<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut list = serializer.serialize_seq(None)?;
+        let tables = self.0.tables();
+        let problems = Problems { manifest: self.0, tables: &tables };
+        for (id, table) in tables.iter().filter_map(|(id, table)| table.map(|table| (*id, table))) {
+            for index in table.indices() {
+                let files = self.0.open_directory(id, index).map_err(S::Error::custom)?;
+                let mut written = Ok(());
+                problems.of_directory(id, index, &files, |url, problem| {
+                    if written.is_ok() {
+                        written = list.serialize_element(&UnverifiedBody {
+                            file_url: url.text(),
+                            path_hex: url.path_hex(),
+                            reason: problem.reason,
+                            detail: &problem.detail,
+                        });
+                    }
+                });
+                written?;
             }
-        })
-        .collect();
-    let unverified: Vec<_> = problems
-        .iter()
-        .map(|(url, problem)| {
-            json!({
-                "fileUrl": url.text(), "pathHex": url.path_hex(), "reason": problem.reason, "detail": problem.detail,
-            })
-        })
-        .collect();
-    json!({
-        "instance": identity.instance,
-        "host": identity.host,
-        "createdAt": identity.created_ms,
-        "program": identity.program,
-        "rulesFingerprint": identity.rules_fingerprint().to_string(),
-        "filesExcluded": identity.file_patterns,
-        "directoriesExcluded": identity.directory_patterns,
-        "selection": identity.selection.as_ref().map(Selection::names),
-        "files": totals.files,
-        "directories": totals.directories,
-        "bytes": totals.bytes,
-        "metadataHash": hash(HashKind::Metadata),
-        "contentHash": hash(HashKind::Content),
-        "roots": roots,
-        "unverified": unverified,
-    })
+        }
+        list.end()
+    }
 }

@@ -11,6 +11,7 @@ mod manifest;
 mod output;
 mod progress;
 mod serve;
+mod streamed;
 mod tasks;
 mod trouble;
 mod verify;

@@ -40,10 +40,23 @@ fn coloured() -> bool {
     io::stderr().is_terminal() && !unwanted
 }
 
-/// A result. A reader that has gone away, such as `head`, is no error of ours.
+/// A result.
 pub(super) fn print(text: &str) -> Result<(), CommandError> {
-    let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    write(|out| out.write_all(text.as_bytes()))
+}
+
+/// A result as one JSON object, written as it is put together.
+pub(super) fn print_json<T: Serialize>(value: &T) -> Result<(), CommandError> {
+    write(|mut out| {
+        serde_json::to_writer_pretty(&mut out, value)?;
+        out.write_all(b"\n")
+    })
+}
+
+/// Writes a result piece by piece. A reader that has gone away, such as `head`, is no error of ours.
+pub(super) fn write(pieces: impl FnOnce(&mut dyn io::Write) -> io::Result<()>) -> Result<(), CommandError> {
+    let mut out = io::BufWriter::with_capacity(OUTPUT_BYTES, io::stdout().lock());
+    match pieces(&mut out).and_then(|()| out.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(CommandError::Failed(format!("standard output: {error}")))
         }
@@ -51,13 +64,8 @@ pub(super) fn print(text: &str) -> Result<(), CommandError> {
     }
 }
 
-/// A result as one JSON object.
-pub(super) fn print_json<T: Serialize>(value: &T) -> Result<(), CommandError> {
-    let mut text =
-        serde_json::to_string_pretty(value).map_err(|error| CommandError::Failed(format!("JSON: {error}")))?;
-    text.push('\n');
-    print(&text)
-}
+/// How much of a result is written at once, in bytes.
+const OUTPUT_BYTES: usize = 64 << 10;
 
 /// A remark for the person at the terminal, who may have asked for none.
 pub(super) fn remark(common: &Common, text: &str) {

@@ -22,6 +22,9 @@ pub(super) fn causes(source: Described<'_>, destination: Described<'_>) -> Vec<S
     exchanged.chain(missing(source, destination, &explained)).collect()
 }
 
+/// A node has a few data directories; each is compared with each other.
+const MOST_COMPARED: usize = 64;
+
 /// Pairs of data directories of which each side has the other's content.
 fn exchanged(source: Described<'_>, destination: Described<'_>) -> Vec<(RootId, RootId)> {
     let contents = |side: Described<'_>| side.tables.iter().filter_map(data_directory).collect::<BTreeMap<_, _>>();
@@ -30,6 +33,9 @@ fn exchanged(source: Described<'_>, destination: Described<'_>) -> Vec<(RootId, 
     let moved =
         |from: RootId, to: RootId| theirs[&from].is_as(&ours[&to]) && !theirs[&from].is_a_little_as(&ours[&from]);
     let mut pairs = Vec::new();
+    if both.len() > MOST_COMPARED {
+        return pairs;
+    }
     for (position, a) in both.iter().enumerate() {
         for b in &both[position + 1..] {
             if moved(*a, *b) && moved(*b, *a) {
@@ -119,7 +125,8 @@ fn missing_at(side: Side, here: Described<'_>, there: Described<'_>, id: RootId)
 
 /// The root of one side: `None` where it has no such root, `Some(None)` where that is absent.
 fn root(side: Described<'_>, id: RootId) -> Option<Option<&DirectoryTable>> {
-    side.tables.iter().find(|(other, _)| *other == id).map(|(_, table)| *table)
+    let at = side.tables.binary_search_by_key(&id, |(other, _)| *other).ok()?;
+    Some(side.tables[at].1)
 }
 
 /// What could not be listed may have something in it.

@@ -8,7 +8,7 @@ use super::root_hashes::Depth;
 use super::table::DirectoryTable;
 use crate::model::{
     Content, ContentDigest, Difference, DifferenceKind, EntryKind, Evidence, FileEntry, FileUrl, Findings, Listed,
-    Name, Problem, Reason, RelPath, RootId, Side, Unverified,
+    Name, Problem, Reason, RelPath, RootId, Side, Sink, Unverified,
 };
 
 /// One side of an opened directory: the table it is in, and its files.
@@ -28,6 +28,20 @@ pub fn compare_directory(
     destination: OpenedSide<'_>,
     depth: Depth,
 ) -> Findings {
+    let mut findings = Findings::default();
+    compare_directory_into(root, pair, source, destination, depth, &mut findings);
+    findings
+}
+
+/// The same, handed on piece by piece: a single directory may hold millions of entries.
+pub(super) fn compare_directory_into(
+    root: RootId,
+    pair: DirectoryPair,
+    source: OpenedSide<'_>,
+    destination: OpenedSide<'_>,
+    depth: Depth,
+    sink: &mut dyn Sink,
+) {
     let path = [(source.table, pair.source), (destination.table, pair.destination)]
         .into_iter()
         .find_map(|(table, side)| match side {
@@ -49,9 +63,15 @@ pub fn compare_directory(
             EitherOrBoth::Left(s) => comparison.only_at(Side::Source, s, right_unlisted.as_ref()),
             EitherOrBoth::Right(d) => comparison.only_at(Side::Destination, d, left_unlisted.as_ref()),
         }
+        if comparison.findings.differences.len() >= HANDED_ON {
+            sink.take(std::mem::take(&mut comparison.findings));
+        }
     }
-    comparison.findings
+    sink.take(comparison.findings);
 }
+
+/// How many differences of one directory are held before they are handed on.
+const HANDED_ON: usize = 1024;
 
 /// An entry of a directory: a file, or a child directory with the reason why it could not be listed.
 #[derive(Clone, Copy)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::agreement::Contradiction;
-use super::compare::{OpenedSide, compare_directory};
+use super::compare::{OpenedSide, compare_directory_into};
 use super::directory::DirectoryIndex;
 use super::file::{FileError, FormatFault, ManifestFile};
 use super::hash::SubtreeHash;
@@ -134,13 +134,14 @@ pub fn find(
         for pair in planned.plan.open {
             let source_files = left.files(planned.id, pair.source)?;
             let destination_files = right.files(planned.id, pair.destination)?;
-            found.take(compare_directory(
+            compare_directory_into(
                 planned.id,
                 pair,
                 OpenedSide { table: left.table(planned.id), files: &source_files },
                 OpenedSide { table: right.table(planned.id), files: &destination_files },
                 depth,
-            ));
+                found,
+            );
         }
     }
     if depth == Depth::Content {

@@ -1,6 +1,6 @@
 //! What a reader should know besides verdict and counters, in words.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use super::causes::causes;
 use super::directory::DirectoryIndex;
@@ -64,14 +64,18 @@ fn rules(identity: &Identity) -> String {
 /// An absent root counts as one without entries; that is no difference, and yet worth knowing. One in which the other
 /// side has files is a cause, and was named there.
 fn absent_roots(source: &RootTables<'_>, destination: &RootTables<'_>) -> Vec<String> {
-    let has = |side: &RootTables<'_>, id| side.iter().any(|(other, table)| *other == id && table.is_some());
-    let tables = || source.iter().chain(destination);
-    let has_files =
-        |id| tables().any(|(other, t)| *other == id && t.is_some_and(|t| t.totals(DirectoryIndex::ROOT).files > 0));
-    let ids: BTreeSet<RootId> = tables().map(|(id, _)| *id).filter(|id| !has_files(*id)).collect();
-    let list = |present: (bool, bool)| {
-        let ids = ids.iter().filter(|id| (has(source, **id), has(destination, **id)) == present);
-        ids.map(RootId::to_string).collect::<Vec<_>>().join(", ")
+    let mut roots: BTreeMap<RootId, ((bool, bool), u64)> = BTreeMap::new();
+    for (id, table) in source {
+        let (present, files) = roots.entry(*id).or_default();
+        (present.0, *files) = (table.is_some(), files_of(*table));
+    }
+    for (id, table) in destination {
+        let (present, files) = roots.entry(*id).or_default();
+        (present.1, *files) = (table.is_some(), files.saturating_add(files_of(*table)));
+    }
+    let list = |wanted: (bool, bool)| {
+        let ids = roots.iter().filter(|(_, (present, files))| *present == wanted && *files == 0);
+        ids.map(|(id, _)| id.to_string()).collect::<Vec<_>>().join(", ")
     };
     [("on either side", (false, false)), ("at the source", (false, true)), ("at the destination", (true, false))]
         .into_iter()
@@ -79,6 +83,10 @@ fn absent_roots(source: &RootTables<'_>, destination: &RootTables<'_>) -> Vec<St
         .filter(|(_, roots)| !roots.is_empty())
         .map(|(place, roots)| format!("not there {place}: {roots}"))
         .collect()
+}
+
+fn files_of(table: Option<&DirectoryTable>) -> u64 {
+    table.map_or(0, |table| table.totals(DirectoryIndex::ROOT).files)
 }
 
 /// A link to a directory is listed and never entered, so nothing behind it is part of any proof.

@@ -6,7 +6,7 @@ use super::identity::Identity;
 use super::table::DirectoryTable;
 use crate::model::{RootId, Scope, Selection, SourceRules};
 
-/// The roots of one side; `None` for an absent one.
+/// The roots of one side, sorted by id; `None` for an absent one.
 pub type RootTables<'a> = [(RootId, Option<&'a DirectoryTable>)];
 
 /// What one side is, as far as scope and notes need it.

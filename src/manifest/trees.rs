@@ -113,7 +113,7 @@ impl Manifest {
 
     /// The root with this id.
     pub fn root(&self, id: RootId) -> Option<&Root> {
-        self.roots.iter().find(|root| root.id == id)
+        self.roots.binary_search_by_key(&id, |root| root.id).ok().map(|at| &self.roots[at])
     }
 
     /// The files with several names.

@@ -136,7 +136,7 @@ pub struct ReportBody {
 
 impl ReportBody {
     /// The result of a comparison without a service: begun and ended at these moments, in milliseconds since the epoch, of a
-    /// source of this name.
+    /// source of this name. Of all its differences the first are at hand.
     pub fn local(
         outcome: &Outcome,
         differences: Vec<DifferenceBody>,
@@ -169,8 +169,7 @@ impl ReportBody {
             headline: String::new(),
         };
         status.refresh();
-        let differences_total = differences.len() as u64;
-        Self { status, summary, differences_total, offset: 0, differences }
+        Self { status, summary, differences_total: outcome.differences, offset: 0, differences }
     }
 }
 

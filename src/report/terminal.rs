@@ -10,7 +10,7 @@ use crate::model::{Provenance, Selection};
 use crate::protocol::{DamagedTask, DifferenceBody, ListedTask, ReportBody, TaskStatus};
 
 /// How many differences are printed before the rest is only counted; `--json` has them all.
-const MAX_PRINTED: usize = 200;
+pub const MAX_PRINTED: usize = 200;
 
 /// A comparison: verdict, counters, notes, differences with their evidence.
 pub fn outcome(result: &ReportBody) -> String {
@@ -38,7 +38,7 @@ pub fn outcome(result: &ReportBody) -> String {
     if !result.differences.is_empty() {
         let _ = writeln!(out, "\ndifferences:");
         result.differences.iter().take(MAX_PRINTED).for_each(|difference| one_difference(&mut out, difference));
-        let more = result.differences.len().saturating_sub(MAX_PRINTED);
+        let more = result.differences_total.saturating_sub(MAX_PRINTED as u64);
         if more > 0 {
             let _ = writeln!(out, "  ... and {more} more; --json prints them all");
         }
@@ -99,8 +99,8 @@ pub fn listed_line(task: &ListedTask) -> String {
     }
 }
 
-/// What a manifest file holds.
-pub fn inspection(manifest: &ManifestFile, unverified: &[String]) -> String {
+/// What a manifest file holds: so many entries that were not read, of which the first are at hand as lines.
+pub fn inspection(manifest: &ManifestFile, first: &[String], unverified: usize) -> String {
     let mut out = String::new();
     let identity = manifest.identity();
     let totals = manifest.totals();
@@ -130,12 +130,12 @@ pub fn inspection(manifest: &ManifestFile, unverified: &[String]) -> String {
         };
         let _ = writeln!(out, "root           {id}: {what}");
     }
-    if !unverified.is_empty() {
-        let _ = writeln!(out, "\nnot read ({}):", unverified.len());
-        unverified.iter().take(MAX_PRINTED).for_each(|line| {
+    if unverified > 0 {
+        let _ = writeln!(out, "\nnot read ({unverified}):");
+        first.iter().take(MAX_PRINTED).for_each(|line| {
             let _ = writeln!(out, "  {line}");
         });
-        let more = unverified.len().saturating_sub(MAX_PRINTED);
+        let more = unverified.saturating_sub(MAX_PRINTED);
         if more > 0 {
             let _ = writeln!(out, "  ... and {more} more; --json prints them all");
         }

@@ -29,6 +29,7 @@ mod http_heads;
 mod interruptions;
 mod keyspaces;
 mod kills;
+mod large_results;
 mod lies;
 mod lying_columns;
 mod manifest_file;

@@ -149,10 +149,17 @@ impl ManifestFile {
 
     /// Reads and checks everything there is in the file: every section, known or not, and every directory.
     pub fn check_all(&self) -> Result<(), FileError> {
-        let checked = || {
+        self.check_each(|_, _, _| ())
+    }
+
+    /// The same, and hands on the files of each directory as it goes by.
+    pub fn check_each(&self, mut each: impl FnMut(RootId, DirectoryIndex, Vec<FileEntry>)) -> Result<(), FileError> {
+        let mut checked = || {
             self.sections.check(&self.file)?;
-            for tree in self.roots.iter().filter_map(|root| root.tree.as_ref()) {
-                tree.table.indices().try_for_each(|index| self.read_block(tree, index).map(drop))?;
+            for (id, tree) in self.roots.iter().filter_map(|root| Some((root.id, root.tree.as_ref()?))) {
+                for index in tree.table.indices() {
+                    each(id, index, self.read_block(tree, index)?);
+                }
             }
             Ok(())
         };
@@ -160,7 +167,8 @@ impl ManifestFile {
     }
 
     fn tree(&self, root: RootId) -> Option<&FileTree> {
-        self.roots.iter().find(|r| r.id == root).and_then(|root| root.tree.as_ref())
+        let at = self.roots.binary_search_by_key(&root, |root| root.id).ok()?;
+        self.roots[at].tree.as_ref()
     }
 
     fn read_block(&self, tree: &FileTree, index: DirectoryIndex) -> Result<Vec<FileEntry>, FormatFault> {
