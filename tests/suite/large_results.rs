@@ -11,8 +11,8 @@ use twintree::scan::WalkedDirectory;
 use crate::support::manifests::{CHECKSUM_BYTES, HEAD_BYTES, manifest_of, place, with_section};
 use crate::support::program::{text, twintree, twintree_after};
 
-/// As much as the program may have of address space, in KiB: with one thread, less than half of it is its own.
-const LIMIT: &str = "ulimit -v 260000";
+/// As much as the program may have of address space, in KiB: more than twice what it needs, and less than the entries would take.
+const LIMIT: &str = "ulimit -v 150000";
 
 /// A manifest file of one root with so many files in directories of a thousand.
 fn manifest_file(path: &Path, files: usize, file: impl Fn(usize) -> Listed) -> PathBuf {
