@@ -1,7 +1,10 @@
 //! The record that a migration is complete, in the staging directory of its instance.
 
+use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags};
 
 use crate::protocol::{MigrationState, MigrationStatus};
 use crate::work::blocking;
@@ -40,12 +43,8 @@ impl Completion {
     /// The status. A record that cannot be understood is an error, not an incomplete migration.
     pub async fn status(&self) -> Result<MigrationStatus, CompletionError> {
         let Some(path) = self.path.clone() else { return Ok(MigrationStatus::NOT_COMPLETED) };
-        self.run("read", move || match std::fs::File::open(&path) {
-            Ok(file) => {
-                let mut bytes = Vec::new();
-                file.take(MAX_BYTES).read_to_end(&mut bytes)?;
-                Ok(serde_json::from_slice(&bytes)?)
-            }
+        self.run("read", move || match read(&path) {
+            Ok(bytes) => Ok(serde_json::from_slice(&bytes)?),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(MigrationStatus::NOT_COMPLETED),
             Err(error) => Err(error),
         })
@@ -75,7 +74,7 @@ impl Completion {
                 // A record of an incomplete migration, as a Sidecar may leave it behind.
                 Err(taken) => drop(taken.file.persist(&path)?),
             }
-            std::fs::File::open(directory)?.sync_all()?;
+            File::open(directory)?.sync_all()?;
             Ok(Some(status))
         })
         .await
@@ -105,8 +104,24 @@ impl Completion {
     }
 }
 
+/// The bytes of a record. What is no regular file is no record, and is not waited for: a pipe gives nothing until somebody writes.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    let mut bytes = Vec::new();
+    // One byte more than allowed is enough to know, even of a file that never ends.
+    file.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
+    match bytes.len() as u64 > MAX_BYTES {
+        true => Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it is larger than {MAX_BYTES} bytes"))),
+        false => Ok(bytes),
+    }
+}
+
 fn is_complete(path: &Path) -> bool {
-    let status = std::fs::read(path).ok().and_then(|bytes| serde_json::from_slice::<MigrationStatus>(&bytes).ok());
+    let status = read(path).ok().and_then(|bytes| serde_json::from_slice::<MigrationStatus>(&bytes).ok());
     status.is_none_or(|status| status.state == MigrationState::Completed)
 }
 
@@ -141,6 +156,32 @@ mod tests {
         for error in [completion.status().await.err(), completion.complete(1).await.err()] {
             assert!(error.unwrap().to_string().contains(FILE));
         }
+    }
+
+    /// A pipe in its place gives nothing and never ends; a socket cannot be opened; a file may be longer than memory.
+    #[tokio::test]
+    async fn only_a_regular_file_of_a_fair_size_is_a_record() {
+        use rustix::fs::{CWD, FileType, mknodat};
+        type Make = fn(&Path);
+        let staging = tempfile::tempdir().unwrap();
+        let completion = Completion::new(Some(staging.path()));
+        let path = staging.path().join(FILE);
+        let odd: [(&str, Make); 4] = [
+            ("it is not a regular file", |path| mknodat(CWD, path, FileType::Fifo, 0o600.into(), 0).unwrap()),
+            ("it is not a regular file", |path| std::os::unix::fs::symlink("/dev/zero", path).unwrap()),
+            ("(os error", |path| drop(std::os::unix::net::UnixListener::bind(path).unwrap())),
+            ("larger than 65536 bytes", |path| File::create(path).unwrap().set_len(1 << 40).unwrap()),
+        ];
+        for (what, make) in odd {
+            make(&path);
+            for error in [completion.status().await.err(), completion.complete(1).await.err()] {
+                let error = error.unwrap().to_string();
+                assert!(error.contains(FILE) && error.contains(what), "{error}");
+            }
+            assert!(completion.clear().await.is_err(), "what is no record is not removed");
+            std::fs::remove_file(&path).unwrap();
+        }
+        assert_eq!(completion.status().await.unwrap(), MigrationStatus::NOT_COMPLETED);
     }
 
     #[tokio::test]
