@@ -447,6 +447,7 @@ fn values_of_the_wrong_kind_are_refused() {
         ("sidecar_client: {max_retries: -1}\n", "sidecar_client.max_retries"),
         ("sidecar_client: {connection_pool_max_size: 0}\n", "sidecar_client.connection_pool_max_size"),
         ("twintree: {threads: 0}\n", "twintree.threads"),
+        ("twintree: {threads: 1025}\n", "twintree.threads"),
         ("twintree: {threads: 1.5}\n", "twintree.threads"),
         ("twintree: {state_dir: state}\n", "twintree.state_dir"),
         ("twintree: [threads]\n", "twintree"),
@@ -475,7 +476,7 @@ ssl:
     assert_eq!(
         error.to_string().lines().collect::<Vec<_>>(),
         [
-            "sidecar.yaml:1: twintree.threads: is text; expected a whole number from 1 to 2147483647",
+            "sidecar.yaml:1: twintree.threads: is text; expected a whole number from 1 to 1024",
             "sidecar.yaml:3: cassandra_instances[0].id: is text; expected a whole number from 0 to 2147483647",
             "sidecar.yaml:5: cassandra_instances[0].storage_dir: \"cassandra\" is not an absolute path; expected one \
              that starts with / or ~/",

@@ -1,6 +1,6 @@
 //! What a single value may be: text, numbers, durations, hosts, directories.
 
-use std::num::NonZeroU64;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,6 +10,7 @@ use super::data_rate;
 use super::data_size;
 use super::duration;
 use super::error::ValueProblem;
+use super::limits::{MAX_THREADS, THREADS};
 use super::value::Value;
 use crate::exclude::Pattern;
 use crate::model::{CacheMode, UnknownCacheMode};
@@ -35,6 +36,12 @@ pub(super) fn boolean(value: &Value) -> Result<bool, ValueProblem> {
 pub(super) fn pattern(value: &Value) -> Result<Pattern, ValueProblem> {
     let text = text(value, "a pattern, such as glob:**/x")?;
     Pattern::parse(&text).map_err(|error| ValueProblem::Pattern(error.to_string()))
+}
+
+/// A number of threads.
+pub(super) fn threads(value: &Value) -> Result<NonZeroUsize, ValueProblem> {
+    let number: usize = integer(value, 1..=MAX_THREADS as i128, THREADS)?;
+    NonZeroUsize::new(number).ok_or_else(|| ValueProblem::NotAccepted { found: number.to_string(), expected: THREADS })
 }
 
 /// `resume` or `fail`; true for the former.

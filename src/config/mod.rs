@@ -23,7 +23,8 @@ pub use data_rate::{EXPECTED as DATA_RATE, parse as parse_data_rate};
 pub use error::{ConfigError, Mistake, ValueProblem};
 pub use host::{HostName, HostNameError};
 pub use instances::Instance;
-pub use limits::MAX_BYTES;
+
+pub use limits::{MAX_BYTES, MAX_THREADS, THREADS};
 pub use migration_map::{MigrationMap, Role};
 pub use sections::{ClientConfig, Listen, LiveMigration};
 pub use settings::{Reading, Settings};

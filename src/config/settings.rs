@@ -146,7 +146,7 @@ impl Settings {
         let default = Self::default();
         Self {
             state_dir: section.read("state_dir", mistakes, |value| checks::directory(value, home)),
-            threads: count(&section, "threads", mistakes).and_then(NonZeroUsize::new),
+            threads: section.read("threads", mistakes, checks::threads),
             history_max_tasks: count(&section, "history_max_tasks", mistakes).unwrap_or(default.history_max_tasks),
             history_max_age: section
                 .read("history_max_age", mistakes, checks::positive_duration)
