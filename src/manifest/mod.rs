@@ -41,7 +41,7 @@ pub use columns::{DirectoriesError, MAX_DIRECTORIES_IN_A_RECORD, decode_director
 pub use compare::{OpenedSide, compare_directory, differing_leaves};
 pub use diff::{Comparand, DiffError, diff, find, findings, outcome, unsteady_of};
 pub use directory::{Directory, DirectoryIndex, Totals};
-pub use file::{FileError, FormatFault, ManifestFile, write};
+pub use file::{FileError, FormatFault, ManifestFile, write, write_unless_cancelled};
 pub use hash::{HashKind, SubtreeHash, instance_hash, subtree_hash};
 pub use hashing::HashError;
 pub use identity::{Identity, IdentityError};

@@ -1,6 +1,7 @@
 //! Manifests in files. `docs/format.md` is normative; the constants here are the same ones.
 
 mod reader;
+mod replace;
 mod section;
 mod sections;
 mod selected;
@@ -11,7 +12,7 @@ pub(super) mod tests;
 
 pub use reader::ManifestFile;
 pub use section::{FileError, FormatFault};
-pub use writer::write;
+pub use writer::{write, write_unless_cancelled};
 
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;

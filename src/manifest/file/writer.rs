@@ -7,6 +7,7 @@ use std::path::Path;
 
 use serde_bytes::ByteBuf;
 
+use super::replace;
 use super::section::{FileError, MAX_SECTION_BYTES, checksum_start, tag_text};
 use super::{
     BLOCKS, DIRECTORIES, END, EndRecord, FormatVersion, IDENTITY, MAGIC, RootRecord, SELECTION, TreeRecord, UNSTEADY,
@@ -20,33 +21,41 @@ use crate::manifest::record::DirectoryRecord;
 use crate::manifest::tree::Tree;
 use crate::manifest::trees::{Manifest, Root};
 use crate::model::Problem;
+use crate::scan::Cancel;
 
 /// Writes a manifest to `path`, replacing what stands there only once everything is on disk.
 pub fn write(manifest: &Manifest, path: &Path) -> Result<(), FileError> {
-    write_beside(manifest, path).map_err(|error| FileError { path: path.to_owned(), fault: error.into() })
+    write_unless_cancelled(manifest, path, &Cancel::default())
 }
 
-fn write_beside(manifest: &Manifest, path: &Path) -> io::Result<()> {
+/// The same; whoever asks it to stop before it is done finds everything as it was.
+pub fn write_unless_cancelled(manifest: &Manifest, path: &Path, cancel: &Cancel) -> Result<(), FileError> {
+    write_beside(manifest, path, cancel).map_err(|error| FileError { path: path.to_owned(), fault: error.into() })
+}
+
+fn write_beside(manifest: &Manifest, path: &Path, cancel: &Cancel) -> io::Result<()> {
     let directory = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    // As any new file: whoever may not read it is the umask's business.
+    // As any new file, unless it takes another's place: whoever may not read it is the umask's business.
     let mut file = tempfile::Builder::new()
         .prefix(".twintree-manifest-")
         .permissions(Permissions::from_mode(0o666))
         .tempfile_in(directory)?;
     let mut out = BufWriter::with_capacity(1 << 20, file.as_file_mut());
-    write_to(manifest, &mut out)?;
+    write_to(manifest, &mut out, cancel)?;
     out.flush()?;
     drop(out);
+    replace::take_over(path, file.as_file())?;
     file.as_file().sync_all()?;
+    cancel.check().map_err(io::Error::other)?;
     file.persist(path).map_err(|error| error.error)?;
     // The rename itself is on disk only once the directory is.
     File::open(directory)?.sync_all()
 }
 
-fn write_to(manifest: &Manifest, out: &mut impl Write) -> io::Result<()> {
+fn write_to(manifest: &Manifest, out: &mut impl Write, cancel: &Cancel) -> io::Result<()> {
     out.write_all(&MAGIC)?;
     let mut identity = manifest.identity.clone();
     match identity.selection.take() {
@@ -61,7 +70,7 @@ fn write_to(manifest: &Manifest, out: &mut impl Write) -> io::Result<()> {
         }
     }
     section(out, DIRECTORIES, &codec::encode(&root_records(manifest)?))?;
-    blocks(out, manifest)?;
+    blocks(out, manifest, cancel)?;
     let unsteady = unsteady_records(manifest);
     if !unsteady.is_empty() {
         section(out, UNSTEADY, &codec::encode(&unsteady))?;
@@ -132,7 +141,7 @@ fn tree_record(tree: &Tree) -> io::Result<TreeRecord> {
     Ok(record)
 }
 
-fn blocks(out: &mut impl Write, manifest: &Manifest) -> io::Result<()> {
+fn blocks(out: &mut impl Write, manifest: &Manifest, cancel: &Cancel) -> io::Result<()> {
     let all = || {
         trees(manifest).flat_map(|tree| {
             let table = tree.table();
@@ -144,6 +153,7 @@ fn blocks(out: &mut impl Write, manifest: &Manifest) -> io::Result<()> {
     out.write_all(&BLOCKS)?;
     out.write_all(&length.to_le_bytes())?;
     for block in all() {
+        cancel.check().map_err(io::Error::other)?;
         checksum.update(&block);
         out.write_all(&block)?;
     }
