@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::config::{DATA_RATE, Settings, parse_data_rate};
+use crate::config::{DATA_RATE, MAX_THREADS, Settings, THREADS, parse_data_rate};
 
 /// Proves that a directory tree on one host equals the tree on another, by exchanging one Merkle manifest.
 #[derive(Debug, Parser)]
@@ -52,7 +52,7 @@ pub enum Command {
     Demo(DemoArgs),
     /// Run the service: source, destination or both, by the migration map
     Serve(ServeArgs),
-    /// Have a destination verify itself against its source, and follow the task to its end; Ctrl-C cancels the task
+    /// Have a destination verify itself against its source, and follow the task to its end; Ctrl-C or SIGTERM cancels the task
     Verify(VerifyArgs),
     /// List, show or cancel the tasks of a destination
     Tasks(TasksArgs),
@@ -151,7 +151,7 @@ pub struct ScanArgs {
     #[arg(long, value_name = "NAME")]
     pub keyspace: Vec<String>,
     /// How many threads read and hash; one for each core where it is not given
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = threads)]
     pub threads: Option<NonZeroUsize>,
     /// Read at most so much in a second, such as 100MiB/s
     #[arg(long, value_name = "RATE", value_parser = data_rate)]
@@ -171,6 +171,11 @@ impl ScanArgs {
             ..self.clone()
         }
     }
+}
+
+fn threads(text: &str) -> Result<NonZeroUsize, String> {
+    let number = text.parse().ok().filter(|number: &NonZeroUsize| number.get() <= MAX_THREADS);
+    number.ok_or_else(|| format!("expected {THREADS}"))
 }
 
 fn data_rate(text: &str) -> Result<NonZeroU64, String> {
@@ -233,5 +238,17 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn threads_have_a_limit() {
+        for (text, number) in
+            [("1", Some(1)), ("1024", Some(1024)), ("1025", None), ("999999", None), ("0", None), ("x", None)]
+        {
+            let parsed = threads(text);
+            assert_eq!(parsed.as_ref().ok().map(|n| n.get()), number, "{text}");
+            assert!(parsed.is_ok() || parsed == Err("expected a whole number from 1 to 1024".to_owned()));
+        }
+        assert!(THREADS.ends_with(&MAX_THREADS.to_string()));
     }
 }

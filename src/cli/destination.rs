@@ -1,8 +1,8 @@
 //! The destination's service as a command line names it, and what its failures mean to a command.
 
 use super::exit_code::CommandError;
+use crate::model::printable;
 use crate::net::{CallError, Endpoint, TaskClient};
-use crate::report::printable;
 
 /// The service at a URL; `http://` may be left out.
 pub(super) fn destination(text: &str) -> Result<TaskClient, CommandError> {
@@ -14,7 +14,7 @@ pub(super) fn destination(text: &str) -> Result<TaskClient, CommandError> {
 
 impl From<CallError> for CommandError {
     fn from(error: CallError) -> Self {
-        let text = printable(&error.to_string());
+        let text = printable(&error.to_string()).into_owned();
         match &error {
             CallError::Status { status: 400, .. } => Self::Usage(text),
             CallError::Status { status: 409, endpoint, .. } => {

@@ -7,6 +7,7 @@ use super::args::{Common, DiffArgs};
 use super::exit_code::{CommandError, ExitCode};
 use super::local::{Scan, Tree, pool};
 use super::output;
+use super::signals::Stop;
 use super::streamed::{Kept, Streamed};
 use crate::manifest::{Comparand, Depth, Described, Manifest, ManifestFile, find, outcome};
 use crate::model::{MetadataSummary, Verdict};
@@ -32,7 +33,7 @@ impl Side {
     }
 }
 
-pub(super) fn run(args: &DiffArgs, common: &Common) -> Result<ExitCode, CommandError> {
+pub(super) fn run(args: &DiffArgs, common: &Common, stop: &Stop) -> Result<ExitCode, CommandError> {
     let sides = [Side::open(&args.source, args)?, Side::open(&args.destination, args)?];
     let rules =
         !args.scan.exclude_file.is_empty() || !args.scan.exclude_dir.is_empty() || !args.scan.keyspace.is_empty();
@@ -40,7 +41,7 @@ pub(super) fn run(args: &DiffArgs, common: &Common) -> Result<ExitCode, CommandE
         let what = "--exclude-file, --exclude-dir and --keyspace say what to scan, and a manifest is scanned already";
         return Err(CommandError::Usage(what.to_owned()));
     }
-    let (verdict, result, pages) = compare(&sides, args, common)?;
+    let (verdict, result, pages) = compare(&sides, args, common, stop)?;
     if args.json {
         output::print_json(&Streamed::new(&result, &pages))?;
     } else {
@@ -50,7 +51,12 @@ pub(super) fn run(args: &DiffArgs, common: &Common) -> Result<ExitCode, CommandE
 }
 
 /// Metadata first: where it differs and nobody asked to go on, no file is read.
-fn compare(sides: &[Side; 2], args: &DiffArgs, common: &Common) -> Result<(Verdict, ReportBody, Pages), CommandError> {
+fn compare(
+    sides: &[Side; 2],
+    args: &DiffArgs,
+    common: &Common,
+    stop: &Stop,
+) -> Result<(Verdict, ReportBody, Pages), CommandError> {
     let (began, clock) = (now_ms(), Instant::now());
     let elapsed_ms = || Some(u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX));
     let pool = pool(&args.scan)?;
@@ -58,7 +64,7 @@ fn compare(sides: &[Side; 2], args: &DiffArgs, common: &Common) -> Result<(Verdi
         Side::Directory(tree) => Some((label, tree)),
         Side::File(_) => None,
     });
-    let scan = Scan::new(trees.collect(), &args.scan, common.quiet);
+    let scan = Scan::new(trees.collect(), &args.scan, common.quiet, stop);
     let walked = scan.walk(&pool)?;
     let mut timings = Timings { walked_ms: elapsed_ms(), source_walked_ms: elapsed_ms(), ..Timings::default() };
     let (source, destination) = pair(sides, &walked)?;

@@ -70,7 +70,7 @@ pub(super) enum CommandError {
     #[error(transparent)]
     Setup(#[from] SetupError),
     /// Exclusion patterns that cannot be honoured.
-    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Patterns(Vec<PatternError>),
     /// An argument that cannot be meant.
     #[error("{0}")]
@@ -81,7 +81,7 @@ pub(super) enum CommandError {
     /// Work that could not be done.
     #[error("{0}")]
     Failed(String),
-    /// Somebody pressed Ctrl-C.
+    /// A signal asked it to end, such as that of Ctrl-C.
     #[error("cancelled")]
     Cancelled,
 }
@@ -97,6 +97,15 @@ impl From<DiffError> for CommandError {
 }
 
 impl CommandError {
+    /// What is to be said of it: a line for each mistake of a configuration and each pattern, else one.
+    pub(super) fn lines(&self) -> Vec<String> {
+        match self {
+            Self::Config(config) | Self::Setup(SetupError::Config(config)) => config.lines(),
+            Self::Patterns(patterns) => patterns.iter().map(ToString::to_string).collect(),
+            error => vec![error.to_string()],
+        }
+    }
+
     pub(super) fn exit_code(&self) -> ExitCode {
         match self {
             Self::Config(_) | Self::Patterns(_) | Self::Usage(_) => ExitCode::Usage,

@@ -7,7 +7,7 @@ use super::args::InspectArgs;
 use super::exit_code::{CommandError, ExitCode};
 use super::output;
 use crate::manifest::{DirectoryIndex, DirectoryTable, HashKind, ManifestFile};
-use crate::model::{Content, FileEntry, FileUrl, Listed, Problem, Reason, RootId, Selection};
+use crate::model::{Content, FileEntry, FileUrl, Listed, Problem, Reason, RootId, Selection, printable};
 use crate::report::{self, MAX_PRINTED};
 
 pub(super) fn run(args: &InspectArgs) -> Result<ExitCode, CommandError> {
@@ -19,7 +19,7 @@ pub(super) fn run(args: &InspectArgs) -> Result<ExitCode, CommandError> {
         problems.of_directory(id, index, &files, |url, problem| {
             unverified += 1;
             if first.len() < MAX_PRINTED && !args.json {
-                first.push(format!("{url}: {} ({})", problem.reason, report::printable(&problem.detail)));
+                first.push(format!("{url}: {} ({})", problem.reason, printable(&problem.detail)));
             }
         });
     })?;

@@ -5,13 +5,14 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use super::args::ScanArgs;
-use super::exit_code::{CANCELLED, CommandError};
+use super::exit_code::CommandError;
 use super::progress::{Bars, SideProgress};
+use super::signals::Stop;
 use crate::config::{Config, Instance};
 use crate::exclude::Rules;
 use crate::manifest::{BuildError, HashError, Identity, Manifest, RootSpec};
 use crate::model::{Provenance, RootId, Selection};
-use crate::scan::{Cancel, Context, Engine, ReadLimit, ReadMode, host_name};
+use crate::scan::{Context, Engine, ReadLimit, ReadMode, host_name};
 use crate::work::now_ms;
 
 /// How often progress is shown.
@@ -87,11 +88,17 @@ pub(super) struct Scan<'a> {
 }
 
 impl<'a> Scan<'a> {
-    pub(super) fn new(trees: Vec<(&'a str, &'a Tree)>, scan: &ScanArgs, quiet: bool) -> Self {
+    /// A signal stops all of them.
+    pub(super) fn new(trees: Vec<(&'a str, &'a Tree)>, scan: &ScanArgs, quiet: bool, stop: &Stop) -> Self {
         let labels = trees.iter().map(|(label, _)| *label).collect();
         let mode = if scan.direct { ReadMode::Direct } else { ReadMode::PageCache };
         let engine = Arc::new(Engine::new(mode, scan.read_limit.map(ReadLimit::new), None));
-        Self { trees: trees.into_iter().map(|(_, tree)| (tree, Context::of(&engine))).collect(), labels, quiet }
+        let context = || {
+            let mut context = Context::of(&engine);
+            context.cancel = stop.cancel();
+            context
+        };
+        Self { trees: trees.into_iter().map(|(_, tree)| (tree, context())).collect(), labels, quiet }
     }
 
     /// Walks all trees.
@@ -127,9 +134,8 @@ impl<'a> Scan<'a> {
         self.trees.iter().map(|(_, context)| context.progress.provenance()).collect()
     }
 
-    /// Runs blocking work while another thread moves the bars, and Ctrl-C asks the work to stop.
+    /// Runs blocking work while another thread moves the bars.
     fn showing<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
-        cancel_on_interrupt(self.trees.iter().map(|(_, context)| context.cancel.clone()).collect());
         let (done, waiting) = mpsc::channel::<()>();
         std::thread::scope(|scope| {
             scope.spawn(move || {
@@ -154,22 +160,6 @@ impl<'a> Scan<'a> {
             result
         })
     }
-}
-
-/// From the first call on, Ctrl-C no longer ends the process by itself: it stops the scans, and what follows them is told
-/// that they were cancelled. A second Ctrl-C does not wait for that.
-fn cancel_on_interrupt(scans: Vec<Cancel>) {
-    std::thread::spawn(move || {
-        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
-        runtime.block_on(async {
-            if tokio::signal::ctrl_c().await.is_ok() {
-                scans.iter().for_each(Cancel::cancel);
-            }
-            if tokio::signal::ctrl_c().await.is_ok() {
-                std::process::exit(i32::from(CANCELLED));
-            }
-        });
-    });
 }
 
 fn hash_error(error: HashError) -> CommandError {

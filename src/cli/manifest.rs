@@ -6,22 +6,27 @@ use super::args::{Common, ManifestArgs};
 use super::exit_code::{CommandError, ExitCode};
 use super::local::{Scan, Tree, pool};
 use super::output;
+use super::signals::Stop;
 use crate::config::Config;
-use crate::manifest::{HashKind, SubtreeHash, write};
+use crate::manifest::{HashKind, SubtreeHash, write_unless_cancelled};
 
-pub(super) fn run(args: &ManifestArgs, common: &Common) -> Result<ExitCode, CommandError> {
+pub(super) fn run(args: &ManifestArgs, common: &Common, stop: &Stop) -> Result<ExitCode, CommandError> {
     let output = place(&args.output)?;
     let config = args.config.as_deref().map(Config::load).transpose()?;
     let options = config.as_ref().map_or_else(|| args.scan.clone(), |config| args.scan.or_configured(&config.twintree));
     let tree = tree(args, config.as_ref())?;
     let pool = pool(&options)?;
-    let scan = Scan::new(vec![("", &tree)], &options, common.quiet);
+    let scan = Scan::new(vec![("", &tree)], &options, common.quiet, stop);
     let walked = scan.walk(&pool)?;
     scan.hash(&pool, &walked)?;
     let Some(manifest) = walked.first() else {
         return Err(CommandError::Failed("nothing was scanned".to_owned()));
     };
-    write(manifest, &output)?;
+    let cancel = stop.cancel();
+    write_unless_cancelled(manifest, &output, &cancel).map_err(|error| match cancel.is_cancelled() {
+        true => CommandError::Cancelled,
+        false => error.into(),
+    })?;
     let totals = manifest.totals();
     let content = manifest.instance_hash(HashKind::Content);
     let hash = content.digest().map_or("unproven".to_owned(), |digest| digest.to_string());

@@ -7,10 +7,12 @@ mod diff;
 mod exit_code;
 mod inspect;
 mod local;
+mod logging;
 mod manifest;
 mod output;
 mod progress;
 mod serve;
+mod signals;
 mod streamed;
 mod tasks;
 mod trouble;
@@ -20,22 +22,27 @@ pub use args::Cli;
 
 use args::Command;
 use exit_code::{CommandError, ExitCode};
+use signals::{Stop, exit_on_signals};
 
 /// Runs one command to its exit code. What went wrong is said on standard error.
 pub fn run(cli: Cli) -> std::process::ExitCode {
-    output::start_logging(&cli);
-    let code = match &cli.command {
-        Command::Demo(args) => demo::run(args, &cli.common),
-        Command::Serve(args) => serve::run(args),
-        Command::Verify(args) => verify::run(args, &cli.common),
-        Command::Tasks(args) => tasks::run(args),
-        Command::Manifest(args) => manifest::run(args, &cli.common),
-        Command::Inspect(args) => inspect::run(args),
-        Command::Diff(args) => diff::run(args, &cli.common),
-    };
-    let code = code.unwrap_or_else(|error: CommandError| {
+    logging::start(&cli);
+    let code = command(&cli).unwrap_or_else(|error: CommandError| {
         output::complain(&error);
         error.exit_code()
     });
     ExitCode::into(code)
+}
+
+/// Those that leave something behind are told of signals, and end in order; the others end at once.
+fn command(cli: &Cli) -> Result<ExitCode, CommandError> {
+    match &cli.command {
+        Command::Serve(args) => serve::run(args),
+        Command::Demo(args) => demo::run(args, &cli.common, &Stop::on_signals()?),
+        Command::Verify(args) => verify::run(args, &cli.common, &Stop::on_signals()?),
+        Command::Manifest(args) => manifest::run(args, &cli.common, &Stop::on_signals()?),
+        Command::Diff(args) => diff::run(args, &cli.common, &Stop::on_signals()?),
+        Command::Tasks(args) => exit_on_signals().and_then(|()| tasks::run(args)),
+        Command::Inspect(args) => exit_on_signals().and_then(|()| inspect::run(args)),
+    }
 }

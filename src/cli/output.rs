@@ -1,53 +1,23 @@
-//! The only place that writes to standard output and standard error.
+//! The only place that writes to standard output and, besides the logs, to standard error. What does not print is escaped here
+//! whoever forgot it.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 
 use serde::Serialize;
-use tracing_subscriber::EnvFilter;
 
-use super::args::{Cli, Command, Common, LogFormat};
+use super::args::Common;
 use super::exit_code::CommandError;
-
-/// A log that nobody reads any more, as after a pipe to a dead process, stops no service: what goes wrong while logging is
-/// not told, least of all in the log.
-///
-/// Logs go to standard error; `RUST_LOG` decides how much unless it is to be quiet, else the service tells what it does and the rest is quiet.
-pub(super) fn start_logging(cli: &Cli) {
-    let default = match cli.command {
-        _ if cli.common.quiet => "error",
-        Command::Serve(_) => "twintree=info,warn",
-        _ => "warn",
-    };
-    let filter = match EnvFilter::try_from_default_env() {
-        Ok(asked) if !cli.common.quiet => asked,
-        _ => EnvFilter::new(default),
-    };
-    let logs = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .with_target(false)
-        .log_internal_errors(false);
-    // Fails only where a logger is installed already, and then there is one.
-    let _ = match cli.common.log_format {
-        LogFormat::Text => logs.with_ansi(coloured()).try_init(),
-        LogFormat::Json => logs.json().try_init(),
-    };
-}
-
-/// Colours are for terminals, and for those who have not set `NO_COLOR` to anything.
-fn coloured() -> bool {
-    let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    io::stderr().is_terminal() && !unwanted
-}
+use crate::model::{printable, printable_json, printable_lines};
 
 /// A result.
 pub(super) fn print(text: &str) -> Result<(), CommandError> {
-    write(|out| out.write_all(text.as_bytes()))
+    write(|out| out.write_all(printable_lines(text).as_bytes()))
 }
 
-/// A result as one JSON object, written as it is put together.
+/// A result as one JSON object, which terminals can be shown, written as it is put together.
 pub(super) fn print_json<T: Serialize>(value: &T) -> Result<(), CommandError> {
-    write(|mut out| {
+    write(|out| {
+        let mut out = PrintableJson(out);
         serde_json::to_writer_pretty(&mut out, value)?;
         out.write_all(b"\n")
     })
@@ -64,6 +34,21 @@ pub(super) fn write(pieces: impl FnOnce(&mut dyn io::Write) -> io::Result<()>) -
     }
 }
 
+/// JSON that means the same and prints. Each write ends between two characters: those of a serializer are pieces of a text, and those of
+/// logs are lines.
+pub(super) struct PrintableJson<W>(pub(super) W);
+
+impl<W: io::Write> io::Write for PrintableJson<W> {
+    fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
+        self.0.write_all(printable_json(&String::from_utf8_lossy(piece)).as_bytes())?;
+        Ok(piece.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
 /// How much of a result is written at once, in bytes.
 const OUTPUT_BYTES: usize = 64 << 10;
 
@@ -74,11 +59,13 @@ pub(super) fn remark(common: &Common, text: &str) {
     }
 }
 
-/// Why a command failed.
+/// Why a command failed, in a line for each mistake.
 pub(super) fn complain(error: &CommandError) {
-    say(&format!("twintree: {error}"));
+    let lines = error.lines();
+    say(&format!("twintree: {}", lines.first().map(String::as_str).unwrap_or_default()));
+    lines.iter().skip(1).for_each(|line| say(line));
 }
 
-fn say(text: &str) {
-    let _ = writeln!(io::stderr().lock(), "{text}");
+fn say(line: &str) {
+    let _ = writeln!(io::stderr().lock(), "{}", printable(line));
 }

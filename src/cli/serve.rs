@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
-
 use super::args::ServeArgs;
 use super::destination::runtime;
 use super::exit_code::{CommandError, ExitCode};
+use super::signals::{Asked, Signals};
 use crate::config::Config;
 use crate::model::DirectoryType;
 use crate::server::{App, Listener, SetupError};
@@ -18,6 +17,7 @@ pub(super) fn run(args: &ServeArgs) -> Result<ExitCode, CommandError> {
     let config = Config::load(&args.config)?;
     let runtime = runtime()?;
     let ended = runtime.block_on(async {
+        let mut signals = Signals::listen()?;
         let app = App::new(config).map_err(|error| match error {
             SetupError::Patterns(_) => CommandError::Usage(format!("{}: {error}", args.config.display())),
             error => error.into(),
@@ -33,7 +33,9 @@ pub(super) fn run(args: &ServeArgs) -> Result<ExitCode, CommandError> {
         warn_of_what_is_not_there(app.config());
         tracing::info!(address = %listener.address(), "twintree listens");
         let running = listener.serve(app);
-        wait_for_signal().await.map_err(|error| CommandError::Failed(format!("signals: {error}")))?;
+        while signals.next().await == Asked::HangUp {
+            tracing::warn!("SIGHUP reloads nothing yet: to read the configuration again, restart the service");
+        }
         tracing::info!("twintree stops");
         running.stop().await;
         Ok(ExitCode::Equal)
@@ -55,15 +57,4 @@ fn warn_of_what_is_not_there(config: &Config) {
             tracing::warn!(root = %id, directory = %home.display(), "a data directory does not exist");
         }
     }
-}
-
-/// SIGINT or SIGTERM.
-async fn wait_for_signal() -> std::io::Result<()> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
-    Ok(())
 }

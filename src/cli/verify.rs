@@ -2,15 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use tokio::signal::unix::{SignalKind, signal};
-
 use super::args::{Common, VerifyArgs};
 use super::destination::{destination, runtime};
 use super::exit_code::{CommandError, ExitCode};
 use super::output;
 use super::progress::{Bars, SideProgress};
+use super::signals::{Asked, Stop};
 use super::trouble::TroubleRemarks;
-use crate::model::DigestAlgorithm;
+use crate::model::{DigestAlgorithm, printable};
 use crate::net::{CallError, TaskClient};
 use crate::protocol::{Protocol, ReportBody, TaskRequest, TaskStatus};
 use crate::report;
@@ -18,46 +17,68 @@ use crate::report;
 /// The first and the longest wait between two looks at a task.
 const POLL: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(500));
 
-/// How long Ctrl-C waits for the id of a task that is being submitted.
+/// How long a signal waits for the id of a task that is being submitted.
 const CREATE_GRACE: Duration = Duration::from_secs(2);
 
 /// How long a service that does not answer is asked again, while the task goes on without us.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-pub(super) fn run(args: &VerifyArgs, common: &Common) -> Result<ExitCode, CommandError> {
+pub(super) fn run(args: &VerifyArgs, common: &Common, stop: &Stop) -> Result<ExitCode, CommandError> {
     let destination = destination(&args.destination)?;
     let algorithm: DigestAlgorithm = args
         .algorithm
         .parse()
         .map_err(|_| CommandError::Usage(format!("--algorithm {}: expected MD5 or XXHash32", args.algorithm)))?;
+    let request = TaskRequest {
+        max_concurrency: args.max_concurrency,
+        digest_algorithm: algorithm.name().to_owned(),
+        keep_going: args.keep_going,
+        keyspaces: (!args.keyspace.is_empty()).then(|| args.keyspace.clone()),
+    };
     runtime()?.block_on(async {
-        let request = TaskRequest {
-            max_concurrency: args.max_concurrency,
-            digest_algorithm: algorithm.name().to_owned(),
-            keep_going: args.keep_going,
-            keyspaces: (!args.keyspace.is_empty()).then(|| args.keyspace.clone()),
-        };
-        // Before the task exists: from then on Ctrl-C must cancel it, and not leave it behind.
-        let mut interrupt =
-            signal(SignalKind::interrupt()).map_err(|error| CommandError::Failed(format!("signals: {error}")))?;
-        let mut creating = std::pin::pin!(destination.create_task(&request));
-        let (created, interrupted) = tokio::select! {
-            created = &mut creating => (created?, false),
-            _ = interrupt.recv() => match tokio::time::timeout(CREATE_GRACE, creating).await {
-                Ok(created) => (created?, true),
-                Err(_) => return Err(CommandError::Cancelled),
+        let (id, asked) = create(&destination, &request, stop).await?;
+        output::remark(common, &format!("task {id}"));
+        let asked = match asked {
+            Some(asked) => asked,
+            None => tokio::select! {
+                reported = reported(&destination, &id, common) => {
+                    let report = reported?;
+                    let code = ExitCode::of_task(report.status.state, &report.status.counters);
+                    return print(report, args.json).map(|()| code);
+                }
+                asked = stop.asked() => asked,
             },
         };
-        let id = created.task_id;
-        output::remark(common, &format!("task {id}"));
-        let status = tokio::select! {
-            status = follow(&destination, &id, common), if !interrupted => status?,
-            _ = async { interrupted || interrupt.recv().await.is_some() } => destination.cancel(&id).await?,
-        };
-        let report = destination.report(&id).await?;
-        print(report, args.json)?;
+        if asked == Asked::HangUp {
+            output::remark(common, &format!("task {id} goes on; only this command has ended"));
+            return Ok(ExitCode::Cancelled);
+        }
+        let status = destination.cancel(&id).await?;
+        print(destination.report(&id).await?, args.json)?;
         Ok(ExitCode::of_task(status.state, &status.counters))
     })
+}
+
+/// Starts the task. A signal meanwhile is told with its id, for the task may exist by then, and must not be left behind.
+async fn create(
+    destination: &TaskClient,
+    request: &TaskRequest,
+    stop: &Stop,
+) -> Result<(String, Option<Asked>), CommandError> {
+    let mut creating = std::pin::pin!(destination.create_task(request));
+    tokio::select! {
+        created = &mut creating => Ok((created?.task_id, None)),
+        asked = stop.asked() => match tokio::time::timeout(CREATE_GRACE, creating).await {
+            Ok(created) => Ok((created?.task_id, Some(asked))),
+            Err(_) => Err(CommandError::Cancelled),
+        },
+    }
+}
+
+/// The report of a task that has ended.
+async fn reported(destination: &TaskClient, id: &str, common: &Common) -> Result<ReportBody, CommandError> {
+    follow(destination, id, common).await?;
+    Ok(destination.report(id).await?)
 }
 
 /// Looks at the task until it has ended. A service that restarts or a network that hiccups is borne for a while.
@@ -72,10 +93,10 @@ pub(super) async fn follow(destination: &TaskClient, id: &str, common: &Common) 
             Ok(status) => {
                 if status.protocol == Protocol::PerFile && !std::mem::replace(&mut told, true) {
                     let reason = status.protocol_reason.as_deref().unwrap_or_default();
-                    bars.remark(common, &report::printable(&format!("file by file, which takes longer: {reason}")));
+                    bars.remark(common, &printable(&format!("file by file, which takes longer: {reason}")));
                 }
                 if let Some(trouble) = troubles.look(status.source_trouble.as_deref()) {
-                    bars.remark(common, &report::printable(trouble));
+                    bars.remark(common, &printable(trouble));
                 }
                 if status.state.is_final() {
                     return Ok(status);

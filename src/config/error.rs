@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::HostNameError;
 use super::limits::MAX_BYTES;
-use crate::model::RootId;
+use crate::model::{RootId, printable};
 
 /// A configuration that cannot be used. Printed as one line for each mistake.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,17 +21,7 @@ impl std::error::Error for ConfigError {}
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, mistake) in self.mistakes.iter().enumerate() {
-            if i > 0 {
-                f.write_str("\n")?;
-            }
-            write!(f, "{}:", self.file.display())?;
-            if let Some(line) = mistake.line {
-                write!(f, "{line}:")?;
-            }
-            write!(f, " {mistake}")?;
-        }
-        Ok(())
+        f.write_str(&self.lines().join("\n"))
     }
 }
 
@@ -49,8 +39,7 @@ pub struct Mistake {
 impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.key.is_empty() {
-            // A key can be any text; escaped, it stays on this line and cannot steer a terminal.
-            write!(f, "{}: ", self.key.escape_debug())?;
+            write!(f, "{}: ", self.key)?;
         }
         write!(f, "{}", self.problem)
     }
@@ -74,7 +63,7 @@ pub enum ValueProblem {
     #[error("is not UTF-8 text; expected YAML in UTF-8")]
     NotUtf8,
     /// The text is not YAML.
-    #[error("{}is not YAML: {}", column_prefix(*column), message.escape_debug())]
+    #[error("{}is not YAML: {}", column_prefix(*column), message)]
     NotYaml {
         /// The column, from 1, where it is known.
         column: Option<u64>,
@@ -231,6 +220,16 @@ impl Mistakes {
 }
 
 impl ConfigError {
+    /// A line for each mistake. Keys and values can be any text; what of them does not print is escaped, so that they stay on their
+    /// line.
+    pub fn lines(&self) -> Vec<String> {
+        let line = |mistake: &Mistake| {
+            let line = mistake.line.map(|line| format!("{line}:")).unwrap_or_default();
+            printable(&format!("{}:{line} {mistake}", self.file.display())).into_owned()
+        };
+        self.mistakes.iter().map(line).collect()
+    }
+
     /// A file that is wrong as a whole.
     pub(super) fn whole(file: &Path, line: Option<u64>, problem: ValueProblem) -> Self {
         Self { file: file.to_owned(), mistakes: vec![Mistake { line, key: String::new(), problem }] }

@@ -58,7 +58,7 @@ impl FileUrl {
     }
 }
 
-/// For a person: root and path, control characters and stray bytes escaped.
+/// For a person: root and path, what does not print and stray bytes escaped.
 impl fmt::Display for FileUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/", self.root)?;

@@ -6,7 +6,9 @@
 //! are a matter of how the path is opened, not of the path. Neither type promises valid UTF-8.
 
 use std::cmp::Ordering;
-use std::fmt;
+use std::fmt::{self, Write as _};
+
+use super::printable::prints;
 
 /// The longest name accepted, in bytes. Linux allows 255; the rest is room for other systems' encodings.
 pub const MAX_NAME_BYTES: usize = 1024;
@@ -167,15 +169,15 @@ pub fn check_name(bytes: &[u8]) -> Result<(), PathError> {
     }
 }
 
-/// Writes bytes for a person: UTF-8 as it is, but control characters, bytes that are no UTF-8, and the backslash as
+/// Writes bytes for a person: UTF-8 as it is, but what does not print, bytes that are no UTF-8, and the backslash as
 /// escapes, so that a file name can neither move the cursor nor be mistaken for another one.
 pub(super) fn write_printable(bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
     for chunk in bytes.utf8_chunks() {
         for c in chunk.valid().chars() {
             match c {
                 '\\' => f.write_str("\\\\")?,
-                c if c.is_control() => write!(f, "{}", c.escape_default())?,
-                c => write!(f, "{c}")?,
+                c if prints(c) => f.write_char(c)?,
+                c => write!(f, "{}", c.escape_default())?,
             }
         }
         for b in chunk.invalid() {

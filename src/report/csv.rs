@@ -1,8 +1,7 @@
 //! Differences as comma-separated values (RFC 4180), a line for each.
 
-use super::units::printable;
 use super::words::counters;
-use crate::model::FileUrl;
+use crate::model::{FileUrl, printable};
 use crate::protocol::{DifferenceBody, EvidenceBody, ReportBody, TaskStatus};
 
 /// The columns.
@@ -29,7 +28,8 @@ pub fn csv(report: &ReportBody) -> String {
     records([header, summary(&report.status)])
 }
 
-/// Some differences, a row for each. Control characters in names are escaped, and stand exactly in `pathHex`.
+/// Some differences, a row for each. What does not print is escaped, and the exact bytes of such a name stand in `pathHex`. A text that
+/// a spreadsheet would take for a formula begins with an apostrophe.
 pub fn csv_rows(differences: &[DifferenceBody]) -> String {
     records(differences.iter().map(row))
 }
@@ -54,12 +54,12 @@ fn summary(status: &TaskStatus) -> Vec<String> {
 }
 
 fn row(difference: &DifferenceBody) -> Vec<String> {
-    let text = |text: &Option<String>| text.as_deref().map(printable).unwrap_or_default();
-    let escaped = difference.file_url.chars().any(char::is_control);
+    let text = |text: &Option<String>| text.as_deref().map(cell).unwrap_or_default();
+    let escaped = printable(&difference.file_url) != difference.file_url;
     let exact =
         FileUrl::parse(&difference.file_url, None).filter(|_| escaped).map(|url| hex::encode(url.path.as_bytes()));
     let mut row = vec![
-        printable(&difference.file_url),
+        cell(&difference.file_url),
         difference.path_hex.clone().or(exact).unwrap_or_default(),
         difference.kind.name().to_owned(),
         text(&difference.side),
@@ -80,14 +80,39 @@ fn columns(evidence: Option<&EvidenceBody>) -> [String; 4] {
         kind.unwrap_or_default(),
         evidence.size.map(|size| size.to_string()).unwrap_or_default(),
         evidence.last_modified_time.map(|time| time.to_string()).unwrap_or_default(),
-        printable(&digests.join(" ")),
+        cell(&digests.join(" ")),
     ]
+}
+
+/// A text as a cell. Spreadsheets calculate what begins like a formula, and take an apostrophe before it for the sign that it is
+/// text; so one that is there already gets a second one. Whoever reads cells back drops one apostrophe from the begin of each.
+fn cell(text: &str) -> String {
+    let text = printable(text);
+    match text.chars().next() {
+        Some('=' | '+' | '-' | '@' | '\'' | '\u{ff1d}' | '\u{ff0b}' | '\u{ff0d}' | '\u{ff20}') => format!("'{text}"),
+        _ => text.into_owned(),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::DifferenceKind;
+
+    #[test]
+    fn no_cell_is_a_formula_and_each_can_be_read_back() {
+        let formulas = ["=1+1", "+1", "-1", "@SUM(A1)", "'", "'=1", "\u{ff1d}1"];
+        for text in formulas.into_iter().chain(["", "a=b", "permission denied"]) {
+            let cell = cell(text);
+            assert_eq!(cell.strip_prefix('\'').unwrap_or(&cell), text);
+            assert_eq!(cell.starts_with('\''), formulas.contains(&text), "{cell}");
+        }
+        // What is skipped before a formula does not stand there as itself.
+        assert_eq!(
+            (cell("\t=1"), cell("\r=1"), cell("\u{feff}=1")),
+            ("\\t=1".into(), "\\r=1".into(), "\\u{feff}=1".into())
+        );
+    }
 
     #[test]
     fn names_keep_their_place_whatever_is_in_them() {

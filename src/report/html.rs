@@ -2,9 +2,10 @@
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::units::{printable, time_utc};
+use super::units::time_utc;
 use super::words::{counters, evidence_words, name, provenance};
 use crate::manifest::Rollup;
+use crate::model::printable;
 use crate::protocol::{DifferenceBody, ReportBody, SideBody, Timings};
 
 const STYLE: &str = "body{font-family:sans-serif;margin:2em}table{border-collapse:collapse}\
@@ -18,7 +19,7 @@ const DIFFERENCES: &str = "\0";
 /// to its other pages; `limit` is the size of a page, and `shown` the number of differences on this one.
 pub fn html(report: &ReportBody, path: &str, limit: u64, shown: u64) -> (String, String) {
     let status = &report.status;
-    let title = format!("{} {}", status.state, status.id);
+    let title = format!("{} {}", status.state, printable(&status.id));
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -83,7 +84,7 @@ fn facts(report: &ReportBody) -> Markup {
 fn side_words(side: &SideBody) -> String {
     let SideBody { host, instance, roots, files, bytes, from } = side;
     let from = from.as_ref().map(|from| format!("; {}", provenance(from))).unwrap_or_default();
-    printable(&format!("{files} files, {bytes} bytes of {instance} on {host}: {}{from}", roots.join(", ")))
+    printable(&format!("{files} files, {bytes} bytes of {instance} on {host}: {}{from}", roots.join(", "))).into_owned()
 }
 
 fn timing_words(timings: &Timings) -> String {
@@ -145,7 +146,7 @@ pub fn html_rows(differences: &[DifferenceBody]) -> String {
                 td {
                     (name(difference))
                     @if let (Some(reason), Some(side)) = (difference.reason, &difference.side) {
-                        br; (reason.to_string()) " at " (side) ": "
+                        br; (reason.to_string()) " at " (printable(side)) ": "
                         (printable(difference.detail.as_deref().unwrap_or_default()))
                     }
                 }

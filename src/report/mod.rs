@@ -9,4 +9,4 @@ mod words;
 pub use csv::{csv, csv_rows};
 pub use html::{html, html_rows};
 pub use terminal::{MAX_PRINTED, inspection, listed_line, outcome, task_line};
-pub use units::{printable, time_utc};
+pub use units::time_utc;

@@ -2,11 +2,11 @@
 
 use std::fmt::Write as _;
 
-use super::units::{printable, time_utc};
+use super::units::time_utc;
 use super::words::{counters, evidence_words, name, provenance};
 use crate::manifest::Rollup;
 use crate::manifest::{HashKind, ManifestFile};
-use crate::model::{Provenance, Selection};
+use crate::model::{Provenance, Selection, printable};
 use crate::protocol::{DamagedTask, DifferenceBody, ListedTask, ReportBody, TaskStatus};
 
 /// How many differences are printed before the rest is only counted; `--json` has them all.
@@ -66,7 +66,7 @@ fn one_difference(out: &mut String, difference: &DifferenceBody) {
     let _ = write!(out, "  {:<22} {}", difference.kind.name(), name(difference));
     if let (Some(reason), Some(side)) = (difference.reason, &difference.side) {
         let detail = printable(difference.detail.as_deref().unwrap_or_default());
-        let _ = write!(out, "\n    {reason} at {side}: {detail}");
+        let _ = write!(out, "\n    {reason} at {}: {detail}", printable(side));
     }
     let _ = writeln!(out);
     for (side, evidence) in [("source", &difference.source), ("destination", &difference.destination)] {
@@ -113,7 +113,7 @@ pub fn inspection(manifest: &ManifestFile, first: &[String], unverified: usize) 
         let _ = writeln!(out, "  leaves out   {}", printable(pattern));
     }
     for name in identity.selection.iter().flat_map(Selection::names) {
-        let _ = writeln!(out, "  holds only   {name}");
+        let _ = writeln!(out, "  holds only   {}", printable(&name));
     }
     let _ = writeln!(out, "files          {}", totals.files);
     let _ = writeln!(out, "directories    {}", totals.directories);

@@ -1,7 +1,7 @@
 //! What all renderings say in the same words.
 
-use super::units::{printable, time_utc};
-use crate::model::{Counters, EntryKind, FileUrl, Provenance};
+use super::units::time_utc;
+use crate::model::{Counters, EntryKind, FileUrl, Provenance, printable};
 use crate::protocol::{DifferenceBody, EvidenceBody};
 
 /// The counters with their names, in the order in which they are shown.
@@ -42,7 +42,7 @@ pub(super) fn name(difference: &DifferenceBody) -> String {
         (Some(url), Some(hex)) => format!("{url} (path bytes {hex})"),
         (Some(url), None) => url.to_string(),
         // Not what a twintree says; it is shown as it came.
-        (None, _) => printable(&difference.file_url),
+        (None, _) => printable(&difference.file_url).into_owned(),
     }
 }
 
@@ -57,5 +57,5 @@ pub(super) fn evidence_words(evidence: &EvidenceBody) -> String {
     parts.extend(evidence.size.map(|size| format!("{size} bytes")));
     parts.extend(evidence.last_modified_time.map(time_utc));
     parts.extend(evidence.digests.iter().map(|(algorithm, text)| format!("{algorithm} {text}")));
-    printable(&parts.join("  "))
+    printable(&parts.join("  ")).into_owned()
 }

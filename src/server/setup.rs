@@ -15,7 +15,7 @@ pub enum SetupError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// Exclusion patterns that cannot be honoured; all of them.
-    #[error("live_migration: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    #[error("live_migration: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Patterns(Vec<PatternError>),
     /// The history cannot be kept.
     #[error(transparent)]

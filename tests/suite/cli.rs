@@ -154,6 +154,7 @@ fn wrong_usage_exits_2_and_says_what_is_wrong() {
     said(&["serve", "--config", "/nowhere.yaml"], "/nowhere.yaml");
     said(&["verify", "--destination", "http://x/path"], "a path is not needed");
     said(&["inspect", "/nowhere"], "/nowhere: No such file");
+    said(&["diff", text(&s), text(&s), "--threads", "999999"], "a whole number from 1 to 1024");
 }
 
 /// However the bytes are read, the manifest holds the same.
@@ -204,6 +205,30 @@ fn a_manifest_replaces_no_special_file_and_follows_a_link() {
     assert_eq!(twintree(&["inspect", text(&target)]).0, 0);
 }
 
+/// Whoever may read the old one may read the new one, and nobody else.
+#[test]
+fn a_manifest_has_the_permissions_and_the_owner_of_the_one_it_replaces() {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+    let tmp = two_trees();
+    let (s, file) = (tmp.path().join("source"), tmp.path().join("m"));
+    let mode = || fs::metadata(&file).unwrap().permissions().mode() & 0o7777;
+    let written = || assert_eq!(twintree(&["manifest", text(&s), "-o", text(&file)]).0, 0);
+    let script = "umask 027 && exec \"$0\" \"$@\"";
+    let program = env!("CARGO_BIN_EXE_twintree");
+    Command::new("sh").args(["-c", script, program, "manifest", text(&s), "-o", text(&file)]).assert().success();
+    assert_eq!(mode(), 0o640, "a new one by the umask");
+    for kept in [0o600, 0o644, 0o400, 0o666] {
+        fs::set_permissions(&file, fs::Permissions::from_mode(kept)).unwrap();
+        written();
+        assert_eq!(mode(), kept);
+    }
+    if std::os::unix::fs::chown(&file, Some(12345), Some(54321)).is_ok() {
+        written();
+        let metadata = fs::metadata(&file).unwrap();
+        assert_eq!((metadata.uid(), metadata.gid(), mode()), (12345, 54321, 0o666));
+    }
+}
+
 #[test]
 fn a_manifest_of_nothing_is_no_success() {
     let tmp = tempfile::tempdir().unwrap();
@@ -215,33 +240,6 @@ fn a_manifest_of_nothing_is_no_success() {
     assert_eq!(code, 3);
     assert!(err.contains("not there, and in the manifest as such: data/0, commitlog/0"), "{err}");
     assert!(err.contains("not a single file"), "{err}");
-}
-
-#[test]
-fn ctrl_c_on_a_scan_exits_4_and_leaves_nothing_behind() {
-    let tmp = two_trees();
-    let s = tmp.path().join("source");
-    crate::support::trees::endless_file(&s.join("ks/t-1/nb-2-big-Data.db"));
-    let program = env!("CARGO_BIN_EXE_twintree");
-    let manifest = tmp.path().join("m");
-    let arguments = [["manifest", text(&s), "-o", text(&manifest)], ["diff", text(&s), text(&s), "--quiet"]];
-    for arguments in arguments {
-        let mut child = std::process::Command::new(program).args(arguments).spawn().unwrap();
-        let pid = rustix::process::Pid::from_child(&child);
-        // Until the program has asked for the signal, the signal ends it; then the code is not 4.
-        let code = (0..200).find_map(|_| {
-            std::thread::sleep(std::time::Duration::from_millis(50));
-            let caught = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
-            let mask = caught.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap_or_default();
-            let asked = u64::from_str_radix(mask.trim(), 16).is_ok_and(|mask| mask & 0b10 != 0);
-            asked.then(|| {
-                rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
-                child.wait().unwrap().code()
-            })
-        });
-        assert_eq!(code, Some(Some(4)), "{arguments:?}");
-    }
-    assert!(!manifest.exists());
 }
 
 #[test]

@@ -6,7 +6,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::support::material::missing;
-use crate::support::process::{Process, free_port, twintree};
+use crate::support::process::{Process, free_port, hang_ups_arrive, twintree};
 use crate::support::trees::endless_file;
 
 /// One process that is both sides of an endless verification.
@@ -87,13 +87,41 @@ fn sigterm_ends_a_service_in_the_middle_of_its_work_with_exit_code_0() {
     both.wait_until_both_hash();
 }
 
+/// A terminal that closes ends what was started in it, and nothing that runs elsewhere.
+#[test]
+fn sighup_ends_verify_and_neither_the_task_nor_the_service() {
+    if !hang_ups_arrive() {
+        return;
+    }
+    let both = Both::new();
+    let mut service = Process::serve(&both.config, both.port);
+    let mut verify = both.verify();
+    both.wait_until_both_hash();
+    verify.signal(Signal::HUP);
+    assert_eq!(verify.wait().code(), Some(4));
+    let errors = verify.errors();
+    assert!(errors.contains(" goes on; only this command has ended\n"), "{errors}");
+    service.signal(Signal::HUP);
+    service.wait_for_errors("SIGHUP reloads nothing yet");
+    // The service answers still, and its task runs.
+    assert_eq!(both.status().unwrap()["state"], "IN_PROGRESS");
+    service.signal(Signal::TERM);
+    assert_eq!(service.wait().code(), Some(0));
+}
+
 #[test]
 fn ctrl_c_on_verify_cancels_the_task_and_stops_the_reading_on_both_sides() {
+    for signal in [Signal::INT, Signal::TERM] {
+        verify_cancels_its_task(signal);
+    }
+}
+
+fn verify_cancels_its_task(signal: Signal) {
     let both = Both::new();
     let service = Process::serve(&both.config, both.port);
     let mut verify = both.verify();
     both.wait_until_both_hash();
-    verify.signal(Signal::INT);
+    verify.signal(signal);
     let code = verify.wait().code();
     let report: Value = serde_json::from_str(&verify.output()).unwrap();
     assert_eq!((code, &report["state"]), (Some(4), &"CANCELLED".into()), "{report:#}");

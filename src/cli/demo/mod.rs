@@ -13,6 +13,7 @@ use super::args::{Common, DemoArgs};
 use super::destination::{destination, runtime};
 use super::exit_code::{CommandError, ExitCode};
 use super::output::{print, print_json};
+use super::signals::Stop;
 use super::verify::follow;
 use crate::config::Config;
 use crate::model::DigestAlgorithm;
@@ -24,10 +25,15 @@ use faults::PlantedFault;
 use instance::Instance;
 use services::Services;
 
-pub(super) fn run(args: &DemoArgs, common: &Common) -> Result<ExitCode, CommandError> {
+pub(super) fn run(args: &DemoArgs, common: &Common, stop: &Stop) -> Result<ExitCode, CommandError> {
     let place = Place::new(args.keep.as_deref())?;
-    let demo = Demo { place: &place.path, common };
-    let played = runtime()?.block_on(demo.play())?;
+    let demo = Demo { place: &place.path, common, stop };
+    let played = runtime()?.block_on(async {
+        tokio::select! {
+            played = demo.play() => played,
+            _ = stop.asked() => Err(CommandError::Cancelled),
+        }
+    })?;
     let code = demo.conclude(&played)?;
     if args.keep.is_some() {
         print(&format!("\nThe demo's files are in {}.\n", place.path.display()))?;
@@ -75,6 +81,7 @@ struct Played {
 struct Demo<'a> {
     place: &'a Path,
     common: &'a Common,
+    stop: &'a Stop,
 }
 
 impl Demo<'_> {
@@ -123,7 +130,7 @@ impl Demo<'_> {
         )?;
         let mut hashes = Vec::new();
         for (side, config) in ["source", "destination"].into_iter().zip(&played.configs) {
-            let hash = services::content_hash(config)?;
+            let hash = services::content_hash(config, self.stop)?;
             print(&format!("  {side:<12} {}\n", hash.map_or("unproven".to_owned(), |hash| hash.to_string())))?;
             hashes.push(hash);
         }

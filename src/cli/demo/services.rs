@@ -8,6 +8,7 @@ use super::instance::Instance;
 use crate::cli::args::ScanArgs;
 use crate::cli::exit_code::CommandError;
 use crate::cli::local::{Scan, Tree, pool};
+use crate::cli::signals::Stop;
 use crate::config::Config;
 use crate::manifest::HashKind;
 use crate::model::Blake3Digest;
@@ -60,12 +61,12 @@ impl Services {
 }
 
 /// The content hash of a service's instance, scanned once more, as `twintree manifest` does it; `None` where unproven.
-pub(super) fn content_hash(config: &Config) -> Result<Option<Blake3Digest>, CommandError> {
+pub(super) fn content_hash(config: &Config, stop: &Stop) -> Result<Option<Blake3Digest>, CommandError> {
     let scan = ScanArgs::default();
     let trees = config.instances.iter().map(|instance| Tree::of_instance(config, instance, &scan));
     let trees: Vec<Tree> = trees.collect::<Result<_, _>>()?;
     let pool = pool(&scan)?;
-    let jobs = Scan::new(trees.iter().map(|tree| ("", tree)).collect(), &scan, true);
+    let jobs = Scan::new(trees.iter().map(|tree| ("", tree)).collect(), &scan, true, stop);
     let manifests = jobs.walk(&pool)?;
     jobs.hash(&pool, &manifests)?;
     Ok(manifests.first().and_then(|manifest| manifest.instance_hash(HashKind::Content).digest()))

@@ -6,8 +6,9 @@ const REQUIRED: &str = "TWINTREE_REQUIRE";
 
 /// All material by its name: `b3sum`, `promtool` and `schemathesis` are programs, `prometheus_client` a package of Python, `jvm` a Java development kit, `systemd` its
 /// `systemd-analyze`; `oracle` and `sstables` lie beside the checkout; `cold-cache` is a page cache that can be emptied and
-/// says what it holds, `loopback` a second loopback address, `threads` a system that lists the threads of a process.
-const MATERIAL: [&str; 11] = [
+/// says what it holds, `loopback` a second loopback address, `sighup` a starter who does not have SIGHUP ignored, `threads` a system
+/// that lists the threads of a process.
+const MATERIAL: [&str; 12] = [
     "b3sum",
     "cold-cache",
     "jvm",
@@ -16,6 +17,7 @@ const MATERIAL: [&str; 11] = [
     "prometheus_client",
     "promtool",
     "schemathesis",
+    "sighup",
     "sstables",
     "systemd",
     "threads",

@@ -15,6 +15,17 @@ pub fn twintree() -> Command {
     command
 }
 
+/// Whether SIGHUP reaches programs that are started here. Where it is ignored, as under `nohup`, they ignore it as well.
+pub fn hang_ups_arrive() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap_or_default();
+    let ignored = u64::from_str_radix(mask.trim(), 16).is_ok_and(|mask| mask & 1 == 1);
+    if ignored {
+        super::material::missing("sighup", "whoever started these tests has SIGHUP ignored");
+    }
+    !ignored
+}
+
 /// A port that was free a moment ago.
 pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
@@ -51,6 +62,23 @@ impl Process {
         panic!("the service does not listen");
     }
 
+    /// Waits until SIGTERM no longer ends the process by itself, and so the other signals are listened to as well.
+    pub fn wait_until_it_listens_to_signals(&mut self) {
+        for _ in 0..3000 {
+            let status = std::fs::read_to_string(format!("/proc/{}/status", self.0.id())).unwrap_or_default();
+            let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap_or_default();
+            // The first bit is signal 1 (proc(5)).
+            if u64::from_str_radix(mask.trim(), 16).is_ok_and(|mask| mask & (1 << 14) != 0) {
+                return;
+            }
+            if let Some(status) = self.0.try_wait().unwrap() {
+                panic!("the program ended with {status}: {}", self.errors());
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        panic!("the program does not listen to signals");
+    }
+
     pub fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.0), signal).unwrap();
     }
@@ -70,6 +98,16 @@ impl Process {
         panic!("the process does not end");
     }
 
+    /// Waits until this text was written to standard output; what was read until then is gone.
+    pub fn wait_for_output(&mut self, text: &str) {
+        read_until(self.0.stdout.as_mut().unwrap(), text);
+    }
+
+    /// The same of standard error.
+    pub fn wait_for_errors(&mut self, text: &str) {
+        read_until(self.0.stderr.as_mut().unwrap(), text);
+    }
+
     /// What an ended process said on standard error.
     pub fn errors(&mut self) -> String {
         let mut text = String::new();
@@ -82,6 +120,16 @@ impl Process {
         let mut text = String::new();
         self.0.stdout.take().unwrap().read_to_string(&mut text).unwrap();
         text
+    }
+}
+
+fn read_until(mut from: impl std::io::Read, text: &str) {
+    let mut said = Vec::new();
+    while !said.ends_with(text.as_bytes()) {
+        let mut byte = [0];
+        let read = from.read(&mut byte).unwrap();
+        assert_eq!(read, 1, "{text:?} was not said, but: {}", String::from_utf8_lossy(&said));
+        said.push(byte[0]);
     }
 }
 
