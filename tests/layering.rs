@@ -109,6 +109,25 @@ fn only_one_module_names_the_encoder() {
     assert_eq!(naming, [src().join("manifest/codec.rs")]);
 }
 
+/// What the compiler cannot check stands in one place, and is allowed nowhere else.
+#[test]
+fn only_one_module_has_unsafe_code() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut naming: Vec<PathBuf> = Vec::new();
+    for folder in ["src", "tests", "benches"] {
+        let has_any = |path: &PathBuf| {
+            let text = fs::read_to_string(path).expect("a source file");
+            let words = text.split(|c: char| !c.is_alphanumeric() && c != '_');
+            // In two pieces, or this file would have it.
+            words.into_iter().any(|word| word == concat!("uns", "afe") || word == concat!("uns", "afe_code"))
+        };
+        naming.extend(sources(&root.join(folder)).into_iter().filter(has_any));
+    }
+    assert_eq!(naming, [src().join("scan/syscalls.rs")]);
+    let manifest = fs::read_to_string(root.join("Cargo.toml")).expect("Cargo.toml");
+    assert!(manifest.lines().any(|line| line == concat!("uns", "afe_code = \"deny\"")));
+}
+
 #[test]
 fn only_the_bridges_cross_from_async_to_threads_and_pools() {
     let naming = |names: &[&str], below: &str| -> Vec<PathBuf> {

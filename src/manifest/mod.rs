@@ -46,7 +46,9 @@ pub use hash::{HashKind, SubtreeHash, instance_hash, subtree_hash};
 pub use hashing::HashError;
 pub use identity::{Identity, IdentityError};
 pub use matching::{MatchingDirectory, matching_files};
-pub use notes::{begun_again_note, fetched_note, notes, nothing_compared_note, rules_unknown_note, trusted_note};
+pub use notes::{
+    begun_again_note, fetched_note, notes, nothing_compared_note, rules_unknown_note, trusted_note, unrecordable_note,
+};
 pub use plan::{DirectoryPair, PairSide, PlannedRoot, RootPlan, plan, plan_instance};
 pub use record::{ProblemColumn, RecordError, decode_problem};
 pub use rollup::{DifferenceSums, Rollup, RollupState, rollups};

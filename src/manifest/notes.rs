@@ -121,6 +121,15 @@ pub fn trusted_note(side: Side, from: Option<Provenance>) -> Option<String> {
     ))
 }
 
+/// How many files of a side will be read in every task, though it remembers digests; `None` where none.
+pub fn unrecordable_note(side: Side, from: Option<Provenance>) -> Option<String> {
+    let files = from.map(|from| from.unrecordable_files).filter(|files| *files > 0)?;
+    Some(format!(
+        "the digests of {files} files at the {side} are not remembered, and each task reads them: they belong to another user, or \
+         their file system does not tell of every write (docs/guarantees.md)"
+    ))
+}
+
 /// Equal, and yet nothing was there to be compared.
 pub fn nothing_compared_note() -> String {
     "there was not a single file to compare on either side".to_owned()

@@ -24,6 +24,9 @@ pub struct Provenance {
     pub trusted_bytes: u64,
     /// Files with a recorded digest that were read all the same, and had it.
     pub audited_files: u64,
+    /// Files read whose digests were to be recorded and never can be, here: they belong to another user, or their file system does
+    /// not tell of every later write.
+    pub unrecordable_files: u64,
 }
 
 impl Provenance {

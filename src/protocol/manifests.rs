@@ -287,6 +287,7 @@ fn write_provenance(from: &Provenance, record: Writer) -> Writer {
         .with(7, &from.trusted_files)
         .with(8, &from.trusted_bytes)
         .with(9, &from.audited_files)
+        .with_some(10, (from.unrecordable_files > 0).then_some(&from.unrecordable_files))
 }
 
 fn read_provenance(fields: &mut FrameReader) -> Result<Provenance, FrameError> {
@@ -300,6 +301,7 @@ fn read_provenance(fields: &mut FrameReader) -> Result<Provenance, FrameError> {
         trusted_files: fields.required(7)?,
         trusted_bytes: fields.required(8)?,
         audited_files: fields.required(9)?,
+        unrecordable_files: fields.optional(10)?.unwrap_or_default(),
     })
 }
 

@@ -33,7 +33,9 @@ pub(super) fn provenance(from: &Provenance) -> String {
     let files = files.iter().filter(|(count, ..)| *count > 0);
     let files = files.map(|(count, bytes, what)| format!("{count} files ({bytes} bytes) {what}"));
     let audited = (from.audited_files > 0).then(|| format!("{} recorded digests audited", from.audited_files));
-    bytes.chain(files).chain(audited).collect::<Vec<_>>().join(", ")
+    let unrecordable = (from.unrecordable_files > 0)
+        .then(|| format!("digests of {} files not to be recorded", from.unrecordable_files));
+    bytes.chain(files).chain(audited).chain(unrecordable).collect::<Vec<_>>().join(", ")
 }
 
 /// Root and path, without the prefix that all file URLs share; the exact bytes where the text does not have them.

@@ -2,10 +2,11 @@
 
 use std::os::fd::BorrowedFd;
 
-use super::cache::{CacheView, now_nanos};
+use super::cache::CacheView;
 use super::context::Context;
 use super::digests::FileDigests;
 use super::identity::FileIdentity;
+use super::recording::Recorder;
 use super::steady::{Expected, ReadError, hash_identified, look_at};
 use crate::model::{Blake3Digest, DigestAlgorithm, Name};
 
@@ -39,7 +40,7 @@ impl From<ReadError> for ContentError {
 /// The content of the file `name` in the open directory, which the walk saw as `expected`.
 ///
 /// Where recorded digests are used and there is one of exactly this file, it is trusted, or checked by reading the file;
-/// otherwise the file is read and its digest recorded.
+/// otherwise the file is read, and its digest recorded where it can stand for the file from then on.
 pub fn file_content(
     directory: BorrowedFd<'_>,
     name: &Name,
@@ -61,20 +62,19 @@ pub fn file_content(
         context.progress.trusted(identity.size());
         return Ok(FileContent { digest, identity, trusted: true });
     }
-    let began = now_nanos();
-    let (digests, identity) = hash_identified(directory, name, expected, &[], context)?;
-    let digest = digests.blake3;
+    let recorder = Recorder::new(directory, view, context);
+    let read = recorder.read(name, expected)?;
     if let Some((before, recorded)) = known
-        && before == identity
+        && before == read.identity
     {
-        if recorded != digest {
+        if recorded != read.digest {
             view.cache().forget_all();
             return Err(ContentError::Discredited);
         }
         context.progress.audited();
     }
-    view.cache().record(&identity, digest, began);
-    Ok(FileContent { digest, identity, trusted: false })
+    recorder.record(name, &read);
+    Ok(FileContent { digest: read.digest, identity: read.identity, trusted: false })
 }
 
 /// Reads a file whatever is recorded of it, with another digest besides: the evidence for a difference. A record that proves
@@ -125,7 +125,7 @@ fn look(directory: BorrowedFd<'_>, name: &Name, expected: Expected) -> Option<Fi
 mod tests {
     use super::*;
     use crate::model::CacheMode;
-    use crate::scan::cache::DigestCache;
+    use crate::scan::cache::{DigestCache, now_nanos};
     use std::os::fd::AsFd as _;
     use std::time::Duration;
 

@@ -40,6 +40,7 @@ struct Counts {
     trusted_files: AtomicU64,
     trusted_bytes: AtomicU64,
     audited_files: AtomicU64,
+    unrecordable_files: AtomicU64,
 }
 
 /// One look at the counters.
@@ -89,6 +90,7 @@ impl Progress {
             trusted_files: sum(|counts| &counts.trusted_files),
             trusted_bytes: sum(|counts| &counts.trusted_bytes),
             audited_files: sum(|counts| &counts.audited_files),
+            unrecordable_files: sum(|counts| &counts.unrecordable_files),
         }
     }
 
@@ -149,6 +151,11 @@ impl Progress {
     /// A file has the digest that was recorded of it.
     pub(super) fn audited(&self) {
         self.0.own().audited_files.fetch_add(1, Relaxed);
+    }
+
+    /// The digest of a file that was read cannot be recorded.
+    pub(super) fn unrecordable(&self) {
+        self.0.own().unrecordable_files.fetch_add(1, Relaxed);
     }
 
     /// One more file is hashed, known without, or given up on.

@@ -16,6 +16,7 @@ use super::context::Context;
 use super::digests::{BlockDigest, FileDigests, begin};
 use super::direct::{self, ALIGNMENT};
 use super::engine::ReadMode;
+use super::lease::Lease;
 use super::page_cache;
 use super::progress::Origin;
 use crate::model::{Blake3Digest, ContentDigest, DigestAlgorithm};
@@ -60,7 +61,20 @@ pub(super) fn hash_open_file(
     also: &[DigestAlgorithm],
     context: &Context,
 ) -> Result<FileDigests, ReadFailure> {
-    let reader = Reader::new(file, size, context);
+    hash(Reader::new(file, size, context), size, also)
+}
+
+/// The BLAKE3 of the same bytes, read under a lease that is given up between two blocks where somebody asks for that.
+pub(super) fn hash_leased_file(
+    file: &File,
+    size: u64,
+    lease: &Lease<'_>,
+    context: &Context,
+) -> Result<Blake3Digest, ReadFailure> {
+    hash(Reader { lease: Some(lease), ..Reader::new(file, size, context) }, size, &[]).map(|digests| digests.blake3)
+}
+
+fn hash(reader: Reader<'_>, size: u64, also: &[DigestAlgorithm]) -> Result<FileDigests, ReadFailure> {
     let result = if size == 0 {
         reader.unsized_file(|| reader.one_pass_to_the_end(also))
     } else if also.is_empty() && size <= BLOCK_BYTES as u64 {
@@ -71,7 +85,7 @@ pub(super) fn hash_open_file(
         reader.one_pass(size, also)
     };
     if result.is_err() {
-        context.progress.take_back(reader.counted.load(Relaxed));
+        reader.context.progress.take_back(reader.counted.load(Relaxed));
     }
     result
 }
@@ -109,6 +123,8 @@ struct Reader<'a> {
     counted: AtomicU64,
     /// The file is read around the page cache.
     direct: AtomicBool,
+    /// Nobody writes to the file while it is held.
+    lease: Option<&'a Lease<'a>>,
 }
 
 impl<'a> Reader<'a> {
@@ -118,7 +134,7 @@ impl<'a> Reader<'a> {
         if !direct && size > BLOCK_BYTES as u64 {
             page_cache::read_nothing_ahead(file);
         }
-        Self { file, size, context, counted: AtomicU64::new(0), direct: AtomicBool::new(direct) }
+        Self { file, size, context, counted: AtomicU64::new(0), direct: AtomicBool::new(direct), lease: None }
     }
 
     /// Most files are small: one read, and no state of a hash that could go on.
@@ -225,6 +241,9 @@ impl<'a> Reader<'a> {
     fn block(&self, buffer: &mut [u8], want: usize, most: usize, offset: u64) -> Result<usize, ReadFailure> {
         let cancelled = |_| ReadFailure::Cancelled;
         self.context.cancel.check().map_err(cancelled)?;
+        if let Some(lease) = self.lease.filter(|_| offset > 0) {
+            lease.give_up_if_asked();
+        }
         if let Some(limit) = self.context.engine().limit() {
             limit.admit(want as u64, &self.context.cancel).map_err(cancelled)?;
         }

@@ -87,7 +87,12 @@ pub fn digest_file(
     steadily(Some(expected), opener(directory, name, context), read).map(|(digest, _)| digest)
 }
 
-fn opener<'a>(directory: BorrowedFd<'a>, name: &'a Name, context: &'a Context) -> impl Fn() -> io::Result<File> + 'a {
+/// Opens the file of this name for reading, following a symbolic link as the listing did, and counts that.
+pub(super) fn opener<'a>(
+    directory: BorrowedFd<'a>,
+    name: &'a Name,
+    context: &'a Context,
+) -> impl Fn() -> io::Result<File> + 'a {
     move || {
         context.progress.opened();
         // NONBLOCK: a pipe that took the file's place since the walk must not hang the scan.

@@ -2,7 +2,7 @@
 
 use super::found::Total;
 use crate::manifest::{
-    Described, DirectoryIndex, DirectoryTable, Rollup, nothing_compared_note, rollups, trusted_note,
+    Described, DirectoryIndex, DirectoryTable, Rollup, nothing_compared_note, rollups, trusted_note, unrecordable_note,
 };
 use crate::model::{MetadataSummary, Outcome, Provenance, RootId, Side, Verdict, grouped};
 use crate::protocol::{ReadBody, SideBody, not_compared};
@@ -33,6 +33,8 @@ impl Compared {
         outcome.notes.extend(not_compared(outcome.content_not_compared));
         outcome.notes.extend(trusted_note(Side::Source, source_from));
         outcome.notes.extend(trusted_note(Side::Destination, destination_from));
+        outcome.notes.extend(unrecordable_note(Side::Source, source_from));
+        outcome.notes.extend(unrecordable_note(Side::Destination, destination_from));
         if outcome.verdict() == Verdict::NothingCompared {
             outcome.notes.push(nothing_compared_note());
         }

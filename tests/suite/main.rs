@@ -36,6 +36,7 @@ mod lying_columns;
 mod manifest_file;
 mod manifest_noise;
 mod many_differences;
+mod mapped_writes;
 mod memory_limits;
 mod metrics;
 mod moving_trees;

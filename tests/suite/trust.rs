@@ -14,6 +14,7 @@ use twintree::model::{CacheMode, DigestAlgorithm, DirectoryType, Name, RootId};
 use twintree::scan::{Context, DigestCache, Engine, Expected, ReadMode, file_evidence};
 
 use crate::support::records::give_a_wrong_digest;
+use crate::support::trees::leased_directory;
 
 /// Longer than a file must lie unchanged before its digest is recorded.
 const SETTLED: Duration = Duration::from_millis(2200);
@@ -44,7 +45,7 @@ fn hash(home: &Path, cache: &Arc<DigestCache>, finished: impl Fn() + Sync) -> (R
 /// A commit log is written through memory maps, which its times do not tell. One of its files has a name among the data, too.
 #[test]
 fn what_is_trusted_in_one_root_is_read_in_a_root_where_nothing_is_trusted() {
-    let home = tempfile::tempdir().unwrap();
+    let Some(home) = leased_directory() else { return };
     for root in ["data", "commitlog"] {
         fs::create_dir(home.path().join(root)).unwrap();
     }
@@ -65,7 +66,7 @@ fn what_is_trusted_in_one_root_is_read_in_a_root_where_nothing_is_trusted() {
 /// Another verification reads `known` while this one is under way, and finds that its recorded digest is wrong.
 #[test]
 fn a_run_that_trusted_records_is_void_once_one_of_them_proved_wrong() {
-    let home = tempfile::tempdir().unwrap();
+    let Some(home) = leased_directory() else { return };
     for table in ["a", "b"] {
         fs::create_dir_all(home.path().join("data").join(table)).unwrap();
     }

@@ -1,6 +1,8 @@
 //! Looking up recorded digests, and whether they are believed.
 
 use std::hash::BuildHasher as _;
+use std::os::fd::BorrowedFd;
+use std::sync::OnceLock;
 
 use redb::{ReadOnlyTable, ReadableDatabase as _};
 
@@ -9,6 +11,7 @@ use super::records::{DIGESTS, Key, Record, Recorded, key, recorded, seconds};
 use super::settled::now_nanos;
 use super::store::DigestCache;
 use crate::model::{Blake3Digest, CacheMode};
+use crate::scan::file_system::telling_device;
 use crate::scan::identity::FileIdentity;
 
 impl DigestCache {
@@ -16,7 +19,7 @@ impl DigestCache {
     pub fn view(&self) -> Option<CacheView<'_>> {
         let discredits = self.discredits();
         let table = self.look(|database| Ok(database.begin_read()?.open_table(DIGESTS)?))?;
-        Some(CacheView { cache: self, table, now: seconds(now_nanos()), discredits })
+        Some(CacheView { cache: self, table, now: seconds(now_nanos()), discredits, telling: OnceLock::new() })
     }
 }
 
@@ -27,6 +30,8 @@ pub struct CacheView<'a> {
     now: i64,
     /// How often records had proved wrong before it was made.
     discredits: u64,
+    /// Asked of the first directory whose files are recorded.
+    telling: OnceLock<Option<u64>>,
 }
 
 impl CacheView<'_> {
@@ -59,6 +64,12 @@ impl CacheView<'_> {
     pub(in crate::scan) fn reads_recorded(&self, identity: &FileIdentity) -> bool {
         let draw = self.cache.draws.hash_one((key(identity), self.now));
         self.cache.mode.reads_recorded(draw)
+    }
+
+    /// The device of this directory, where a file system is on it that tells of every write. A view is made for one directory; were it
+    /// used for another one, on another device, nothing there would be recorded.
+    pub(in crate::scan) fn telling_device(&self, directory: BorrowedFd<'_>) -> Option<u64> {
+        *self.telling.get_or_init(|| telling_device(directory))
     }
 
     /// Where digests are recorded.

@@ -4,19 +4,24 @@
 /// Names what is required, separated by commas; `.ci/run` sets it.
 const REQUIRED: &str = "TWINTREE_REQUIRE";
 
-/// All material by its name: `b3sum`, `promtool` and `schemathesis` are programs, `prometheus_client` a package of Python, `jvm` a Java development kit, `systemd` its
-/// `systemd-analyze`; `oracle` and `sstables` lie beside the checkout; `cold-cache` is a page cache that can be emptied and
-/// says what it holds, `loopback` a second loopback address, `sighup` a starter who does not have SIGHUP ignored, `threads` a system
-/// that lists the threads of a process.
-const MATERIAL: [&str; 12] = [
+/// All material by its name: `b3sum`, `promtool`, `python3` and `schemathesis` are programs, `prometheus_client` a package of Python, `jvm` a Java
+/// development kit, `systemd` its `systemd-analyze`; `oracle` and `sstables` lie beside the checkout; `cold-cache` is a page cache that can
+/// be emptied and says what it holds, `leases` a file system below the build in which digests can be recorded, `loopback` a second loopback
+/// address, `root` the right to give files away, `shm` a file system in memory at /dev/shm, `sighup` a starter who does not have SIGHUP
+/// ignored, `threads` a system that lists the threads of a process.
+const MATERIAL: [&str; 16] = [
     "b3sum",
     "cold-cache",
     "jvm",
+    "leases",
     "loopback",
     "oracle",
     "prometheus_client",
     "promtool",
+    "python3",
+    "root",
     "schemathesis",
+    "shm",
     "sighup",
     "sstables",
     "systemd",

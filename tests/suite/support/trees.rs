@@ -67,3 +67,26 @@ pub fn endless_file(path: &Path) {
     file.set_len(1 << 40).unwrap();
     file.set_modified(std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_700_000_000)).unwrap();
 }
+
+/// A directory in which digests can be recorded; `None` where the build lies in a file system that has no leases, or does not note every
+/// write in its times.
+pub fn leased_directory() -> Option<tempfile::TempDir> {
+    let home = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    #[cfg(target_os = "linux")]
+    {
+        // ext2 to ext4, XFS, Btrfs, F2FS.
+        let telling = [0xef53, 0x5846_5342, 0x9123_683e, 0xf2f5_2010];
+        #[allow(clippy::unnecessary_cast, reason = "the field's type differs between systems")]
+        let kind = rustix::fs::statfs(home.path()).unwrap().f_type as i64;
+        if telling.contains(&(kind & 0xffff_ffff)) {
+            return Some(home);
+        }
+    }
+    super::material::missing("leases", "the build does not lie in a file system where digests can be recorded");
+    None
+}
+
+/// Waits until what was written before lies unchanged as long as a file must whose digest is recorded.
+pub fn settle() {
+    std::thread::sleep(std::time::Duration::from_millis(2200));
+}

@@ -1,0 +1,57 @@
+//! System calls that no safe crate has: leases on files (`fcntl(2)`). Neither rustix nor nix wraps them. This is the only module
+//! with `unsafe` code, which is denied everywhere else; where there are no leases, `lease` goes without.
+#![allow(unsafe_code, reason = "a system call that no safe crate has")]
+
+use std::io;
+use std::os::fd::{AsRawFd as _, BorrowedFd};
+
+/// Takes a read lease: granted only where nobody has the file open for writing or mapped from such a descriptor, and from then on
+/// whoever wants to waits until it is given up, or 45 seconds (`/proc/sys/fs/lease-break-time`). The process gets SIGIO then.
+pub(super) fn take_read_lease(file: BorrowedFd<'_>) -> io::Result<()> {
+    set_lease(file, libc::F_RDLCK)
+}
+
+/// Gives a lease up; what closing the file does as well.
+pub(super) fn give_up_lease(file: BorrowedFd<'_>) -> io::Result<()> {
+    set_lease(file, libc::F_UNLCK)
+}
+
+/// Whether this descriptor has a read lease that nobody waits for the end of.
+pub(super) fn has_read_lease(file: BorrowedFd<'_>) -> bool {
+    // SAFETY: `fcntl` with `F_GETLEASE` takes no argument and touches no memory of this process. The descriptor is open as long as
+    // it is borrowed; were it not, the answer would be an error.
+    let lease = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GETLEASE) };
+    lease == libc::F_RDLCK
+}
+
+fn set_lease(file: BorrowedFd<'_>, lease: libc::c_int) -> io::Result<()> {
+    // SAFETY: `fcntl` with `F_SETLEASE` takes one integer and touches no memory of this process. The descriptor is open as long as
+    // it is borrowed; were it not, the answer would be an error.
+    match unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLEASE, lease) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::File;
+    use std::os::fd::AsFd as _;
+
+    #[test]
+    fn a_lease_is_there_from_when_it_is_taken_until_it_is_given_up() {
+        let file = tempfile::NamedTempFile::new_in("target").or_else(|_| tempfile::NamedTempFile::new()).unwrap();
+        let reading = File::open(file.path()).unwrap();
+        let in_use = take_read_lease(reading.as_fd()).unwrap_err();
+        assert!(!has_read_lease(reading.as_fd()), "{in_use}");
+        let path = file.into_temp_path();
+        if let Err(none) = take_read_lease(reading.as_fd()) {
+            return crate::material::missing("leases", &none.to_string());
+        }
+        assert!(has_read_lease(reading.as_fd()));
+        give_up_lease(reading.as_fd()).unwrap();
+        assert!(!has_read_lease(reading.as_fd()));
+        drop(path);
+    }
+}
