@@ -9,6 +9,7 @@ use super::output;
 use super::signals::Stop;
 use crate::config::Config;
 use crate::manifest::{HashKind, SubtreeHash, write_unless_cancelled};
+use crate::model::printable;
 
 pub(super) fn run(args: &ManifestArgs, common: &Common, stop: &Stop) -> Result<ExitCode, CommandError> {
     let output = place(&args.output)?;
@@ -32,7 +33,7 @@ pub(super) fn run(args: &ManifestArgs, common: &Common, stop: &Stop) -> Result<E
     let hash = content.digest().map_or("unproven".to_owned(), |digest| digest.to_string());
     output::print(&format!(
         "{}: {} files, {} directories, {} bytes, content hash {hash}\n",
-        args.output.display(),
+        printable(&args.output.to_string_lossy()),
         totals.files,
         totals.directories,
         totals.bytes

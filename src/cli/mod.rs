@@ -24,6 +24,19 @@ use args::Command;
 use exit_code::{CommandError, ExitCode};
 use signals::{Stop, exit_on_signals};
 
+use clap::Parser as _;
+
+use crate::model::printable;
+
+/// The command line of this process. One that is wrong, or asks for help, ends the process with what is to be said.
+pub fn parse() -> Cli {
+    Cli::try_parse().unwrap_or_else(|error| {
+        // Repeated in a message, an argument must not steer the terminal: it may be the name of a file that a shell filled in.
+        let shown = std::env::args_os().map(|argument| printable(&argument.to_string_lossy()).into_owned());
+        Cli::try_parse_from(shown).err().unwrap_or(error).exit()
+    })
+}
+
 /// Runs one command to its exit code. What went wrong is said on standard error.
 pub fn run(cli: Cli) -> std::process::ExitCode {
     logging::start(&cli);

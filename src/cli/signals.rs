@@ -23,6 +23,9 @@ pub(super) struct Signals {
     terminate: Signal,
     /// `None` where it is ignored, as `nohup` arranges it, and so stays ignored.
     hang_up: Option<Signal>,
+    /// A file grew beyond what the process may write (`ulimit -f`). Received and not looked at: the write fails, as on a full disk, and
+    /// what was begun is cleaned up.
+    _too_large: Signal,
 }
 
 impl Signals {
@@ -33,6 +36,7 @@ impl Signals {
             hang_up: (!hang_up_is_ignored()).then(|| of(SignalKind::hangup())).transpose()?,
             interrupt: of(SignalKind::interrupt())?,
             terminate: of(SignalKind::terminate())?,
+            _too_large: of(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?,
         })
     }
 

@@ -4,9 +4,8 @@ use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Mode, OFlags};
-
 use crate::protocol::{MigrationState, MigrationStatus};
+use crate::scan::open_regular;
 use crate::work::blocking;
 
 /// The Sidecar's name of the record.
@@ -104,16 +103,11 @@ impl Completion {
     }
 }
 
-/// The bytes of a record. What is no regular file is no record, and is not waited for: a pipe gives nothing until somebody writes.
+/// The bytes of a record; what is no regular file is none.
 fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-    let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::other("it is not a regular file"));
-    }
     let mut bytes = Vec::new();
     // One byte more than allowed is enough to know, even of a file that never ends.
-    file.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
+    open_regular(path)?.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
     match bytes.len() as u64 > MAX_BYTES {
         true => Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it is larger than {MAX_BYTES} bytes"))),
         false => Ok(bytes),

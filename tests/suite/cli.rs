@@ -5,7 +5,7 @@ use std::fs;
 use assert_cmd::Command;
 use serde_json::Value;
 
-use crate::support::program::{text, twintree};
+use crate::support::program::{text, twintree, twintree_after};
 use crate::support::trees::{copy_tree, flip_byte};
 
 /// A small tree and its copy.
@@ -183,6 +183,33 @@ fn a_file_that_is_no_manifest_is_refused_by_name() {
     let (code, _, err) = twintree(&["inspect", text(&path)]);
     assert_eq!(code, 3);
     assert!(err.contains("nb-1-big-Data.db: not a manifest"), "{err}");
+}
+
+/// Neither waits for what never comes.
+#[test]
+fn a_pipe_is_no_manifest() {
+    let tmp = tempfile::tempdir().unwrap();
+    let pipe = tmp.path().join("pipe");
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+    let (code, _, err) = twintree(&["inspect", text(&pipe)]);
+    assert_eq!(code, 3);
+    assert!(err.contains("pipe: it is not a regular file"), "{err}");
+    assert_eq!(twintree(&["diff", text(&pipe), text(&pipe)]).0, 2);
+}
+
+/// A disk that is full, and a limit of the process, which comes as a signal.
+#[test]
+fn a_manifest_that_cannot_be_written_leaves_nothing_behind() {
+    let tmp = two_trees();
+    let (s, out) = (tmp.path().join("source"), tmp.path().join("out"));
+    fs::create_dir(&out).unwrap();
+    for n in 0..2000 {
+        fs::write(s.join(format!("ks/t-1/{}-{n}", blake3::hash(&[n as u8]))), "x").unwrap();
+    }
+    let (code, _, err) = twintree_after("ulimit -f 1", &["manifest", text(&s), "-o", text(&out.join("m"))]);
+    assert_eq!(code, 3, "{err}");
+    assert!(err.contains("m: File too large"), "{err}");
+    assert_eq!(fs::read_dir(&out).unwrap().count(), 0);
 }
 
 #[test]

@@ -50,6 +50,9 @@ fn names_steer_no_terminal() {
         &["diff", text(&hostile), text(&empty)],
         &["diff", text(&hostile), text(&empty), "--json"],
         &["diff", text(&manifest), text(&none)],
+        &["diff", "--x\nCOMPLETED: equal\n\u{1b}[2J", "\u{202e}"],
+        &["diff", text(&none)],
+        &["diff", text(&none), text(&none), "--threads", "\nCOMPLETED: equal\n"],
     ];
     for arguments in commands {
         let (code, out, err) = twintree(arguments);

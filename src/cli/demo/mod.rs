@@ -16,7 +16,7 @@ use super::output::{print, print_json};
 use super::signals::Stop;
 use super::verify::follow;
 use crate::config::Config;
-use crate::model::DigestAlgorithm;
+use crate::model::{DigestAlgorithm, printable};
 use crate::net::TaskClient;
 use crate::protocol::{DifferenceBody, ReportBody, TaskRequest, TaskState};
 use crate::report;
@@ -36,7 +36,7 @@ pub(super) fn run(args: &DemoArgs, common: &Common, stop: &Stop) -> Result<ExitC
     })?;
     let code = demo.conclude(&played)?;
     if args.keep.is_some() {
-        print(&format!("\nThe demo's files are in {}.\n", place.path.display()))?;
+        print(&format!("\nThe demo's files are in {}.\n", printable(&place.path.to_string_lossy())))?;
     }
     Ok(code)
 }

@@ -20,6 +20,7 @@ use crate::manifest::identity::{Identity, IdentityRecord};
 use crate::manifest::record::decode_problem;
 use crate::manifest::table::{DirectoryTable, hash_of_roots, totals_of_roots};
 use crate::model::{Blake3Digest, DirectoryType, FileEntry, Problem, RootId, Selection};
+use crate::scan::open_regular;
 
 /// An open manifest file whose tables were checked. Blocks are checked when they are read.
 #[derive(Debug)]
@@ -69,7 +70,7 @@ impl ManifestFile {
     }
 
     fn open_unnamed(path: &Path) -> Result<Self, FormatFault> {
-        let file = File::open(path)?;
+        let file = open_regular(path)?;
         let length = file.metadata()?.len();
         let sections = Sections::read(&file, length)?;
         let identity = identity(&file, &sections)?;
