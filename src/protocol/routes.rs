@@ -1,5 +1,10 @@
 //! The paths of the API, in the form axum's router and a client's formatting share.
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+/// What an id does not have: ours are letters, digits and hyphens.
+const ID: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-');
+
 /// The Sidecar's health route.
 pub const HEALTH: &str = "/api/v1/__health";
 /// What a monitoring system reads (ours).
@@ -36,14 +41,14 @@ pub const MANIFEST: &str = "/api/v1/live-migration/manifests/{manifest_id}";
 /// Branches of one manifest (ours).
 pub const BRANCHES: &str = "/api/v1/live-migration/manifests/{manifest_id}/branches";
 
-/// The path of one task.
+/// The path of one task. Whatever a person gave for its id stays one segment of it, and names no other route.
 pub fn task(id: &str) -> String {
-    format!("{TASKS}/{id}")
+    format!("{TASKS}/{}", utf8_percent_encode(id, ID))
 }
 
 /// The path of one task's report.
 pub fn report(id: &str) -> String {
-    format!("{TASKS}/{id}/report")
+    format!("{}/report", task(id))
 }
 
 /// The path of one manifest.
@@ -54,4 +59,15 @@ pub fn manifest(id: uuid::Uuid) -> String {
 /// The path of one manifest's branches.
 pub fn branches(id: uuid::Uuid) -> String {
     format!("{MANIFESTS}/{id}/branches")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_one_segment() {
+        assert_eq!(task("0b7c-1f"), format!("{TASKS}/0b7c-1f"));
+        assert_eq!(report("../x?y#z"), format!("{TASKS}/%2E%2E%2Fx%3Fy%23z/report"));
+    }
 }
