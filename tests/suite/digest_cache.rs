@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::support::material::missing;
 use crate::support::records::give_a_wrong_digest;
 use crate::support::services::{Pair, Setup, md5_request, storage_dirs};
 use crate::support::trees::{copy_tree, flip_byte, leased_directory, plant, planted};
@@ -20,12 +21,16 @@ const SETTLED: Duration = Duration::from_millis(2200);
 /// Equal trees whose services both have these settings, with a commit log on both sides; `None` where digests cannot be recorded.
 async fn remembering(settings: &str) -> Option<(Pair, tempfile::TempDir)> {
     let trees = leased_directory()?;
-    let (s, d) = (trees.path().join("source"), trees.path().join("destination"));
+    Some((planted_in(trees.path(), settings).await, trees))
+}
+
+async fn planted_in(trees: &Path, settings: &str) -> Pair {
+    let (s, d) = (trees.join("source"), trees.join("destination"));
     plant(&s, 2, 3, 1000);
     fs::create_dir(s.join("commitlog")).unwrap();
     fs::write(s.join("commitlog/CommitLog-7-1.log"), "log").unwrap();
     copy_tree(&s, &d);
-    Some((start(trees.path(), settings).await, trees))
+    start(trees, settings).await
 }
 
 async fn start(trees: &Path, settings: &str) -> Pair {
@@ -115,6 +120,28 @@ async fn what_was_recorded_is_not_read_again_and_the_report_says_so() {
     assert_eq!((&changed["state"], &changed["digestMismatches"]), (&json!("FAILED"), &json!(1)), "{changed:#}");
     assert_eq!(changed["filesMatched"], FILES);
     assert_eq!(trusted(&changed), [FILES, FILES - 1]);
+    pair.stop().await;
+}
+
+/// A file system in memory does not tell of every write through a memory map.
+#[tokio::test(flavor = "multi_thread")]
+#[cfg(target_os = "linux")]
+async fn where_nothing_can_be_recorded_every_task_reads_and_its_notes_say_so() {
+    let Ok(trees) = tempfile::tempdir_in("/dev/shm") else {
+        return missing("shm", "a file system in memory at /dev/shm");
+    };
+    let pair = planted_in(trees.path(), "digest_cache: trust").await;
+    tokio::time::sleep(SETTLED).await;
+    for _ in 0..2 {
+        let report = pair.verify(&md5_request()).await;
+        assert_eq!(report["state"], "COMPLETED", "{report:#}");
+        assert_eq!((trusted(&report), read_bytes(&report)), ([0, 0], [FILES * BYTES + 3; 2]), "{report:#}");
+        for side in ["source", "destination"] {
+            assert_eq!(from(&report, side)["unrecordableFiles"], FILES);
+            let said = format!("the digests of 6 files at the {side} are not remembered");
+            assert!(notes(&report).iter().any(|note| note.starts_with(&said)), "{report:#}");
+        }
+    }
     pair.stop().await;
 }
 
