@@ -151,7 +151,7 @@ async fn a_stream_that_always_breaks_off_at_the_same_place_is_given_up() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_source_that_falls_silent_runs_into_the_idle_time_out() {
-    let faced = Faced::with_idle_timeout("200ms").await;
+    let faced = Faced::with_idle_timeout("500ms").await;
     for prefix in prefixes(&faced.pair.true_frames().await) {
         faced.source.script(move |asked| match asked.starts_with("POST") {
             true => Answer::manifest(prefix.clone(), Ending::Stall),
