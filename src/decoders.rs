@@ -2,7 +2,8 @@
 //! corpus. No part of the program: compiled for unit tests and with the feature `fuzzing` alone.
 //!
 //! Each takes any bytes. It panics where what it decodes breaks a promise: that a value that was read is written and read
-//! again as the same one, that a manifest that passes every check agrees with itself, that no path leads out of its root.
+//! again as the same one, that a manifest that passes every check agrees with itself, that no path leads out of its root; and where a
+//! temporary file cannot be made, since a target that checks nothing must not pass.
 
 use std::io::Write as _;
 use std::path::Path;

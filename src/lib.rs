@@ -34,3 +34,7 @@ pub mod work;
 #[cfg(test)]
 #[path = "../tests/suite/support/material.rs"]
 mod material;
+#[cfg(test)]
+#[allow(dead_code, unreachable_pub, reason = "the tests of the program as a whole draw more, and from elsewhere")]
+#[path = "../tests/suite/support/random.rs"]
+mod random;

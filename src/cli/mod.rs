@@ -47,7 +47,7 @@ pub fn run(cli: Cli) -> std::process::ExitCode {
     ExitCode::into(code)
 }
 
-/// Those that leave something behind are told of signals, and end in order; the others end at once.
+/// Those that leave something behind listen for signals, and end in order; the others end at once.
 fn command(cli: &Cli) -> Result<ExitCode, CommandError> {
     match &cli.command {
         Command::Serve(args) => serve::run(args),

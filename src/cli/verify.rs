@@ -59,7 +59,7 @@ pub(super) fn run(args: &VerifyArgs, common: &Common, stop: &Stop) -> Result<Exi
     })
 }
 
-/// Starts the task. A signal meanwhile is told with its id, for the task may exist by then, and must not be left behind.
+/// Starts the task. A signal that comes meanwhile is reported with the id: the task may exist by then, and must not be left behind.
 async fn create(
     destination: &TaskClient,
     request: &TaskRequest,

@@ -9,7 +9,7 @@ use super::record::FileRecords;
 use super::root_hashes::Depth;
 use crate::model::{Blake3Digest, Name};
 
-/// Every directory that a lie is told of, and each above one, holds a file, so that no hash follows from the tables alone.
+/// Every directory that a lie is about, and each above one, holds a file, so that no hash follows from the tables alone.
 fn tree() -> Node {
     let table = |size| directory([("f", Node::File(size)), ("sub", directory([("g", Node::File(2))]))]);
     let keyspace = directory([("schema", Node::File(1)), ("t0", table(3)), ("t1", table(4))]);

@@ -52,7 +52,7 @@ impl Patience {
         Self { whole, begun: now, until: now + whole, earned: Duration::ZERO }
     }
 
-    /// The same patience, and the time that work takes of which nothing is told before its end.
+    /// The same patience, and the time of work that says nothing before its end.
     pub fn with(mut self, work: Brought) -> Self {
         self.until = self.until.checked_add(work.worth()).unwrap_or(self.until);
         self

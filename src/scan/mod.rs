@@ -3,6 +3,7 @@
 //! Everything here blocks; run it inside the rayon pool that should do the work.
 
 mod beneath;
+mod blocks;
 mod cache;
 mod cancel;
 mod content;

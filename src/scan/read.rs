@@ -3,53 +3,21 @@
 //! BLAKE3 is a binary tree over 1 KiB chunks in which every left subtree is a power of two long, so subtrees of one
 //! file can be hashed apart and merged; the result is the file's ordinary digest (BLAKE3 paper, section 2.1).
 
-use std::cell::RefCell;
 use std::fs::File;
-use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 
 use blake3::hazmat::{
     ChainingValue, HasherExt as _, Mode, left_subtree_len, merge_subtrees_non_root, merge_subtrees_root,
 };
 
+use super::blocks::{BLOCK_BYTES, ReadFailure, Reader};
 use super::context::Context;
 use super::digests::{BlockDigest, FileDigests, begin};
-use super::direct::{self, ALIGNMENT};
-use super::engine::ReadMode;
 use super::lease::Lease;
-use super::page_cache;
-use super::progress::Origin;
 use crate::model::{Blake3Digest, ContentDigest, DigestAlgorithm};
-
-/// Bytes read at a time: large enough to make system calls cheap, small enough to stay in a core's cache until it is
-/// hashed.
-const BLOCK_BYTES: usize = 1024 * 1024;
 
 /// The largest piece of a file one thread hashes alone. A power of two of 1 KiB chunks, so that pieces are subtrees.
 pub const SEGMENT_BYTES: u64 = 4 * 1024 * 1024;
-
-/// The most bytes that are read of a file whose size reads 0, as those of /proc and of control groups do: such a file may have
-/// no end.
-const MAX_UNSIZED_BYTES: u64 = 256 * 1024 * 1024;
-
-/// Why a read gave no digest.
-#[derive(Debug)]
-pub(super) enum ReadFailure {
-    /// The file ended before its size said so.
-    Short,
-    /// It has more bytes than its size said.
-    Longer,
-    /// The system refused.
-    Io(io::Error),
-    /// The scan was cancelled.
-    Cancelled,
-}
-
-impl From<io::Error> for ReadFailure {
-    fn from(error: io::Error) -> Self {
-        Self::Io(error)
-    }
-}
 
 /// Hashes the `size` bytes of `file` to its end with BLAKE3, and in the same pass with each of `also`. A file whose size reads 0
 /// is read to its end all the same, and twice where it holds anything: nothing else tells whether it is steady.
@@ -71,7 +39,7 @@ pub(super) fn hash_leased_file(
     lease: &Lease<'_>,
     context: &Context,
 ) -> Result<Blake3Digest, ReadFailure> {
-    hash(Reader { lease: Some(lease), ..Reader::new(file, size, context) }, size, &[]).map(|digests| digests.blake3)
+    hash(Reader::new(file, size, context).under(lease), size, &[]).map(|digests| digests.blake3)
 }
 
 fn hash(reader: Reader<'_>, size: u64, also: &[DigestAlgorithm]) -> Result<FileDigests, ReadFailure> {
@@ -116,27 +84,7 @@ pub(super) fn digest_open_file(
     read
 }
 
-struct Reader<'a> {
-    file: &'a File,
-    size: u64,
-    context: &'a Context,
-    counted: AtomicU64,
-    /// The file is read around the page cache.
-    direct: AtomicBool,
-    /// Nobody writes to the file while it is held.
-    lease: Option<&'a Lease<'a>>,
-}
-
-impl<'a> Reader<'a> {
-    fn new(file: &'a File, size: u64, context: &'a Context) -> Self {
-        let direct = context.engine().mode() == ReadMode::Direct && direct::enable(file);
-        // A file that one read takes whole has nothing ahead.
-        if !direct && size > BLOCK_BYTES as u64 {
-            page_cache::read_nothing_ahead(file);
-        }
-        Self { file, size, context, counted: AtomicU64::new(0), direct: AtomicBool::new(direct), lease: None }
-    }
-
+impl Reader<'_> {
     /// Most files are small: one read, and no state of a hash that could go on.
     fn one_block(&self, size: u64) -> Result<Blake3Digest, ReadFailure> {
         let mut digest = blake3::hash(&[]);
@@ -197,96 +145,12 @@ impl<'a> Reader<'a> {
         let (left, right) = rayon::join(|| self.subtree(offset, left), || self.subtree(offset + left, length - left));
         Ok(merge_subtrees_non_root(&left?, &right?, Mode::Hash))
     }
-
-    /// Hands the bytes from `offset` on to `take`, block by block, from this thread's buffer. `offset` is a multiple of
-    /// [`SEGMENT_BYTES`].
-    fn blocks(&self, offset: u64, length: u64, mut take: impl FnMut(&[u8])) -> Result<(), ReadFailure> {
-        with_buffer(|buffer| {
-            let mut done = 0;
-            while done < length {
-                let want = usize::try_from(length - done).map_or(BLOCK_BYTES, |left| left.min(BLOCK_BYTES));
-                // Behind the last block one more byte is asked for, so that the read sees the end of the file.
-                let beyond = usize::from(offset + done + want as u64 == self.size);
-                let got = self.block(buffer, want, want + beyond, offset + done)?;
-                if got > want {
-                    return Err(ReadFailure::Longer);
-                }
-                take(&buffer[..got]);
-                done += got as u64;
-                if got < want {
-                    return Err(ReadFailure::Short);
-                }
-            }
-            Ok(())
-        })
-    }
-
-    /// Hands on everything that the file holds, whatever its size says; how many bytes that was.
-    fn to_the_end(&self, mut take: impl FnMut(&[u8])) -> Result<u64, ReadFailure> {
-        with_buffer(|buffer| {
-            let mut done = 0;
-            while done < MAX_UNSIZED_BYTES {
-                let got = self.block(buffer, BLOCK_BYTES, BLOCK_BYTES, done)?;
-                take(&buffer[..got]);
-                done += got as u64;
-                if got < BLOCK_BYTES {
-                    return Ok(done);
-                }
-            }
-            Err(ReadFailure::Longer)
-        })
-    }
-
-    /// Reads at least the first `want` bytes of the buffer and at most `most`, or fewer where the file ends before.
-    fn block(&self, buffer: &mut [u8], want: usize, most: usize, offset: u64) -> Result<usize, ReadFailure> {
-        let cancelled = |_| ReadFailure::Cancelled;
-        self.context.cancel.check().map_err(cancelled)?;
-        if let Some(lease) = self.lease.filter(|_| offset > 0) {
-            lease.give_up_if_asked();
-        }
-        if let Some(limit) = self.context.engine().limit() {
-            limit.admit(want as u64, &self.context.cancel).map_err(cancelled)?;
-        }
-        if self.direct.load(Relaxed) {
-            match direct::read(self.file, buffer, want, most, offset)? {
-                Some(got) => {
-                    self.count(got, Origin::Direct);
-                    return Ok(got);
-                }
-                None => self.direct.store(false, Relaxed),
-            }
-        }
-        let pieces = page_cache::read(self.file, &mut buffer[..most], want, offset)?;
-        self.count(pieces.cached, Origin::PageCache);
-        self.count(pieces.media, Origin::Media);
-        self.count(pieces.unknown, Origin::Unknown);
-        Ok(pieces.total())
-    }
-
-    fn count(&self, bytes: usize, origin: Origin) {
-        if bytes > 0 {
-            self.counted.fetch_add(bytes as u64, Relaxed);
-            self.context.read(bytes as u64, origin);
-        }
-    }
-}
-
-/// This thread's buffer: aligned, and a little longer than [`BLOCK_BYTES`].
-fn with_buffer<T>(work: impl FnOnce(&mut [u8]) -> T) -> T {
-    thread_local! {
-        static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-    }
-    // No rayon call happens while the buffer is borrowed, so no stolen job can borrow it a second time.
-    BUFFER.with_borrow_mut(|buffer| {
-        buffer.resize(BLOCK_BYTES + 2 * ALIGNMENT, 0);
-        work(direct::aligned(buffer, BLOCK_BYTES + ALIGNMENT))
-    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scan::engine::Engine;
+    use crate::scan::engine::{Engine, ReadMode};
     use crate::scan::limit::ReadLimit;
     use std::io::Write as _;
     use std::sync::Arc;

@@ -3,11 +3,12 @@
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
+use super::blocks::ReadFailure;
 use super::cache::{CacheView, now_nanos};
 use super::context::Context;
 use super::identity::FileIdentity;
 use super::lease::{Lease, Refusal};
-use super::read::{ReadFailure, hash_leased_file, hash_open_file};
+use super::read::{hash_leased_file, hash_open_file};
 use super::steady::{Expected, ReadError, opener, steadily};
 use crate::model::{Blake3Digest, Name};
 

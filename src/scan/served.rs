@@ -7,10 +7,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::fs::fstat;
 
+use super::blocks::ReadFailure;
 use super::context::Context;
 use super::identity::FileIdentity;
 use super::open_file::OpenFailure;
-use super::read::{ReadFailure, digest_open_file};
+use super::read::digest_open_file;
 use super::steady::{ReadError, steadily};
 use crate::model::{ContentDigest, DigestAlgorithm};
 

@@ -6,11 +6,12 @@ use std::os::fd::BorrowedFd;
 
 use rustix::fs::{AtFlags, Mode, OFlags, fstat, openat, statat};
 
+use super::blocks::ReadFailure;
 use super::cancel::Cancelled;
 use super::context::Context;
 use super::digests::FileDigests;
 use super::identity::{FileIdentity, Look};
-use super::read::{ReadFailure, digest_open_file, hash_open_file};
+use super::read::{digest_open_file, hash_open_file};
 use crate::model::{Blake3Digest, ContentDigest, DigestAlgorithm, Name, Problem, Reason};
 
 /// How often a file that changes under the read is read before it is given up on.

@@ -1,4 +1,4 @@
-//! Files that appear whole or not at all, and what becomes of those that cannot be used.
+//! Files that appear whole or not at all, and the renaming of those that cannot be used.
 
 use std::fs::{self, File};
 use std::io;

@@ -1,6 +1,8 @@
 //! Files of our own that outlive a run, or hold what memory does not: records that carry their own check, files that
 //! appear whole or not at all, and lists that are sorted and read page by page without being held.
 
+#[cfg(test)]
+pub(crate) mod damage;
 mod file;
 mod pages;
 mod record;

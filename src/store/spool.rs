@@ -91,7 +91,7 @@ fn comes_first((a_run, a): &(usize, io::Result<Item>), (b_run, b): &(usize, io::
     }
 }
 
-/// The first cause is the one that is told.
+/// The first cause is the one that is reported.
 fn lose(lost: &mut Option<Lost>, kept: Result<(), Lost>) {
     if let Err(Lost { items, cause }) = kept {
         lost.get_or_insert(Lost { items: 0, cause }).items += items;

@@ -204,14 +204,10 @@ impl<K: Kind> History<K> {
 
     fn prune(&self) {
         let now = now_ms();
-        let doomed = {
-            let state = self.state();
-            let lives: Vec<Life> = state.tasks.values().map(Life::of).collect();
-            let oldest = now.saturating_sub(i64::try_from(self.limits.max_age.as_millis()).unwrap_or(i64::MAX));
-            let old = state.damaged.keys().filter(|id| self.folder.written_at(id).is_some_and(|at| at < oldest));
-            let old: Vec<String> = old.cloned().collect();
-            beyond(&lives, self.limits, now).into_iter().chain(old).collect::<Vec<_>>()
-        };
+        let lives: Vec<Life> = self.state().tasks.values().map(Life::of).collect();
+        let oldest = now.saturating_sub(i64::try_from(self.limits.max_age.as_millis()).unwrap_or(i64::MAX));
+        let is_old = |id: &String| self.folder.written_at(id).is_some_and(|at| at < oldest);
+        let doomed = beyond(&lives, self.limits, now).into_iter().chain(self.damaged().into_iter().filter(is_old));
         let _writing = self.writing.lock();
         for id in doomed {
             if let Err(error) = self.folder.remove(&id) {

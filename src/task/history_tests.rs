@@ -12,6 +12,8 @@ use super::report::LeftBehind;
 use super::tests::{Toy, ToyStatus};
 use super::{HistoryError, HistoryLimits, StoredTask};
 use crate::protocol::TaskState;
+use crate::random::Random;
+use crate::store::damage::damage;
 use crate::store::{Pages, Place, Scratch, Spool, of_a_later_version};
 
 const LIMITS: HistoryLimits = HistoryLimits { max_tasks: 100, max_age: Duration::from_secs(1 << 40) };
@@ -94,47 +96,19 @@ fn copy(from: &Path, to: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// Numbers that look random, from a seed.
-struct Draws(u64);
-
-impl Draws {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        ((mixed ^ (mixed >> 27)) % bound as u64) as usize
-    }
-}
-
-/// Damages one of the files and says how.
-fn damage(files: &[PathBuf], draws: &mut Draws) -> String {
-    let path = &files[draws.below(files.len())];
+/// Damages one of the files, or puts another's content there, and says how.
+fn damage_one(files: &[PathBuf], random: &mut Random) -> String {
+    let path = random.pick(files);
     let mut bytes = fs::read(path).unwrap();
-    let at = draws.below(bytes.len());
-    let page = at / 512 * 512..(at / 512 * 512 + 512).min(bytes.len());
-    let how = match draws.below(6) {
-        0 | 1 => {
-            bytes[at] ^= 1 << draws.below(8);
-            "bit"
+    let how = match random.below(6) {
+        0 => {
+            bytes = fs::read(random.pick(files)).unwrap();
+            "another file's content".to_owned()
         }
-        2 => {
-            bytes[page].fill(0);
-            "zeroed page"
-        }
-        3 => {
-            bytes[page].iter_mut().for_each(|byte| *byte = draws.below(256) as u8);
-            "page of noise"
-        }
-        4 => {
-            bytes.truncate(at);
-            "cut"
-        }
-        _ => {
-            bytes = fs::read(&files[draws.below(files.len())]).unwrap();
-            "another file's content"
-        }
+        _ => damage(&mut bytes, 512, random),
     };
     fs::write(path, bytes).unwrap();
-    format!("{how} at {at} of {}", path.display())
+    format!("{how} in {}", path.display())
 }
 
 #[test]
@@ -145,7 +119,7 @@ fn a_thousand_damages_and_none_is_served_or_stops_the_start() {
     for seed in 0..1000 {
         let copied = tempfile::tempdir().unwrap();
         let files = copy(original.path(), copied.path());
-        let what = format!("seed {seed}: {}", damage(&files, &mut Draws(seed)));
+        let what = format!("seed {seed}: {}", damage_one(&files, &mut Random::new(seed)));
         let history = History::open(copied.path(), LIMITS).unwrap_or_else(|error| panic!("{what}: {error}"));
         refused += check(&history, &what);
         if seed % 100 == 0 {

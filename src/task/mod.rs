@@ -1,11 +1,13 @@
 //! The life of a task of any kind: its state, its progress as others see it, one at a time on each instance, its history, and
 //! taking it up again after a restart. What a kind asks for, shows and does is handed in; see [`Kind`] and [`Job`].
 
+mod at_hand;
 mod counts;
 mod folder;
 mod history;
 #[cfg(test)]
 mod history_tests;
+mod id;
 mod job;
 mod kind;
 mod limits;
@@ -21,6 +23,7 @@ mod supervise;
 mod tests;
 mod unfinished;
 
+pub use at_hand::StartError;
 pub use counts::TaskCounts;
 pub use folder::HistoryError;
 pub use history::History;
@@ -28,7 +31,7 @@ pub use job::Job;
 pub use kind::{Kind, Status};
 pub use limits::HistoryLimits;
 pub use live::Task;
-pub use registry::{Listed, StartError, Tasks};
+pub use registry::{Listed, Tasks};
 pub use report::TaskReport;
 pub use slots::Slots;
 pub use state::Event;

@@ -1,36 +1,26 @@
 //! All tasks of one kind of a service: at most one under way on each instance, the latest at hand, older ones in the history.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
-use uuid::Uuid;
 
+use super::at_hand::{Live, StartError, Waiting, end};
 use super::counts::TaskCounts;
 use super::folder::HistoryError;
 use super::history::History;
+use super::id::new_id;
 use super::job::Job;
 use super::kind::{Kind, Status as _};
-use super::live::{CANCELLED, Task};
+use super::live::Task;
 use super::report::{Page, TaskReport, page_of};
-use super::slots::{Slot, Slots};
-use super::state::{Event, next};
+use super::slots::Slots;
+use super::state::Event;
 use super::stored::StoredTask;
 use super::supervise::{keep, supervise};
 use super::unfinished::{Unfinished, becomes};
-use crate::work::{blocking, now_ms};
-
-/// Why a task was not started.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum StartError {
-    /// Another one, of whatever kind, is under way on the instance.
-    #[error("another task is under way on instance {0}")]
-    Busy(u64),
-    /// The service stops.
-    #[error("the service is stopping, please try again later")]
-    Stopping,
-}
+use crate::work::blocking;
 
 /// The tasks of one kind. Clones share them.
 #[derive(Debug)]
@@ -53,48 +43,14 @@ struct Inner<K: Job> {
     counts: Arc<Mutex<TaskCounts<K::Totals>>>,
 }
 
-#[derive(Debug)]
-struct Live<K: Kind> {
-    /// The latest task this process started on each instance.
-    latest: HashMap<u64, Arc<Task<K>>>,
-    /// The latest task of earlier processes.
-    before: HashMap<u64, StoredTask<K>>,
-    /// Those of them, and of others before them, that nobody has taken up yet.
-    unfinished: Vec<StoredTask<K>>,
-    /// The slots of those that wait to be taken up: they are under way, too.
-    waiting: HashMap<u64, Slot>,
-    /// Older tasks that no history holds: there is none, or it is not written yet, or cannot be; oldest first.
-    older: Vec<Arc<Task<K>>>,
-    /// Those of `unfinished` that were cancelled before anybody took them up.
-    cancelled: HashSet<String>,
-    /// No task is started any more.
-    stopping: bool,
-}
-
-/// How many older tasks are kept in memory that no history will hold.
-const MAX_OLDER: usize = 100;
-
 /// How long a status that has just become final waits until it is on disk.
 const SETTLE_WAIT: Duration = Duration::from_secs(5);
 
 impl<K: Job> Tasks<K> {
     /// The tasks with the history, where the service keeps one. `slots` are those of all kinds of tasks.
     pub fn new(history: Option<History<K>>, unfinished: Unfinished, slots: Slots) -> Self {
-        let all = history.as_ref().map(History::all).unwrap_or_default();
-        let waits = |task: &&StoredTask<K>| !task.status.state().is_final();
-        let unfinished_tasks = all.iter().filter(waits).cloned().collect();
-        let before = latest(all);
-        let waiting = before.iter().filter(|(_, task)| waits(task));
-        let waiting = waiting.filter_map(|(instance, _)| Some((*instance, slots.take(*instance)?))).collect();
-        let live = Mutex::new(Live {
-            latest: HashMap::new(),
-            before,
-            unfinished: unfinished_tasks,
-            waiting,
-            older: Vec::new(),
-            cancelled: HashSet::new(),
-            stopping: false,
-        });
+        let before = history.as_ref().map(History::all).unwrap_or_default();
+        let live = Mutex::new(Live::after(before, &slots));
         let (history, counts) = (history.map(Arc::new), Arc::default());
         Self { inner: Arc::new(Inner { live, slots, history, unfinished, counts }) }
     }
@@ -109,7 +65,7 @@ impl<K: Job> Tasks<K> {
         input: K::Input,
     ) -> Result<Arc<Task<K>>, StartError> {
         let slot = self.inner.slots.take(instance).ok_or(StartError::Busy(instance))?;
-        let status = status(Uuid::now_v1(&node_id()).to_string());
+        let status = status(new_id());
         let stored = StoredTask { instance, status, request, restarts: 0 };
         self.launch(Task::new(stored, slot, self.resumable()), input)
     }
@@ -286,7 +242,7 @@ impl<K: Job> Tasks<K> {
     ) -> Result<Option<TaskReport<K>>, HistoryError> {
         let task = self.task(instance, id);
         let Some(status) = self.status(instance, id).await? else { return Ok(None) };
-        // Of a task that is not over nothing is told: half of what it finds must not look like all of it.
+        // A task that is not over shows none of its findings: half of them must not look like all.
         let range = if status.state().is_final() { range } else { (0, 0) };
         let (asked, history) = (id.to_owned(), self.inner.history.clone());
         let read = move || match (task, history) {
@@ -355,97 +311,4 @@ pub struct Listed<K: Kind> {
     pub statuses: Vec<K::Status>,
     /// The ids of those whose records are damaged.
     pub damaged: Vec<String>,
-}
-
-/// What has become of an unfinished task that waits to be taken up again.
-enum Waiting {
-    /// It still waits; this is its slot.
-    Slot(Slot),
-    /// A later task took its place.
-    Replaced,
-    /// Somebody cancelled it.
-    Cancelled,
-}
-
-impl<K: Kind> Live<K> {
-    /// Gives a waiting task's slot to whoever takes it up.
-    fn hand_over(&mut self, task: &StoredTask<K>) -> Waiting {
-        // A later task on the instance removes the cancelled one from `before`; its end still stands.
-        if self.cancelled.contains(task.status.id()) {
-            return Waiting::Cancelled;
-        }
-        match self.latest_before(task.instance, task.status.id()) {
-            Some(_) => self.waiting.remove(&task.instance).map_or(Waiting::Replaced, Waiting::Slot),
-            None => Waiting::Replaced,
-        }
-    }
-
-    /// Cancels a waiting task, unless somebody is taking it up already.
-    fn end_waiting(&mut self, instance: u64, id: &str) -> Option<StoredTask<K>> {
-        self.latest_before(instance, id).filter(|before| !before.status.state().is_final())?;
-        self.waiting.remove(&instance)?;
-        let before = self.latest_before(instance, id)?;
-        end(before, Event::Cancelled, CANCELLED.to_owned());
-        let ended = before.clone();
-        self.cancelled.insert(id.to_owned());
-        Some(ended)
-    }
-
-    /// The latest task of earlier processes on an instance, if it has this id.
-    fn latest_before(&mut self, instance: u64, id: &str) -> Option<&mut StoredTask<K>> {
-        self.before.get_mut(&instance).filter(|before| before.status.id() == id)
-    }
-
-    /// Takes a task in as the latest of its instance.
-    fn admit(&mut self, task: &Arc<Task<K>>) -> Result<(), StartError> {
-        if self.stopping {
-            return Err(StartError::Stopping);
-        }
-        self.before.remove(&task.instance);
-        if let Some(replaced) = self.latest.insert(task.instance, Arc::clone(task)) {
-            self.older.push(replaced);
-            self.forget_older();
-        }
-        Ok(())
-    }
-
-    /// One that is still on its way into the history stays: who stops the service waits for it.
-    fn forget_older(&mut self) {
-        self.older.retain(|task| !task.in_history());
-        let mut surplus = self.older.iter().filter(|task| task.is_settled()).count().saturating_sub(MAX_OLDER);
-        self.older.retain(|task| {
-            let forgotten = surplus > 0 && task.is_settled();
-            surplus -= usize::from(forgotten);
-            !forgotten
-        });
-    }
-}
-
-fn end<K: Kind>(task: &mut StoredTask<K>, event: Event, reason: String) {
-    let state = next(task.status.state(), event);
-    task.status.end(now_ms(), Some(reason));
-    task.status.enter(state);
-    task.status.refresh();
-}
-
-/// The task last started on each instance.
-fn latest<K: Kind>(tasks: Vec<StoredTask<K>>) -> HashMap<u64, StoredTask<K>> {
-    let mut latest: HashMap<u64, StoredTask<K>> = HashMap::new();
-    for task in tasks {
-        let known = latest.get(&task.instance);
-        if known.is_none_or(|known| known.status.started_at() <= task.status.started_at()) {
-            latest.insert(task.instance, task);
-        }
-    }
-    latest
-}
-
-/// Six bytes for version-1 UUIDs: random ones with the multicast bit set, as RFC 9562 (section 6.10) asks of a host
-/// that does not give away its hardware address.
-fn node_id() -> [u8; 6] {
-    static NODE: std::sync::OnceLock<[u8; 6]> = std::sync::OnceLock::new();
-    *NODE.get_or_init(|| {
-        let random = Uuid::new_v4().into_bytes();
-        [random[0] | 1, random[1], random[2], random[3], random[4], random[5]]
-    })
 }

@@ -1,4 +1,4 @@
-//! What becomes of a task that was under way when its service stopped. Pure.
+//! How a task goes on that was under way when its service stopped. Pure.
 
 /// Why a task ended that was under way when its service stopped.
 pub(super) const SERVICE_STOPPED: &str = "the service stopped while the task was under way";

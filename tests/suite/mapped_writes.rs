@@ -16,7 +16,7 @@ use crate::support::trees::{leased_directory, settle};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// A program that has mapped the first page of a file, with no descriptor of it left, and writes to it as it is told.
+/// A program that has mapped the first page of a file, with no descriptor of it left, and writes to it on command.
 struct Mapped {
     child: Child,
     orders: ChildStdin,

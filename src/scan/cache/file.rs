@@ -13,7 +13,8 @@ use crate::store::{Fault, Place, put_out_of_the_way, record, sync_directory, unp
 /// What the store may hold of its file in memory, in bytes.
 const MEMORY: usize = 16 << 20;
 
-/// What the store says of itself: a record with its own check, and with that the version of the store.
+/// What the store says of itself: a record with its own check, and with that the version of the store. It holds the kernel's id of the
+/// start of the machine during which it was made.
 const ABOUT: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("about");
 const FORMAT: &str = "format";
 const PLACE: Place<'_> = Place { owner: "digest cache", kind: 4, position: 0 };
@@ -40,6 +41,9 @@ pub(super) enum Trouble {
     /// What stands there is not what was written.
     #[error("it is damaged: {0}")]
     Damaged(String),
+    /// The machine has started again since: where it crashed, bytes may have reached the disk and their times not.
+    #[error("it is from before the last start of the machine")]
+    Before,
 }
 
 /// Runs what calls the store. The store checks its pages when it is opened, and reports what it finds; but a page that goes bad
@@ -67,7 +71,8 @@ fn trouble(error: redb::Error) -> Trouble {
     }
 }
 
-/// Opens the store, or makes an empty one where there is none, or where what is there is damaged.
+/// Opens the store, or makes an empty one where there is none, or where what is there is damaged or from before the last start of
+/// the machine.
 pub(super) fn open(path: &Path) -> Result<Database, Trouble> {
     match fs::metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => make(path)?,
@@ -75,8 +80,8 @@ pub(super) fn open(path: &Path) -> Result<Database, Trouble> {
         Ok(_) => {}
     }
     match open_sound(path) {
-        Err(Trouble::Damaged(cause)) => {
-            tracing::warn!(path = %path.display(), cause, "the digest cache is damaged, is thrown away and begins empty");
+        Err(trouble @ (Trouble::Damaged(_) | Trouble::Before)) => {
+            tracing::warn!(path = %path.display(), cause = %trouble, "the digest cache is thrown away and begins empty");
             throw_away(path).map_err(|error| Trouble::Hindered(error.to_string()))?;
             make(path)?;
             open_sound(path)
@@ -108,7 +113,8 @@ fn open_sound(path: &Path) -> Result<Database, Trouble> {
     });
     let (database, about) = opened?;
     match unpack(PLACE, &about) {
-        Ok(_) => Ok(database),
+        Ok((start, _)) if start == last_start() => Ok(database),
+        Ok(_) => Err(Trouble::Before),
         Err(later @ Fault::Later(_)) => Err(Trouble::Later(later)),
         Err(fault) => Err(Trouble::Damaged(fault.to_string())),
     }
@@ -124,9 +130,15 @@ fn make(path: &Path) -> Result<(), Trouble> {
         let mut transaction = database.begin_write()?;
         transaction.set_quick_repair(true);
         transaction.open_table(DIGESTS)?;
-        transaction.open_table(ABOUT)?.insert(FORMAT, record(PLACE, &[]).as_slice())?;
+        transaction.open_table(ABOUT)?.insert(FORMAT, record(PLACE, &last_start()).as_slice())?;
         Ok(transaction.commit()?)
     })?;
     fs::rename(&beside, path).map_err(hindered)?;
     path.parent().map_or(Ok(()), sync_directory).map_err(hindered)
+}
+
+/// The kernel's id of the last start of the machine; empty where there is none to read, and there no digest is recorded either:
+/// leases are Linux's as well.
+fn last_start() -> Vec<u8> {
+    fs::read("/proc/sys/kernel/random/boot_id").unwrap_or_default()
 }

@@ -8,6 +8,8 @@ mod file;
 mod records;
 mod settled;
 mod store;
+#[cfg(test)]
+mod store_tests;
 mod view;
 
 pub use file::CacheError;

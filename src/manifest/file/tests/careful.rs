@@ -1,5 +1,5 @@
 //! A manifest that passes every check is one that a careful writer could have written: each lie is found, wherever in a tree
-//! it is told.
+//! it stands.
 
 use proptest::prelude::*;
 
