@@ -4,12 +4,19 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// So many bytes wait in memory before they are written: a small list needs no file at all.
 const IN_MEMORY: usize = 256 << 10;
 
-/// So many bytes are held in memory while they cannot be written, as on a full disk.
+/// So many bytes of a list are held in memory while they cannot be written, as on a full disk.
 const UNWRITABLE: usize = 16 << 20;
+
+/// So many bytes of all lists of the process are.
+const UNWRITABLE_IN_ALL: usize = 128 << 20;
+
+/// What all lists hold that cannot be written, in bytes.
+static HELD: AtomicUsize = AtomicUsize::new(0);
 
 /// Bytes of one run, in memory while they are few, else in a file without a name: it is gone with the process, however
 /// that ends.
@@ -21,12 +28,21 @@ pub struct Scratch {
     written: u64,
     /// What comes after what was written.
     memory: Vec<u8>,
+    /// How much of [`HELD`] it is.
+    held: usize,
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        self.hold(0);
+    }
 }
 
 impl Scratch {
     /// An empty one whose file lies in this directory once it needs one.
     pub fn new(directory: Option<PathBuf>) -> Self {
-        Self { directory, ..Self::default() }
+        let (file, written, memory, held) = Default::default();
+        Self { directory, file, written, memory, held }
     }
 
     /// An empty one beside this one.
@@ -50,14 +66,26 @@ impl Scratch {
         if self.memory.len() < IN_MEMORY {
             return Ok(());
         }
-        match self.write() {
-            Err(error) if self.memory.len() > UNWRITABLE => {
+        let written = self.write();
+        let in_all = self.hold(if written.is_ok() { 0 } else { self.memory.len() });
+        match written {
+            Err(error) if self.memory.len() > UNWRITABLE || in_all > UNWRITABLE_IN_ALL => {
                 self.memory.truncate(self.memory.len() - bytes.len());
+                self.hold(self.memory.len());
                 Err(error)
             }
             // There may be room again next time.
             Ok(()) | Err(_) => Ok(()),
         }
+    }
+
+    /// Notes that so many bytes cannot be written; what all lists hold then.
+    fn hold(&mut self, bytes: usize) -> usize {
+        let before = HELD.fetch_add(bytes, Relaxed);
+        HELD.fetch_sub(self.held, Relaxed);
+        let others = before.saturating_sub(self.held);
+        self.held = bytes;
+        others + bytes
     }
 
     /// Fills `bytes` with what stands at a position.
@@ -93,6 +121,9 @@ impl Scratch {
 mod tests {
     use super::*;
 
+    /// Held by tests that fill memory: the limit is that of the process.
+    static ALONE: parking_lot::Mutex<()> = parking_lot::Mutex::new(());
+
     fn byte(at: usize) -> u8 {
         (at.wrapping_mul(31) >> 3) as u8
     }
@@ -115,6 +146,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_written_waits_in_memory_up_to_a_limit_until_it_can() {
+        let _alone = ALONE.lock();
         let parent = tempfile::tempdir().unwrap();
         let directory = parent.path().join("later");
         let mut scratch = Scratch::new(Some(directory.clone()));
@@ -131,5 +163,24 @@ mod tests {
         let mut read = vec![0; part.len()];
         scratch.read_at(&mut read, UNWRITABLE as u64).unwrap();
         assert_eq!(read, part);
+    }
+
+    #[test]
+    fn what_all_lists_hold_that_cannot_be_written_is_limited() {
+        let _alone = ALONE.lock();
+        let parent = tempfile::tempdir().unwrap();
+        let part = vec![7; 1 << 20];
+        let lists = UNWRITABLE_IN_ALL / UNWRITABLE + 3;
+        let fill = |_| {
+            let mut scratch = Scratch::new(Some(parent.path().join("none")));
+            while scratch.append(&part).is_ok() {}
+            scratch
+        };
+        let full: Vec<Scratch> = (0..lists).map(fill).collect();
+        let held = |full: &[Scratch]| full.iter().map(|scratch| scratch.memory.len()).sum::<usize>();
+        assert!((UNWRITABLE_IN_ALL - 2 * part.len()..=UNWRITABLE_IN_ALL).contains(&held(&full)), "{}", held(&full));
+        assert!(full.last().unwrap().is_empty(), "there is no room for it");
+        drop(full);
+        assert!(!fill(0).is_empty(), "what was held is free again");
     }
 }

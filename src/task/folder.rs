@@ -15,8 +15,9 @@ use crate::work::now_ms;
 const TASK: &str = ".task";
 const FINDINGS: &str = ".findings";
 
-/// The most a task's own file may hold, in bytes; sums by table are the largest part.
-const MAX_TASK_BYTES: u64 = 64 << 20;
+/// The most a task's own file may hold, in bytes. Sums by table are the largest part, some 300 bytes for each. A larger one is not
+/// written, since it would not be read.
+const MAX_TASK_BYTES: u64 = 1 << 30;
 
 /// The history of earlier programs, which were never released.
 const BEFORE: &str = "tasks.redb";
@@ -135,13 +136,17 @@ impl Folder {
     /// Writes a task: first what it found, so that a record never speaks of findings that are not there.
     pub(super) fn write<K: Kind>(&self, record: &TaskRecord<K>, findings: Option<&Pages>) -> io::Result<()> {
         let id = record.task.status.id();
+        let bytes = record.bytes()?;
+        if bytes.len() as u64 > MAX_TASK_BYTES {
+            return Err(io::Error::other(format!("the record has {} bytes, above {MAX_TASK_BYTES}", bytes.len())));
+        }
         if let Some(findings) = findings.filter(|findings| findings.items() > 0) {
             let mut whole = Whole::begin(&self.path, &format!("{id}{FINDINGS}"))?;
             findings.copy_to(whole.file())?;
             whole.finish()?;
         }
         let mut whole = Whole::begin(&self.path, &format!("{id}{TASK}"))?;
-        whole.file().write_all(&record.bytes()?)?;
+        whole.file().write_all(&bytes)?;
         whole.finish()
     }
 

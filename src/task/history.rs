@@ -9,9 +9,9 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::folder::{Folder, HistoryError};
 use super::kind::{Kind, Status as _};
-use super::limits::{HistoryLimits, Life, beyond};
+use super::limits::{HistoryLimits, Life, to_drop};
 use super::record::{ReportRecord, TaskRecord};
-use super::report::{LeftBehind, Page, page_of};
+use super::report::LeftBehind;
 use super::stored::StoredTask;
 use crate::store::Pages;
 use crate::work::now_ms;
@@ -101,15 +101,18 @@ impl<K: Kind> History<K> {
         }
     }
 
-    /// What a task left behind, with at most `limit` of its findings, from the position `offset` on.
-    pub(super) fn report(&self, id: &str, range: (u64, u64)) -> Result<Page<K>, HistoryError> {
+    /// What a task left behind; `None` of one that left no report.
+    pub(super) fn report(&self, id: &str) -> Result<Option<LeftBehind<K>>, HistoryError> {
         let unwritten = self.state().unwritten.get(id).map(|unwritten| unwritten.report.clone());
-        let report = match unwritten {
-            Some(report) => report,
-            None => self.written(id)?,
-        };
-        let Some(report) = report else { return Ok(Page::default()) };
-        page_of(report, range).map_err(|error| self.folder.damaged(id, &error))
+        match unwritten {
+            Some(report) => Ok(report),
+            None => self.written(id),
+        }
+    }
+
+    /// The error of a task whose record, or findings, cannot be served.
+    pub(super) fn unservable(&self, id: &str, cause: &dyn std::fmt::Display) -> HistoryError {
+        self.folder.damaged(id, cause)
     }
 
     fn written(&self, id: &str) -> Result<Option<LeftBehind<K>>, HistoryError> {
@@ -207,7 +210,7 @@ impl<K: Kind> History<K> {
         let lives: Vec<Life> = self.state().tasks.values().map(Life::of).collect();
         let oldest = now.saturating_sub(i64::try_from(self.limits.max_age.as_millis()).unwrap_or(i64::MAX));
         let is_old = |id: &String| self.folder.written_at(id).is_some_and(|at| at < oldest);
-        let doomed = beyond(&lives, self.limits, now).into_iter().chain(self.damaged().into_iter().filter(is_old));
+        let doomed = to_drop(&lives, self.limits, now).into_iter().chain(self.damaged().into_iter().filter(is_old));
         let _writing = self.writing.lock();
         for id in doomed {
             if let Err(error) = self.folder.remove(&id) {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::history::History;
 use super::record::TaskRecord;
-use super::report::LeftBehind;
+use super::report::{LeftBehind, page_of};
 use super::tests::{Toy, ToyStatus};
 use super::{HistoryError, HistoryLimits, StoredTask};
 use crate::protocol::TaskState;
@@ -31,6 +31,19 @@ fn pages(owner: &str, findings: u64) -> Pages {
     (0..findings)
         .for_each(|number| spool.push(format!("{number:08}").into_bytes(), (number * 3).to_string().into_bytes()));
     spool.sorted(owner.to_owned()).0
+}
+
+struct Page {
+    summary: u64,
+    total: u64,
+    findings: Vec<u64>,
+}
+
+/// A page of a report, as it is served.
+fn page(history: &History<Toy>, id: &str, (offset, limit): (u64, u64)) -> Result<Page, HistoryError> {
+    let LeftBehind { summary, findings } = history.report(id)?.unwrap_or_default();
+    let page = page_of::<Toy>(&findings, offset, limit).map_err(|error| history.unservable(id, &error))?;
+    Ok(Page { summary, total: findings.items(), findings: page })
 }
 
 /// What is kept of each task: its state, and summary and findings of those that have ended.
@@ -68,7 +81,7 @@ fn check(history: &History<Toy>, what: &str) -> usize {
             Err(error) => panic!("{what}: {error}"),
         }
         let (summary, findings) = left.unwrap_or_default();
-        match history.report(id, (0, u64::MAX)) {
+        match page(history, id, (0, u64::MAX)) {
             Ok(page) => {
                 assert_eq!((page.summary, page.total), (summary, findings), "{what}: {id}");
                 assert!(page.findings.into_iter().eq((0..findings).map(|number| number * 3)), "{what}: {id}");
@@ -151,15 +164,15 @@ fn what_cannot_be_written_is_held_served_and_written_once_there_is_room() {
     assert!(history.trouble_of("before").is_some() && history.trouble_of("other").is_none());
     assert!(history.begin_writing_later() && !history.begin_writing_later(), "one tries again");
     assert!(!history.write_later());
-    let page = history.report("before", (1998, 10)).unwrap();
-    assert_eq!((page.summary, page.total, page.findings), (9, 2000, vec![1998 * 3, 1999 * 3]));
+    let served = page(&history, "before", (1998, 10)).unwrap();
+    assert_eq!((served.summary, served.total, served.findings), (9, 2000, vec![1998 * 3, 1999 * 3]));
     fs::rename(&elsewhere, &folder).unwrap();
     assert!(history.write_later(), "all is written");
     assert!(history.trouble().is_none() && history.begin_writing_later());
     drop(history);
     let history = History::<Toy>::open(directory.path(), LIMITS).unwrap();
     assert_eq!(history.task("before").unwrap().unwrap().status.state, TaskState::Failed);
-    assert_eq!(history.report("before", (1999, 10)).unwrap().findings, [1999 * 3]);
+    assert_eq!(page(&history, "before", (1999, 10)).unwrap().findings, [1999 * 3]);
     assert_eq!(history.task("second").unwrap().unwrap().status.state, TaskState::InProgress);
 }
 
@@ -230,4 +243,33 @@ fn old_tasks_and_old_damage_go_with_their_files() {
     let history = History::<Toy>::open(directory.path(), limits).unwrap();
     assert_eq!(history.damaged(), Vec::<String>::new());
     assert!(!directory.path().join("toys/few.findings").exists());
+}
+
+#[test]
+fn a_record_of_any_size_is_written_and_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let history = History::<Toy>::open(directory.path(), LIMITS).unwrap();
+    let mut large = task("large", TaskState::Failed);
+    large.status.message = Some("x".repeat(65 << 20));
+    let left = LeftBehind { summary: 1, findings: Arc::new(pages("large", 10)) };
+    history.keep(&large, Some(left)).unwrap();
+    drop(history);
+    let history = History::<Toy>::open(directory.path(), LIMITS).unwrap();
+    assert_eq!(history.damaged(), Vec::<String>::new());
+    assert_eq!(page(&history, "large", (0, 99)).unwrap().total, 10);
+}
+
+#[test]
+fn the_latest_task_of_an_instance_outlives_the_limits_with_its_report() {
+    let directory = tempfile::tempdir().unwrap();
+    let limits = HistoryLimits { max_tasks: 1, ..LIMITS };
+    let history = History::<Toy>::open(directory.path(), limits).unwrap();
+    for (instance, id) in [(1, "first"), (2, "second")] {
+        let task = StoredTask { instance, ..task(id, TaskState::Completed) };
+        let left = LeftBehind { summary: 7, findings: Arc::new(pages(id, 3)) };
+        history.keep(&task, Some(left)).unwrap();
+    }
+    for id in ["first", "second"] {
+        assert_eq!(page(&history, id, (0, 9)).unwrap().findings, [0, 3, 6], "{id}");
+    }
 }

@@ -14,7 +14,7 @@ use super::id::new_id;
 use super::job::Job;
 use super::kind::{Kind, Status as _};
 use super::live::Task;
-use super::report::{Page, TaskReport, page_of};
+use super::report::{LeftBehind, TaskReport};
 use super::slots::Slots;
 use super::state::Event;
 use super::stored::StoredTask;
@@ -174,6 +174,12 @@ impl<K: Job> Tasks<K> {
         if self.inner.history.is_some() && task.status().state().is_final() {
             let _ = tokio::time::timeout(SETTLE_WAIT, task.settled()).await;
         }
+        self.shown_now(task)
+    }
+
+    /// The same without waiting.
+    fn shown_now(&self, task: &Task<K>) -> K::Status {
+        // Before the status: what is not settled yet may be a moment later.
         let is_settled = task.is_settled();
         let mut status = self.shown(task.status());
         if self.inner.history.is_some() && status.state().is_final() && !is_settled {
@@ -203,18 +209,18 @@ impl<K: Job> Tasks<K> {
         self.latest(instance).await;
         let history = self.inner.history.as_ref();
         let stored = history.map(|history| history.all()).unwrap_or_default();
-        let stored = stored.into_iter().filter(|task| task.instance == instance).map(|task| task.status);
-        let mut statuses: HashMap<String, K::Status> = stored.map(|status| (status.id().to_owned(), status)).collect();
-        {
+        let (before, at_hand) = {
             let live = self.live();
-            let before = live.before.get(&instance).map(|task| task.status.clone());
-            let known = live.latest.values().chain(&live.older).filter(|task| task.instance == instance);
-            let known = before.into_iter().chain(known.map(|task| task.status()));
-            statuses.extend(known.map(|status| (status.id().to_owned(), status)));
-        }
+            let at_hand = live.latest.values().chain(&live.older).filter(|task| task.instance == instance);
+            (live.before.get(&instance).cloned(), at_hand.cloned().collect::<Vec<_>>())
+        };
+        let stored = stored.into_iter().filter(|task| task.instance == instance).chain(before);
+        let stored = stored.map(|task| self.shown(task.status));
+        // What is at hand is newer than what the history has.
+        let shown = stored.chain(at_hand.iter().map(|task| self.shown_now(task)));
+        let statuses: HashMap<String, K::Status> = shown.map(|status| (status.id().to_owned(), status)).collect();
         let mut statuses: Vec<K::Status> = statuses.into_values().collect();
         statuses.sort_by(|a, b| (b.started_at(), b.id()).cmp(&(a.started_at(), a.id())));
-        let statuses = statuses.into_iter().map(|status| self.shown(status)).collect();
         let mut damaged = history.map(|history| history.damaged()).unwrap_or_default();
         damaged.sort();
         Listed { statuses, damaged }
@@ -233,33 +239,22 @@ impl<K: Job> Tasks<K> {
         Ok(stored.map(|task| self.shown(task.status)))
     }
 
-    /// A task of an instance with at most `limit` of its findings, from the position `offset` on.
-    pub async fn report(
-        &self,
-        instance: u64,
-        id: &str,
-        range: (u64, u64),
-    ) -> Result<Option<TaskReport<K>>, HistoryError> {
+    /// A task of an instance with what it found. One that is not over shows none of that: half of it must not look like all.
+    pub async fn report(&self, instance: u64, id: &str) -> Result<Option<TaskReport<K>>, HistoryError> {
         let task = self.task(instance, id);
         let Some(status) = self.status(instance, id).await? else { return Ok(None) };
-        // A task that is not over shows none of its findings: half of them must not look like all.
-        let range = if status.state().is_final() { range } else { (0, 0) };
         let (asked, history) = (id.to_owned(), self.inner.history.clone());
-        let read = move || match (task, history) {
-            (Some(task), history) => {
-                // It is dropped here only after the history has it.
-                let at_hand = task.left_behind();
-                match history.filter(|_| task.in_history()) {
-                    Some(history) => history.report(&asked, range),
-                    None => page_of(at_hand, range).map_err(|error| HistoryError::unreadable(&asked, &error)),
-                }
-            }
-            (None, Some(history)) => history.report(&asked, range),
-            (None, None) => Ok(Page::default()),
+        let read = move || {
+            // What it left behind is dropped here only after the history has it.
+            let at_hand = task.as_ref().map(|task| task.left_behind());
+            let kept = history.filter(|_| task.is_none_or(|task| task.in_history()));
+            let report = kept.as_ref().map(|history| history.report(&asked)).transpose()?;
+            Ok((report.unwrap_or(at_hand), kept))
         };
-        let page = blocking(read).await.unwrap_or_else(|died| Err(HistoryError::unreadable(id, &died)))?;
-        let Page { summary, total: findings_total, findings } = page;
-        Ok(Some(TaskReport { status, summary, findings_total, findings }))
+        let (left, history) = blocking(read).await.unwrap_or_else(|died| Err(HistoryError::unreadable(id, &died)))?;
+        let LeftBehind { summary, findings } = left.unwrap_or_default();
+        let findings = if status.state().is_final() { findings } else { Arc::default() };
+        Ok(Some(TaskReport { status, summary, findings, history }))
     }
 
     /// A task of this process.

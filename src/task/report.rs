@@ -1,21 +1,42 @@
-//! A task with one page of what it found, whether it is at hand or in the history.
+//! What a task left behind, whether it is at hand or in the history, read page by page.
 
 use std::sync::Arc;
 
-use super::kind::Kind;
+use super::folder::HistoryError;
+use super::history::History;
+use super::kind::{Kind, Status as _};
 use crate::store::{Fault, PageError, Pages};
+use crate::work::blocking;
 
-/// A task with one page of what it found.
+/// A task's report.
 #[derive(Debug)]
 pub struct TaskReport<K: Kind> {
-    /// Where it stands.
+    /// Where the task stands.
     pub status: K::Status,
-    /// What its report says besides.
+    /// What the report says besides.
     pub summary: K::Summary,
-    /// How many findings there are in all; none while it is under way.
-    pub findings_total: u64,
-    /// The page.
-    pub findings: Vec<K::Finding>,
+    pub(super) findings: Arc<Pages>,
+    /// Which history has them, where one does.
+    pub(super) history: Option<Arc<History<K>>>,
+}
+
+impl<K: Kind> TaskReport<K> {
+    /// How many findings there are in all; none while the task is under way.
+    pub fn findings_total(&self) -> u64 {
+        self.findings.items()
+    }
+
+    /// At most `limit` findings from the position `offset` on.
+    pub async fn page(&self, offset: u64, limit: u64) -> Result<Vec<K::Finding>, HistoryError> {
+        let findings = Arc::clone(&self.findings);
+        let page = blocking(move || page_of::<K>(&findings, offset, limit)).await;
+        let id = self.status.id();
+        let page = page.map_err(|died| HistoryError::unreadable(id, &died))?;
+        page.map_err(|error| match &self.history {
+            Some(history) => history.unservable(id, &error),
+            None => HistoryError::unreadable(id, &error),
+        })
+    }
 }
 
 /// What a task left behind, or has so far.
@@ -31,26 +52,14 @@ impl<K: Kind> Clone for LeftBehind<K> {
     }
 }
 
-/// What a report says besides the status; nothing of a task that left none.
-#[derive(Debug)]
-pub(super) struct Page<K: Kind> {
-    pub summary: K::Summary,
-    pub total: u64,
-    pub findings: Vec<K::Finding>,
-}
-
-impl<K: Kind> Default for Page<K> {
+impl<K: Kind> Default for LeftBehind<K> {
     fn default() -> Self {
-        Self { summary: K::Summary::default(), total: 0, findings: Vec::new() }
+        Self { summary: K::Summary::default(), findings: Arc::default() }
     }
 }
 
-/// At most `limit` findings from the position `offset` on.
-pub(super) fn page_of<K: Kind>(
-    LeftBehind { summary, findings }: LeftBehind<K>,
-    (offset, limit): (u64, u64),
-) -> Result<Page<K>, PageError> {
+/// At most `limit` findings from the position `offset` on. Blocks.
+pub(super) fn page_of<K: Kind>(findings: &Pages, offset: u64, limit: u64) -> Result<Vec<K::Finding>, PageError> {
     let lines = findings.read(offset, limit)?;
-    let read = lines.iter().map(|line| serde_json::from_str(line).map_err(|_| Fault::Damaged.into()));
-    Ok(Page { summary, total: findings.items(), findings: read.collect::<Result<_, PageError>>()? })
+    lines.iter().map(|line| serde_json::from_str(line).map_err(|_| Fault::Damaged.into())).collect()
 }

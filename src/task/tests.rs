@@ -22,7 +22,7 @@ pub(super) struct ToyStatus {
     pub(super) state: TaskState,
     started_at: i64,
     ended_at: Option<i64>,
-    message: Option<String>,
+    pub(super) message: Option<String>,
     trouble: Option<String>,
 }
 
@@ -189,4 +189,26 @@ async fn a_service_that_stops_waits_for_a_replaced_task_too() {
     go_on.notify_one();
     stopping.await;
     assert!(slow.in_history());
+}
+
+/// Somebody who saw it ended must not find it under way after a crash: a list says so as the status of one task does.
+#[tokio::test(start_paused = true)]
+async fn an_end_that_is_not_on_disk_yet_is_said_so_in_a_list_too() {
+    let directory = tempfile::tempdir().unwrap();
+    let tasks = tasks(history(&directory));
+    let ended = Arc::new(Notify::new());
+    let has_ended = Arc::clone(&ended);
+    let unsettled: Work = Box::new(|task| {
+        Box::pin(async move {
+            task.end(Event::Succeeded, None);
+            has_ended.notify_one();
+            std::future::pending::<()>().await;
+        })
+    });
+    let task = start(&tasks, unsettled);
+    ended.notified().await;
+    let one = tasks.status(1, task.status().id()).await.unwrap().unwrap();
+    let [listed] = &tasks.all(1).await.statuses[..] else { panic!() };
+    assert_eq!((one.state, one.trouble.is_some()), (TaskState::Completed, true));
+    assert_eq!(*listed, one);
 }

@@ -8,7 +8,8 @@ use serde::Deserialize;
 
 use crate::protocol::{DifferenceBody, ReportBody, routes};
 use crate::report;
-use crate::server::app::App;
+use crate::task::TaskReport;
+use crate::verify::Verification;
 use crate::work::MemoryPermit;
 
 /// How many differences are read and rendered at a time.
@@ -67,10 +68,9 @@ impl Format {
     }
 }
 
-/// Which differences of which task.
+/// Which differences of which report.
 pub(super) struct Shown {
-    pub instance: u64,
-    pub task: String,
+    pub report: TaskReport<Verification>,
     pub offset: u64,
     pub count: u64,
     /// The first of them, at most [`STEP`]. They are read before the head of the answer goes out, which can then still say what
@@ -81,7 +81,6 @@ pub(super) struct Shown {
 /// The body of a page: what stands around the differences, and they. Where they cannot be read any more the body breaks off: it
 /// is never taken for a whole page.
 pub(super) fn body(
-    app: App,
     format: Format,
     (before, behind): (String, String),
     shown: Shown,
@@ -90,7 +89,7 @@ pub(super) fn body(
     async_stream::try_stream! {
         let _held = memory;
         yield Bytes::from(before);
-        let Shown { instance, task, offset, count, first } = shown;
+        let Shown { report, offset, count, first } = shown;
         let mut sent = first.len() as u64;
         if sent > 0 {
             yield Bytes::from(format.rows(&first, true));
@@ -98,11 +97,8 @@ pub(super) fn body(
         drop(first);
         while sent < count {
             let step = STEP.min(count - sent);
-            let range = (offset.saturating_add(sent), step);
-            let page = app.tasks().report(instance, &task, range).await.map_err(io::Error::other)?;
-            let differences = page.map(|page| page.findings).filter(|found| found.len() as u64 == step);
-            let gone = || io::Error::other("differences of the task are not kept any more");
-            yield Bytes::from(format.rows(&differences.ok_or_else(gone)?, sent == 0));
+            let differences = report.page(offset.saturating_add(sent), step).await.map_err(io::Error::other)?;
+            yield Bytes::from(format.rows(&differences, sent == 0));
             sent += step;
         }
         yield Bytes::from(behind);

@@ -18,7 +18,6 @@ use crate::protocol::{ErrorBody, ReportBody, TaskStatus, routes};
 use crate::server::app::App;
 use crate::server::caller::Destination;
 use crate::server::error::ApiError;
-use crate::task::TaskReport;
 
 /// The differences on one page of a report, where the request does not say; and the most it can ask for.
 const PAGE: u64 = 10_000;
@@ -67,16 +66,17 @@ pub(in crate::server) async fn get_report(
         query.map_err(|rejection| ApiError::Body(rejection.body_text()))?;
     let limit = limit.unwrap_or(PAGE).min(PAGE);
     let mut memory = app.memory_for(client, PAGE_BYTES)?;
-    let report = app.tasks().report(instance.id, &id, (offset, limit.min(STEP))).await?;
-    let TaskReport { status, summary, findings_total: differences_total, findings: first } =
-        report.ok_or_else(|| ApiError::NoTask(id.clone()))?;
+    let report = app.tasks().report(instance.id, &id).await?.ok_or(ApiError::NoTask(id))?;
+    let first = report.page(offset, limit.min(STEP)).await?;
+    let differences_total = report.findings_total();
     let count = differences_total.saturating_sub(offset).min(limit);
+    let (status, summary) = (report.status.clone(), report.summary.clone());
     let body = ReportBody { status, summary, differences_total, offset, differences: Vec::new() };
     let around = format.frame(&body, limit.max(1), count);
     memory.grow((around.0.len() + around.1.len()) as u64)?;
-    let shown = Shown { instance: instance.id, task: id, offset, count, first };
+    let shown = Shown { report, offset, count, first };
     let stopping = app.stopping().clone().cancelled_owned();
-    let pieces = report_pages::body(app, format, around, shown, memory).take_until(stopping);
+    let pieces = report_pages::body(format, around, shown, memory).take_until(stopping);
     Ok(([(CONTENT_TYPE, format.media_type())], Body::from_stream(pieces)).into_response())
 }
 
