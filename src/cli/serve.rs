@@ -37,7 +37,11 @@ pub(super) fn run(args: &ServeArgs) -> Result<ExitCode, CommandError> {
             tracing::warn!("SIGHUP reloads nothing yet: to read the configuration again, restart the service");
         }
         tracing::info!("twintree stops");
-        running.stop().await;
+        tokio::select! {
+            () = running.stop() => {}
+            // What hangs in a write to a dead disk would hold the service up for ever.
+            () = signals.end() => tracing::warn!("asked a second time: twintree stops at once; what is not on disk is lost"),
+        }
         Ok(ExitCode::Equal)
     });
     // A thread that hangs in a read of a dead disk sees no cancel flag; the service stops all the same.

@@ -40,6 +40,11 @@ impl Signals {
         })
     }
 
+    /// Waits for the next one that asks to end.
+    pub(super) async fn end(&mut self) {
+        while self.next().await != Asked::End {}
+    }
+
     /// Waits for the next one.
     pub(super) async fn next(&mut self) -> Asked {
         let hang_up = async {
