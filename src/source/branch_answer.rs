@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures_util::Stream;
 use tokio::sync::mpsc;
 
-use super::offers::Offer;
+use super::offers::Listener;
 use crate::manifest::{BlockError, DirectoryIndex, Manifest, SecondRead, differing_files, read_again};
 use crate::model::{ContentDigest, DigestAlgorithm, FileEntry, Problem, RootId, UnknownAlgorithm};
 use crate::protocol::{
@@ -79,18 +79,18 @@ struct Asked {
 /// Checks a request and answers it as a stream of frames. `memory` is what the answer holds; it grows by what the request makes
 /// it hold, and goes with the stream.
 pub async fn answer_branches(
-    offer: Arc<Offer>,
+    offer: Listener,
     threads: Threads,
     body: Bytes,
     memory: MemoryPermit,
 ) -> Result<impl Stream<Item = Bytes> + Send + use<>, BranchError> {
     let manifest = offer.build.manifest().ok_or(BranchError::NotReady)?;
-    let (wanted, walked) = (Arc::clone(&offer), Arc::clone(&manifest));
+    let (is_done, walked) = (offer.build.phase() == Phase::Done, Arc::clone(&manifest));
     // Directories are compared, which takes as long as they are large.
     let found = blocking(move || {
         let request = BranchRequest::decode(&body)?;
         let algorithm = request.algorithm.as_deref().map(str::parse::<DigestAlgorithm>).transpose()?;
-        if algorithm.is_some() && wanted.build.phase() != Phase::Done {
+        if algorithm.is_some() && !is_done {
             return Err(BranchError::NotReady);
         }
         let last = request.last;
@@ -156,14 +156,13 @@ fn block_bytes(files: u64) -> u64 {
 }
 
 fn stream(
-    offer: Arc<Offer>,
+    offer: Listener,
     manifest: Arc<Manifest>,
     found: Found,
     second: Option<DigestAlgorithm>,
     threads: Threads,
 ) -> impl Stream<Item = Bytes> + Send {
     async_stream::stream! {
-        let _listener = offer.listen();
         let Found { asked, targets, memory: _memory } = found;
         tracing::debug!(manifest = %offer.id, directories = asked.len(), "branches are opened");
         for (position, asked) in (0..).zip(&asked).filter(|(_, asked)| asked.has_files) {

@@ -1,6 +1,7 @@
 //! Manifests a source offers: builds kept under their ids, so that a broken stream can be attached to again.
 
 use std::collections::HashMap;
+use std::ops::Deref;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -16,6 +17,10 @@ const MAX_RUNNING: usize = 4;
 
 /// How many finished manifests of an instance are kept that nobody follows; each is as large as the instance has files.
 const MAX_KEPT: usize = 4;
+
+/// How many manifests of an instance one client follows at a time: a destination follows one, and a stream of it whose end has not
+/// been noticed yet.
+const MAX_FOLLOWED: usize = 4;
 
 /// How long an unfinished build goes on that no destination listens to. A destination that lost its source may find out half a
 /// minute later (its idle time-out), tries for two minutes, and its last attempt may take half a minute to connect; with
@@ -40,6 +45,8 @@ pub struct Offer {
     slot: Arc<Mutex<Option<FairSlot>>>,
     listeners: AtomicUsize,
     last_used: Mutex<Instant>,
+    /// Cancelled when it is dropped from the offers: who still follows it is cut off, or the tree would stay in memory with them.
+    dropped: CancellationToken,
 }
 
 impl Offer {
@@ -65,19 +72,27 @@ impl Offer {
             held.lock().take();
         });
         let (listeners, last_used) = (AtomicUsize::new(0), Mutex::new(Instant::now()));
-        Arc::new(Self { id: Uuid::new_v4(), client, instance, build, slot, listeners, last_used })
+        let dropped = CancellationToken::new();
+        Arc::new(Self { id: Uuid::new_v4(), client, instance, build, slot, listeners, last_used, dropped })
     }
 
-    /// Stops the build, and makes its place free at once.
+    /// Stops the build, makes its place free at once, and cuts off who follows it.
     fn cancel(&self) {
         self.build.cancel();
         self.slot.lock().take();
+        self.dropped.cancel();
     }
 
     /// Counts somebody who follows the offer until the guard is dropped.
-    pub(super) fn listen(self: &Arc<Self>) -> Listener {
+    fn listen(self: &Arc<Self>) -> Listener {
         self.listeners.fetch_add(1, Relaxed);
+        self.touch();
         Listener(Arc::clone(self))
+    }
+
+    /// Cancelled when nobody is to follow it any more.
+    pub fn dropped(&self) -> &CancellationToken {
+        &self.dropped
     }
 
     /// How many destinations follow it now.
@@ -101,9 +116,17 @@ impl Offer {
     }
 }
 
-/// Somebody follows an offer.
+/// An offer that somebody follows, until this is dropped. Whoever gets at a manifest for others holds one.
 #[derive(Debug)]
-pub(super) struct Listener(Arc<Offer>);
+pub struct Listener(Arc<Offer>);
+
+impl Deref for Listener {
+    type Target = Offer;
+
+    fn deref(&self) -> &Offer {
+        &self.0
+    }
+}
 
 impl Drop for Listener {
     fn drop(&mut self) {
@@ -134,26 +157,27 @@ impl Offers {
         instance: u64,
         resume: Option<Uuid>,
         job: BuildJob,
-    ) -> Result<Arc<Offer>, Busy> {
+    ) -> Result<Listener, Busy> {
         let mut offers = self.lock();
         let known = resume.and_then(|id| offers.get(&id)).filter(|offer| offer.instance == instance);
         if let Some(offer) = known.filter(|offer| !matches!(offer.build.phase(), Phase::Failed(_))) {
-            offer.touch();
-            return Ok(Arc::clone(offer));
+            return Ok(offer.listen());
         }
         drop_older(&mut offers, instance, client);
+        let own = offers.values().filter(|offer| (offer.instance, offer.client) == (instance, client));
+        if own.filter(|offer| offer.listeners() > 0).count() >= MAX_FOLLOWED {
+            return Err(Busy);
+        }
         let reclaimed = CancellationToken::new();
         let offer = Offer::start(client, instance, job, (self.slots.take(client, reclaimed.clone())?, reclaimed));
         offers.insert(offer.id, Arc::clone(&offer));
-        Ok(offer)
+        Ok(offer.listen())
     }
 
-    /// An offer of this instance.
-    pub fn get(&self, instance: u64, id: Uuid) -> Option<Arc<Offer>> {
+    /// An offer of this instance, to be followed.
+    pub fn get(&self, instance: u64, id: Uuid) -> Option<Listener> {
         let offers = self.lock();
-        let offer = offers.get(&id).filter(|offer| offer.instance == instance)?;
-        offer.touch();
-        Some(Arc::clone(offer))
+        Some(offers.get(&id).filter(|offer| offer.instance == instance)?.listen())
     }
 
     /// All offers, in no order.

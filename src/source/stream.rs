@@ -1,12 +1,11 @@
 //! The source's manifest stream: one build's state as frames, from the start, for as many listeners as attach.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::Stream;
 
-use super::offers::Offer;
+use super::offers::{Listener, Offer};
 use crate::manifest::{DirectoryTable, HashKind, Manifest};
 use crate::protocol::{End, Hello, ManifestFrame, ProgressFrame, RootFrame, SourceFailure, encode_frame};
 use crate::work::{BuildFailure, Phase};
@@ -23,9 +22,8 @@ pub const STREAM_BYTES: u64 = 2 << 20;
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(250);
 
 /// The frames of an offer, in this version of the protocol. Dropping the stream does not stop the build; see [`super::Offers`].
-pub fn manifest_stream(offer: Arc<Offer>, version: u32) -> impl Stream<Item = Bytes> + Send {
+pub fn manifest_stream(offer: Listener, version: u32) -> impl Stream<Item = Bytes> + Send {
     async_stream::stream! {
-        let _listener = offer.listen();
         yield encode_frame(&hello(&offer, version));
         let mut ticks = tokio::time::interval(PROGRESS_INTERVAL);
         let manifest = loop {

@@ -14,6 +14,10 @@ use super::fair_share::{Decision, decide};
 /// usual client, which is 10 seconds.
 const WAITS_FOR: Duration = Duration::from_secs(30);
 
+/// How long after its slot was reclaimed a holder may take to give it back. What hangs longer, as a read of a dead disk does, counts
+/// as lost with its slot, and others are asked for theirs.
+const GIVES_BACK_WITHIN: Duration = Duration::from_secs(10);
+
 /// The most clients that are remembered as waiting.
 const MAX_WAITING: usize = 1024;
 
@@ -45,6 +49,13 @@ struct Held {
     number: u64,
     client: Client,
     reclaimed: CancellationToken,
+    reclaimed_at: Option<Instant>,
+}
+
+impl Held {
+    fn is_lost(&self, now: Instant) -> bool {
+        self.reclaimed_at.is_some_and(|at| now.duration_since(at) >= GIVES_BACK_WITHIN)
+    }
 }
 
 impl FairSlots {
@@ -56,12 +67,17 @@ impl FairSlots {
     /// A slot for a client, as long as it is held. `reclaimed` is cancelled when another client is owed the slot: what it is held
     /// for must end then.
     pub fn take(&self, client: Client, reclaimed: CancellationToken) -> Result<FairSlot, Busy> {
-        let now = Instant::now();
+        self.take_at(Instant::now(), client, reclaimed)
+    }
+
+    fn take_at(&self, now: Instant, client: Client, reclaimed: CancellationToken) -> Result<FairSlot, Busy> {
         let mut state = self.0.state.lock();
         state.waiting.retain(|_, since| now.duration_since(*since) < WAITS_FOR);
-        let holders: Vec<Client> = state.held.iter().map(|held| held.client).collect();
+        let staying: Vec<usize> = (0..state.held.len()).filter(|at| !state.held[*at].is_lost(now)).collect();
+        let holders: Vec<Client> = staying.iter().map(|at| state.held[*at].client).collect();
         let waiting: Vec<Client> = state.waiting.keys().copied().collect();
-        match decide(self.0.capacity, &holders, &waiting, client) {
+        let capacity = self.0.capacity.saturating_sub(state.held.len() - staying.len());
+        match decide(capacity, &holders, &waiting, client) {
             Decision::Take => Ok(self.give(&mut state, client, reclaimed)),
             Decision::Refuse => {
                 state.wait(client, now);
@@ -70,8 +86,10 @@ impl FairSlots {
             Decision::Reclaim(at) => {
                 state.wait(client, now);
                 // One that was asked for already is on its way back: one at a time.
-                if !state.held.iter().any(|held| held.reclaimed.is_cancelled()) {
-                    state.held[at].reclaimed.cancel();
+                if !staying.iter().any(|at| state.held[*at].reclaimed_at.is_some()) {
+                    let owed = &mut state.held[staying[at]];
+                    owed.reclaimed_at = Some(now);
+                    owed.reclaimed.cancel();
                 }
                 Err(Busy)
             }
@@ -86,7 +104,7 @@ impl FairSlots {
     fn give(&self, state: &mut State, client: Client, reclaimed: CancellationToken) -> FairSlot {
         let number = state.next;
         state.next += 1;
-        state.held.push(Held { number, client, reclaimed });
+        state.held.push(Held { number, client, reclaimed, reclaimed_at: None });
         FairSlot { slots: self.clone(), number }
     }
 }
@@ -155,6 +173,28 @@ mod tests {
         }
         assert!(take(&slots, 2).is_err());
         assert!(greedy.iter().all(|(_, reclaimed)| !reclaimed.is_cancelled()), "both have their share");
+    }
+
+    /// A read of a dead disk never ends, and must not take every share with it.
+    #[test]
+    fn a_slot_that_does_not_come_back_holds_up_nobody_for_long() {
+        let slots = FairSlots::new(4);
+        let mut greedy: Vec<_> = (0..4).map(|_| take(&slots, 1).unwrap()).collect();
+        let (begun, other) = (Instant::now(), CancellationToken::new());
+        let ask = |after: u64| slots.take_at(begun + Duration::from_secs(after), client(2), other.clone());
+        let reclaimed =
+            |greedy: &[(FairSlot, CancellationToken)]| greedy.iter().filter(|(_, token)| token.is_cancelled()).count();
+        assert!(ask(0).is_err() && ask(1).is_err());
+        assert_eq!(reclaimed(&greedy), 1);
+        assert!(ask(8).is_err());
+        assert_eq!(reclaimed(&greedy), 1, "it may still come");
+        assert!(ask(12).is_err());
+        assert_eq!(reclaimed(&greedy), 2, "another one is asked");
+        // The first one hangs on; the second one gives its slot back.
+        let second = greedy.iter().rposition(|(slot, token)| token.is_cancelled() && slot.number == 2).unwrap();
+        drop(greedy.remove(second));
+        let _given = ask(13).unwrap();
+        assert_eq!(slots.taken(), 4, "a lost slot is not given to anybody");
     }
 
     #[test]

@@ -217,3 +217,66 @@ async fn streams_and_reports_that_nobody_reads_are_counted_and_refused_beyond_th
     std::fs::remove_dir_all(hints).unwrap();
     one_file_differs(&pair).await;
 }
+
+/// A client that gives a manifest up and goes on with an answer from it would keep a tree in memory each time.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_still_follows_a_manifest_that_was_dropped_is_cut_off_and_its_tree_is_gone() {
+    let (pair, _trees) = pair().await;
+    let id = kept_manifest(&pair).await;
+    let tree = std::sync::Arc::downgrade(&pair.source.app().offers().all()[0]);
+    let path = format!("manifests/{id}/branches");
+    // Its body never ends, so that nothing but the cut can end it.
+    let mut following = connect(ELSEWHERE, pair.source_port).await.unwrap();
+    following.write_all(head("POST", &path, pair.source_port, 1000).as_bytes()).await.unwrap();
+    while tree.upgrade().unwrap().listeners() == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let dropped = head("DELETE", &format!("manifests/{id}"), pair.source_port, 0);
+    let (_, answer) = ask(ELSEWHERE, pair.source_port, &dropped, b"").await;
+    assert!(answer.starts_with("HTTP/1.1 204 "), "{answer}");
+    assert_eq!(read_head(&mut following).await, "", "its connection is cut");
+    while tree.strong_count() > 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Each finished manifest that is followed is a tree in memory: a client has a few, and others have theirs.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_follows_a_few_manifests_at_a_time() {
+    let (pair, _trees) = pair().await;
+    let mut following = Vec::new();
+    for _ in 0..4 {
+        let id = kept_manifest_of(ELSEWHERE, &pair).await;
+        let path = format!("manifests/{id}/branches");
+        let mut stream = connect(ELSEWHERE, pair.source_port).await.unwrap();
+        stream.write_all(head("POST", &path, pair.source_port, 1000).as_bytes()).await.unwrap();
+        let followed = || pair.source.app().offers().all().iter().filter(|offer| offer.listeners() > 0).count();
+        while followed() <= following.len() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        following.push(stream);
+    }
+    let body = br#"{"lowestVersion":3,"highestVersion":3,"maxConcurrency":1}"#;
+    let request = head("POST", "manifests", pair.source_port, body.len());
+    let (_, answer) = ask(ELSEWHERE, pair.source_port, &request, body).await;
+    assert!(is_busy(&answer), "{answer}");
+    one_file_differs(&pair).await;
+}
+
+/// The id of a manifest that this client asked for and took to its end.
+async fn kept_manifest_of(client: std::net::Ipv4Addr, pair: &Pair) -> uuid::Uuid {
+    let before: Vec<uuid::Uuid> = pair.source.app().offers().all().iter().map(|offer| offer.id).collect();
+    let body = br#"{"lowestVersion":3,"highestVersion":3,"maxConcurrency":1}"#;
+    let request = head("POST", "manifests", pair.source_port, body.len());
+    let (stream, answer) = ask(client, pair.source_port, &request, body).await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    drop(stream);
+    loop {
+        let offers = pair.source.app().offers().all();
+        let own = offers.iter().find(|offer| !before.contains(&offer.id) && offer.listeners() == 0);
+        match own.filter(|offer| matches!(offer.build.phase(), twintree::work::Phase::Done)) {
+            Some(own) => return own.id,
+            None => tokio::time::sleep(Duration::from_millis(5)).await,
+        }
+    }
+}

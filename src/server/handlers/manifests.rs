@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use futures_util::{Stream, StreamExt as _};
+use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
 use super::id;
@@ -18,8 +19,9 @@ use crate::protocol::{
 use crate::server::admission::read_body;
 use crate::server::app::App;
 use crate::server::caller::Source;
+use crate::server::connections::Cut;
 use crate::server::error::ApiError;
-use crate::source::{ANSWER_BYTES, STREAM_BYTES, answer_branches, manifest_stream};
+use crate::source::{ANSWER_BYTES, Offer, STREAM_BYTES, answer_branches, manifest_stream};
 
 /// The largest manifest request, in bytes: room for the keyspaces of the largest task request, and more.
 pub(in crate::server) const MAX_REQUEST_BYTES: usize = 256 << 10;
@@ -43,7 +45,7 @@ pub(in crate::server) const MAX_REQUEST_BYTES: usize = 256 << 10;
     ),
 )]
 pub(in crate::server) async fn stream_manifest(source: Source, body: Body) -> Result<Response, ApiError> {
-    let Source { app, client, instance, .. } = source;
+    let Source { app, client, connection, instance } = source;
     if !app.config().twintree.serve_manifests {
         return Err(ApiError::NoRoute);
     }
@@ -67,8 +69,9 @@ pub(in crate::server) async fn stream_manifest(source: Source, body: Body) -> Re
     let resumed = request.resume == Some(offer.id);
     let task = request.task.map(|task| task.to_string()).unwrap_or_default();
     tracing::info!(task, manifest = %offer.id, instance = instance.id, resumed, "a manifest is streamed");
+    let followed = only_while_offered(&offer, connection);
     let stream = manifest_stream(offer, version).map(move |frame| {
-        let _held = &memory;
+        let _held = (&memory, &followed);
         frame
     });
     Ok(frames(&app, MANIFEST_MEDIA_TYPE, stream))
@@ -99,14 +102,19 @@ pub(in crate::server) async fn open_branches(
     path: Result<Path<String>, PathRejection>,
     body: Body,
 ) -> Result<Response, ApiError> {
-    let Source { app, client, instance, .. } = source;
+    let Source { app, client, connection, instance } = source;
     let id = id(path);
     let offer = id.parse().ok().and_then(|id: Uuid| app.offers().get(instance.id, id));
     let offer = offer.ok_or(ApiError::NoManifest(id))?;
+    let followed = only_while_offered(&offer, connection);
     let memory = app.memory_for(client, ANSWER_BYTES)?;
     let bytes = read_body(&app, client, body, MAX_BRANCH_REQUEST_BYTES).await?;
     let threads = app.threads(app.config().live_migration.max_concurrent_file_requests);
-    Ok(frames(&app, BRANCHES_MEDIA_TYPE, answer_branches(offer, threads, bytes, memory).await?))
+    let stream = answer_branches(offer, threads, bytes, memory).await?.map(move |frame| {
+        let _held = &followed;
+        frame
+    });
+    Ok(frames(&app, BRANCHES_MEDIA_TYPE, stream))
 }
 
 /// Forgets a manifest and stops what is still hashed for it.
@@ -130,6 +138,20 @@ pub(in crate::server) async fn release_manifest(
     let id = id(path);
     let released = id.parse().is_ok_and(|id: Uuid| app.offers().release(instance.id, id));
     if released { Ok(StatusCode::NO_CONTENT) } else { Err(ApiError::NoManifest(id)) }
+}
+
+/// Cuts the connection when the manifest is dropped from the offers while the answer lasts. An answer that its client takes slowly is
+/// not asked for its next frame, so that it cannot end by itself, and its tree would stay in memory.
+fn only_while_offered(offer: &Offer, connection: Cut) -> DropGuard {
+    let (dropped, answered) = (offer.dropped().clone(), CancellationToken::new());
+    let until_answered = answered.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            () = dropped.cancelled() => connection.0.cancel(),
+            () = until_answered.cancelled() => {}
+        }
+    });
+    answered.drop_guard()
 }
 
 /// A stream that nothing on the way may hold back, keep or change. Where the service stops it is cut short: without
