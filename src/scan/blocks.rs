@@ -68,7 +68,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Hands the bytes from `offset` on to `take`, block by block, from this thread's buffer. `offset` is a multiple of
-    /// [`SEGMENT_BYTES`].
+    /// [`super::SEGMENT_BYTES`].
     pub(super) fn blocks(&self, offset: u64, length: u64, mut take: impl FnMut(&[u8])) -> Result<(), ReadFailure> {
         with_buffer(|buffer| {
             let mut done = 0;
