@@ -15,8 +15,8 @@ use super::tree::Tree;
 use super::trees::Manifest;
 use crate::model::{Content, FileEntry, Listed, Name, Problem, Reason};
 use crate::scan::{
-    Cancelled, Context, DirectoryLook, Expected, Listing, Looks, Mounts, ROUNDS, ReadError, RootHandle, digest_again,
-    list_directory,
+    Cancelled, Context, DirectoryLook, Expected, Listing, Look, Looks, Moment, Mounts, ROUNDS, ReadError, RootHandle,
+    digest_again, list_directory,
 };
 
 /// Learns of a directory that is not known to have held what was listed: number of the root, directory, and the problem; `None`
@@ -27,7 +27,8 @@ impl Manifest {
     /// Takes the second looks, and lists again what changed. What goes on changing, or is no longer what was listed, is
     /// [`Reason::ChangedWhileReading`], and [`Tree::unsteady`] from then on. Call it inside a rayon pool, after the last read.
     pub fn look_again(&self, context: &Context, withdrawn: &Withdrawn<'_>) -> Result<(), Cancelled> {
-        let mut looks = SecondLooks { manifest: self, context, lost: BTreeMap::new(), mounts: self.mounts.clone() };
+        let (mounts, since) = (self.mounts.clone(), self.since);
+        let mut looks = SecondLooks { manifest: self, context, lost: BTreeMap::new(), mounts, since };
         looks.all()?;
         for ((number, index), problem) in looks.lost {
             let Some(tree) = &self.roots()[number].tree else { continue };
@@ -45,8 +46,10 @@ struct SecondLooks<'a> {
     context: &'a Context,
     /// What is given up on.
     lost: BTreeMap<At, Problem>,
-    /// What was mounted before the last listing.
+    /// What was mounted before the last looks.
     mounts: Mounts,
+    /// A moment of before them.
+    since: Moment,
 }
 
 impl SecondLooks<'_> {
@@ -65,7 +68,7 @@ impl SecondLooks<'_> {
             std::thread::sleep(changed.iter().map(|(_, look)| look.wait()).max().unwrap_or_default());
             let again: Vec<(At, Result<(), Problem>)> = changed
                 .into_par_iter()
-                .map(|(at, _)| Ok((at, self.list_again(at)?)))
+                .map(|(at, look)| Ok((at, self.list_again(at, look.seen())?)))
                 .collect::<Result<_, Cancelled>>()?;
             self.lost.extend(again.into_iter().filter_map(|(at, again)| Some((at, again.err()?))));
         }
@@ -75,7 +78,7 @@ impl SecondLooks<'_> {
     /// The directories that are no longer as they were listed, of those that are not given up on. Each root is opened by its path
     /// once more: one that was exchanged for another is another one now.
     fn changed(&mut self) -> Vec<(At, DirectoryLook)> {
-        let mounts = Mounts::now();
+        let (mounts, now) = (Mounts::now(), Moment::now());
         let roots = self.manifest.roots().par_iter().enumerate();
         let changed = roots.filter_map(|(number, root)| {
             let tree = root.tree.as_ref()?;
@@ -91,20 +94,21 @@ impl SecondLooks<'_> {
                 let path = tree.table().path(at.1);
                 let same = !mounted.contains(&path)
                     && opened.as_ref().is_some_and(|root| {
-                        !root.has_changed(&path, look, self.context) && !tree.targets_changed(at.1, root, self.context)
+                        !root.may_have_changed(&path, look, &self.since, self.context)
+                            && !tree.targets_changed(at.1, root, self.context)
                     });
                 (!same).then_some((at, look))
             });
             Some(changed.collect::<Vec<_>>())
         });
         let changed = changed.flatten().collect();
-        self.mounts = mounts;
+        (self.mounts, self.since) = (mounts, now);
         changed
     }
 
     /// Lists a directory again. It is what it was where it holds the same entries, and the same bytes under the name of each
-    /// file that is not the one that was read.
-    fn list_again(&self, (number, index): At) -> Result<Result<(), Problem>, Cancelled> {
+    /// file that is not the one that was read. The wait after the look that is `rested` is over.
+    fn list_again(&self, (number, index): At, rested: Option<Look>) -> Result<Result<(), Problem>, Cancelled> {
         self.context.cancel.check()?;
         let Some((tree, place)) =
             self.manifest.roots()[number].tree.as_ref().and_then(|tree| Some((tree, tree.place()?)))
@@ -116,7 +120,7 @@ impl SecondLooks<'_> {
             Ok(root) => root,
             Err(error) => return changed(format!("its root was listed, and is not there any more: {error}")),
         };
-        let listing = list_directory(&root, &place.rules, &tree.table().path(index), self.context);
+        let listing = list_directory(&root, &place.rules, &tree.table().path(index), rested, self.context);
         if let Some(problem) = &listing.directory.unlisted {
             return changed(format!("it was listed, and cannot be any more: {}", problem.detail));
         }

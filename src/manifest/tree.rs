@@ -171,7 +171,7 @@ impl Tree {
         if let Some(known) = self.looks[index.at()].lock().files.get_mut(position) {
             *known = Some(look);
         }
-        self.steady.lock()[index.at()] = DirectoryLook::Unsteady(0);
+        self.steady.lock()[index.at()] = DirectoryLook::UNSTEADY;
     }
 
     /// Whether a symbolic link in the directory leads to another file by now.

@@ -13,7 +13,7 @@ use super::table_error::TableError;
 use super::tree::{Place, Tree};
 use crate::exclude::RootRules;
 use crate::model::RootId;
-use crate::scan::{Cancelled, Context, FileId, Mounts, Walked, WalkedDirectory, WalkedRoot, walk_roots};
+use crate::scan::{Cancelled, Context, FileId, Moment, Mounts, Walked, WalkedDirectory, WalkedRoot, walk_roots};
 
 /// A root to be walked.
 #[derive(Debug, Clone)]
@@ -49,8 +49,10 @@ pub struct Manifest {
     pub identity: Identity,
     roots: Vec<Root>,
     links: HardLinks,
-    /// What was mounted when it was walked.
+    /// What was mounted before the last look of the walk.
     pub(super) mounts: Mounts,
+    /// A moment of before that.
+    pub(super) since: Moment,
 }
 
 /// One root of a manifest.
@@ -66,7 +68,7 @@ impl Manifest {
     /// Walks all roots and hashes their metadata. Call it inside a rayon pool.
     pub fn walk(identity: Identity, roots: &[RootSpec], context: &Context) -> Result<Self, BuildError> {
         let homes: Vec<_> = roots.iter().map(|spec| (spec.home.as_path(), &spec.rules)).collect();
-        let Walked { roots: walked, mounts } = walk_roots(&homes, context)?;
+        let Walked { roots: walked, mounts, since } = walk_roots(&homes, context)?;
         let mut walked: Vec<(Root, Linked)> = roots
             .par_iter()
             .zip(walked)
@@ -87,7 +89,7 @@ impl Manifest {
         let places = in_order.flat_map(|(root, linked)| linked.into_iter().map(move |(at, files)| ((root, at), files)));
         check_totals(&roots)?;
         let links = HardLinks::new(places.collect());
-        Ok(Self { identity, roots, links, mounts })
+        Ok(Self { identity, roots, links, mounts, since })
     }
 
     /// A manifest of directories that were listed elsewhere; its files cannot be read here. Each root's directories are in
@@ -103,7 +105,8 @@ impl Manifest {
         let mut roots: Vec<Root> = roots.into_iter().map(tree).collect::<Result<_, _>>()?;
         roots.sort_by_key(|root| root.id);
         check_totals(&roots)?;
-        Ok(Self { identity, roots, links: HardLinks::default(), mounts: Mounts::default() })
+        let (links, mounts, since) = (HardLinks::default(), Mounts::default(), Moment::now());
+        Ok(Self { identity, roots, links, mounts, since })
     }
 
     /// The roots, sorted by id.

@@ -4,9 +4,11 @@ use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
+use parking_lot::Mutex;
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
 
+use super::file_system::has_own_clock;
 use crate::model::RelPath;
 
 const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
@@ -17,13 +19,15 @@ const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::
 pub struct RootHandle {
     home: PathBuf,
     fd: OwnedFd,
+    /// The devices that were come across, and whether change times there are by this machine's clock.
+    clocks: Mutex<Vec<(u64, bool)>>,
 }
 
 impl RootHandle {
     /// Opens the root at `home`, which may itself be a symbolic link.
     pub fn open(home: &Path) -> io::Result<Self> {
         let fd = openat(CWD, home, DIRECTORY, Mode::empty())?;
-        Ok(Self { home: home.to_owned(), fd })
+        Ok(Self { home: home.to_owned(), fd, clocks: Mutex::default() })
     }
 
     /// The open root itself.
@@ -34,6 +38,18 @@ impl RootHandle {
     /// Where the root lies.
     pub fn home(&self) -> &Path {
         &self.home
+    }
+
+    /// Whether change times in an open directory on this device are known to be by the clock of this machine. Each device is asked
+    /// about once: it costs a request where it is a server.
+    pub(super) fn has_own_clock(&self, directory: BorrowedFd<'_>, device: u64) -> bool {
+        let mut clocks = self.clocks.lock();
+        if let Some((_, own)) = clocks.iter().find(|(known, _)| *known == device) {
+            return *own;
+        }
+        let own = has_own_clock(directory);
+        clocks.push((device, own));
+        own
     }
 
     /// Opens the directory at `path`; fails where any name on the way is a symbolic link.
@@ -70,6 +86,18 @@ fn open_name_by_name(root: &OwnedFd, path: &RelPath) -> Result<OwnedFd, Errno> {
         current = Some(openat(parent, name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty())?);
     }
     current.ok_or(Errno::NOENT)
+}
+
+#[cfg(test)]
+impl RootHandle {
+    /// The root at `home`, with another machine's clock behind the change times of its device.
+    pub(super) fn by_another_clock(home: &Path) -> Self {
+        let root = Self::open(home).unwrap();
+        let device = rustix::fs::fstat(&root.fd).unwrap().st_dev;
+        #[allow(clippy::unnecessary_cast, reason = "the field's type differs between systems")]
+        root.clocks.lock().push((device as u64, false));
+        root
+    }
 }
 
 #[cfg(test)]

@@ -125,7 +125,8 @@ fn look(directory: BorrowedFd<'_>, name: &Name, expected: Expected) -> Option<Fi
 mod tests {
     use super::*;
     use crate::model::CacheMode;
-    use crate::scan::cache::{DigestCache, now_nanos};
+    use crate::scan::cache::DigestCache;
+    use crate::scan::clock::now_nanos;
     use std::os::fd::AsFd as _;
     use std::time::Duration;
 

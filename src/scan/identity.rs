@@ -2,7 +2,6 @@
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::num::NonZeroU64;
-use std::time::Duration;
 
 use rustix::fs::{FileType, Stat};
 
@@ -23,34 +22,6 @@ pub struct FileIdentity {
 /// A look at a file, in eight bytes: two looks are the same where the identities were, and one in 2^64 others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Look(NonZeroU64);
-
-/// What is known of a directory's names: whether a second look has to find what the first one did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum DirectoryLook {
-    /// There is nothing to look at a second time: it was not listed, or not here.
-    #[default]
-    None,
-    /// The look before its names were read. Whatever changes them from then on changes it.
-    Steady(Look),
-    /// It changed while it was listed, or so shortly before that a further change could go unseen: it is to be listed again,
-    /// and no sooner than after so many milliseconds.
-    Unsteady(u32),
-}
-
-impl DirectoryLook {
-    /// One that is to be listed again at once.
-    pub(super) fn unsteady() -> Self {
-        Self::Unsteady(0)
-    }
-
-    /// How long to wait before the directory is listed again.
-    pub fn wait(self) -> Duration {
-        match self {
-            Self::Unsteady(ms) => Duration::from_millis(u64::from(ms)),
-            Self::None | Self::Steady(_) => Duration::ZERO,
-        }
-    }
-}
 
 /// What all names of one file have in common.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -93,20 +64,9 @@ impl FileIdentity {
         i128::from(self.changed.0) * 1_000_000_000 + i128::from(self.changed.1)
     }
 
-    /// The look at a directory whose names are read from now on; `began` is the time of before the look, in nanoseconds since
-    /// the epoch. One that changed within the tick of the file system's clock could change again in the same tick.
-    pub(super) fn directory_look(&self, began: i128) -> DirectoryLook {
-        let age = (began - self.changed_nanos()).abs();
-        let tick = self.tick();
-        match age < i128::from(tick) * 1_000_000 {
-            true => DirectoryLook::Unsteady(tick),
-            false => DirectoryLook::Steady(self.look()),
-        }
-    }
-
     /// No less than the grain of the clock behind the change time, in milliseconds: 10 at most where times have fractions
     /// (a kernel's slowest tick), and 2,000 where they have none (FAT).
-    fn tick(&self) -> u32 {
+    pub(super) fn tick_ms(&self) -> u32 {
         if self.changed.1 == 0 { 2_100 } else { 20 }
     }
 

@@ -5,10 +5,11 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use rustix::fs::fstat;
 
 use super::beneath::RootHandle;
-use super::cache::now_nanos;
+use super::clock::now_nanos;
 use super::context::Context;
+use super::directory_look::DirectoryLook;
 use super::entries::{Found, FoundFile, look, names, unrepresentable};
-use super::identity::{DirectoryLook, FileIdentity, directory_ms};
+use super::identity::{FileIdentity, Look, directory_ms};
 use super::steady::problem_of;
 use super::walked::{Looks, WalkedDirectory};
 use crate::exclude::RootRules;
@@ -38,18 +39,25 @@ impl Listing {
     }
 }
 
-/// Lists the directory at `path`. What cannot be listed is part of the result.
-pub fn list_directory(root: &RootHandle, rules: &RootRules, path: &RelPath, context: &Context) -> Listing {
+/// Lists the directory at `path`. What cannot be listed is part of the result. `rested` is what an earlier first look saw
+/// ([`DirectoryLook::seen`]), where its wait is over.
+pub fn list_directory(
+    root: &RootHandle,
+    rules: &RootRules,
+    path: &RelPath,
+    rested: Option<Look>,
+    context: &Context,
+) -> Listing {
     context.progress.listed();
-    match list(root, rules, path) {
+    match list(root, rules, path, rested) {
         Ok(listing) => listing,
         Err(problem) => Listing::of(WalkedDirectory::unlisted(path.clone(), problem)),
     }
 }
 
-fn list(root: &RootHandle, rules: &RootRules, path: &RelPath) -> Result<Listing, Problem> {
+fn list(root: &RootHandle, rules: &RootRules, path: &RelPath, rested: Option<Look>) -> Result<Listing, Problem> {
     let fd = root.open_directory(path).map_err(|error| problem_of(&error))?;
-    let (steady, modified_ms) = first_look(&fd);
+    let (steady, modified_ms) = first_look(root, &fd, rested);
     let mut listing = Listing::of(WalkedDirectory { steady, ..WalkedDirectory::at(path.clone(), modified_ms) });
     let mut files = Vec::new();
     for (name, kind) in names(&fd)? {
@@ -84,12 +92,13 @@ fn list(root: &RootHandle, rules: &RootRules, path: &RelPath) -> Result<Listing,
 }
 
 /// The look at an open directory of which no name was read yet, and its modification time.
-fn first_look(fd: &OwnedFd) -> (DirectoryLook, i64) {
+fn first_look(root: &RootHandle, fd: &OwnedFd, rested: Option<Look>) -> (DirectoryLook, i64) {
+    // Before the look: a change that comes in between must not seem old.
     let began = now_nanos();
-    match fstat(fd) {
-        Ok(stat) => (FileIdentity::of(&stat).directory_look(began), directory_ms(&stat)),
-        Err(_) => (DirectoryLook::unsteady(), 0),
-    }
+    let Ok(stat) = fstat(fd) else { return (DirectoryLook::UNSTEADY, 0) };
+    let found = FileIdentity::of(&stat);
+    let own_clock = root.has_own_clock(fd.as_fd(), found.device);
+    (DirectoryLook::first(&found, began, own_clock, rested), directory_ms(&stat))
 }
 
 fn named(name: Name, found: Found) -> Option<(Name, FoundFile)> {
@@ -109,4 +118,29 @@ fn with_files(directory: WalkedDirectory, files: Vec<(Name, FoundFile)>) -> Walk
     });
     let files = entries.collect();
     WalkedDirectory { files, looks: Looks { files: looks, targets }, linked, ..directory }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scan::Moment;
+    use std::fs;
+
+    /// A server's clock may be ahead or behind, so that no change time is old by this machine's.
+    #[test]
+    fn by_another_clock_a_directory_is_listed_again_once_its_change_time_has_stood_for_a_tick() {
+        let (tmp, context, path) = (tempfile::tempdir().unwrap(), Context::default(), RelPath::root());
+        let root = RootHandle::by_another_clock(tmp.path());
+        let look = |rested| list_directory(&root, &RootRules::none(), &path, rested, &context).directory.steady;
+        std::thread::sleep(std::time::Duration::from_millis(25));
+        let (since, first) = (Moment::now(), look(None));
+        assert!(first.wait() >= std::time::Duration::from_millis(20), "{first:?}");
+        std::thread::sleep(first.wait());
+        let second = look(first.seen());
+        assert!(matches!(second, DirectoryLook::Steady(_)), "{second:?}");
+        assert!(!root.may_have_changed(&path, second, &since, &context));
+        fs::write(tmp.path().join("new"), b"").unwrap();
+        assert!(root.may_have_changed(&path, second, &since, &context));
+        assert!(matches!(look(first.seen()), DirectoryLook::Unsteady { .. }), "what is seen now has not stood yet");
+    }
 }

@@ -4,7 +4,8 @@ use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use super::blocks::ReadFailure;
-use super::cache::{CacheView, now_nanos};
+use super::cache::CacheView;
+use super::clock::now_nanos;
 use super::context::Context;
 use super::identity::FileIdentity;
 use super::lease::{Lease, Refusal};

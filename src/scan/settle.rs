@@ -11,8 +11,9 @@ use rayon::prelude::*;
 
 use super::beneath::RootHandle;
 use super::cancel::Cancelled;
+use super::clock::Moment;
 use super::context::Context;
-use super::identity::DirectoryLook;
+use super::directory_look::DirectoryLook;
 use super::mounts::Mounts;
 use super::walk::{Known, walk_root};
 use super::walked::{Walked, WalkedDirectory, WalkedRoot};
@@ -23,23 +24,23 @@ use crate::model::{Reason, RelPath};
 pub const ROUNDS: usize = 3;
 
 /// Walks these roots, and lists again what changed meanwhile. A directory that goes on changing is
-/// [`DirectoryLook::Unsteady`]. Fails only where it is cancelled. Call it inside a rayon pool.
+/// [`DirectoryLook::UNSTEADY`]. Fails only where it is cancelled. Call it inside a rayon pool.
 pub fn walk_roots(roots: &[(&Path, &RootRules)], context: &Context) -> Result<Walked, Cancelled> {
-    let mounts = Mounts::now();
+    let (mounts, since) = (Mounts::now(), Moment::now());
     let walk = |(home, rules): &(&Path, &RootRules)| walk_root(home, rules, Known::default(), context);
     let walked = roots.par_iter().map(walk).collect::<Result<Vec<_>, Cancelled>>()?;
-    settle(roots, Walked { roots: walked, mounts }, context)
+    settle(roots, Walked { roots: walked, mounts, since }, context)
 }
 
 fn settle(roots: &[(&Path, &RootRules)], mut walked: Walked, context: &Context) -> Result<Walked, Cancelled> {
     for round in 0..=ROUNDS {
-        let mounts = Mounts::now();
+        let (mounts, now) = (Mounts::now(), Moment::now());
         let changed = roots.par_iter().zip(&walked.roots).map(|((home, _), root)| {
             let mounted = walked.mounts.changed_below(&mounts, home);
-            changed_in(root, home, |path| mounted.contains(path), context)
+            changed_in(root, home, |path| mounted.contains(path), &walked.since, context)
         });
         let changed: Vec<Changed> = changed.collect();
-        walked.mounts = mounts;
+        (walked.mounts, walked.since) = (mounts, now);
         context.cancel.check()?;
         if changed.iter().all(|changed| matches!(changed, Changed::Nothing)) {
             break;
@@ -73,7 +74,13 @@ enum Changed {
 }
 
 /// The root is opened by its path once more: one that was exchanged for another is another one now.
-fn changed_in(root: &WalkedRoot, home: &Path, mounted: impl Fn(&RelPath) -> bool + Sync, context: &Context) -> Changed {
+fn changed_in(
+    root: &WalkedRoot,
+    home: &Path,
+    mounted: impl Fn(&RelPath) -> bool + Sync,
+    since: &Moment,
+    context: &Context,
+) -> Changed {
     let opened = RootHandle::open(home);
     match (root, opened) {
         (WalkedRoot::Absent | WalkedRoot::Present { handle: None, .. }, Err(_)) => Changed::Nothing,
@@ -84,7 +91,7 @@ fn changed_in(root: &WalkedRoot, home: &Path, mounted: impl Fn(&RelPath) -> bool
                 let vanished = directory.unlisted.as_ref().is_some_and(|problem| problem.reason == Reason::Vanished);
                 vanished
                     || mounted(path)
-                    || opened.has_changed(path, *steady, context)
+                    || opened.may_have_changed(path, *steady, since, context)
                     || opened.targets_changed(path, files, looks, context)
             };
             let paths: Vec<RelPath> =
@@ -114,5 +121,5 @@ fn give_up(root: &mut WalkedRoot, changed: &Changed) {
         Changed::Root => true,
     };
     let listed = directories.iter_mut().filter(concerned).filter(|directory| directory.unlisted.is_none());
-    listed.filter(|directory| !directory.link).for_each(|directory| directory.steady = DirectoryLook::unsteady());
+    listed.filter(|directory| !directory.link).for_each(|directory| directory.steady = DirectoryLook::UNSTEADY);
 }

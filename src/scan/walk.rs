@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use super::beneath::RootHandle;
 use super::cancel::Cancelled;
 use super::context::Context;
+use super::identity::Look;
 use super::list::{Listing, list_directory};
 use super::steady::problem_of;
 use super::walked::{WalkedDirectory, WalkedRoot};
@@ -66,29 +67,37 @@ fn leads_nowhere(home: &Path) -> bool {
 
 /// Directories of a root that were listed before and need not be listed again.
 #[derive(Debug, Default)]
-pub(super) struct Known(HashMap<RelPath, Listing>);
+pub(super) struct Known {
+    listings: HashMap<RelPath, Listing>,
+    /// What first looks at the others saw, of which the wait is over.
+    rested: HashMap<RelPath, Look>,
+}
 
 impl Known {
-    /// All of them, sorted by path, but those that are to be listed again.
+    /// All of them, sorted by path, but those that are to be listed again, now that their wait is over.
     pub(super) fn but(directories: Vec<WalkedDirectory>, again: &[RelPath], context: &Context) -> Self {
         let mut known = Self::default();
         for directory in directories {
-            let parent = directory.path.parent().and_then(|parent| known.0.get_mut(&parent));
+            let parent = directory.path.parent().and_then(|parent| known.listings.get_mut(&parent));
             match (parent, directory.link) {
                 (Some(parent), true) => parent.links.push((directory.path, directory.modified_ms)),
                 (parent, _) => {
                     parent.into_iter().for_each(|parent| parent.subdirectories.push(directory.path.clone()));
-                    known.0.insert(directory.path.clone(), Listing::of(directory));
+                    known.listings.insert(directory.path.clone(), Listing::of(directory));
                 }
             }
         }
-        again.iter().filter_map(|path| known.0.remove(path)).for_each(|listing| context.progress.lost(listing.sums()));
+        for path in again {
+            let Some(listing) = known.listings.remove(path) else { continue };
+            context.progress.lost(listing.sums());
+            known.rested.extend(listing.directory.steady.seen().map(|look| (path.clone(), look)));
+        }
         known
     }
 
     /// What nobody came across any more is gone.
     fn forget(self, context: &Context) {
-        self.0.into_values().for_each(|listing| context.progress.lost(listing.sums()));
+        self.listings.into_values().for_each(|listing| context.progress.lost(listing.sums()));
     }
 }
 
@@ -106,9 +115,12 @@ impl<'a> Walk<'a> {
         if self.context.cancel.is_cancelled() {
             return;
         }
-        let known = self.known.lock().0.remove(&path);
+        let (known, rested) = {
+            let mut known = self.known.lock();
+            (known.listings.remove(&path), known.rested.remove(&path))
+        };
         let Listing { directory, subdirectories, links } = known.unwrap_or_else(|| {
-            let listing = list_directory(self.root, self.rules, &path, self.context);
+            let listing = list_directory(self.root, self.rules, &path, rested, self.context);
             self.context.progress.found(listing.sums());
             listing
         });
@@ -194,6 +206,21 @@ mod tests {
         assert_eq!(files[1].size(), 5);
         assert!(matches!(&files[3].listed, Listed::File { content: Content::Unverified(p), .. }
             if p.reason == Reason::NotARegularFile));
+    }
+
+    /// Without the earlier look a directory by another machine's clock would never be steady.
+    #[test]
+    fn what_is_listed_again_is_compared_with_the_look_that_has_stood_meanwhile() {
+        let tmp = tempfile::tempdir().unwrap();
+        fs::create_dir(tmp.path().join("d")).unwrap();
+        let stat = rustix::fs::stat(tmp.path()).unwrap();
+        let seen = crate::scan::FileIdentity::of(&stat).look();
+        let mut directories = walk(tmp.path());
+        directories[1].steady = crate::scan::DirectoryLook::Unsteady { seen: Some(seen), wait_ms: 20 };
+        let again = [RelPath::root(), RelPath::new(b"d").unwrap()];
+        let known = Known::but(directories, &again, &Context::default());
+        assert!(known.listings.is_empty());
+        assert_eq!(known.rested.get(&again[1]), Some(&seen));
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! What a walk finds: directories, their files, and what could not be listed.
 
 use super::beneath::RootHandle;
-use super::identity::{DirectoryLook, FileId, Look};
+use super::clock::Moment;
+use super::directory_look::DirectoryLook;
+use super::identity::{FileId, Look};
 use super::mounts::Mounts;
 use crate::model::{FileEntry, Name, Problem, RelPath};
 
@@ -78,8 +80,10 @@ impl WalkedDirectory {
 pub struct Walked {
     /// In the order in which they were given.
     pub roots: Vec<WalkedRoot>,
-    /// What was mounted then.
+    /// What was mounted before they were last looked at.
     pub mounts: Mounts,
+    /// A moment of before that.
+    pub since: Moment,
 }
 
 /// What stands at a root's home.

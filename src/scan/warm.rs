@@ -7,8 +7,9 @@ use std::path::Path;
 use parking_lot::Mutex;
 use rayon::prelude::*;
 
-use super::cache::{CacheView, DigestCache, now_nanos, settled};
+use super::cache::{CacheView, DigestCache, settled};
 use super::cancel::Cancelled;
+use super::clock::now_nanos;
 use super::context::Context;
 use super::identity::{FileId, FileIdentity};
 use super::recording::Recorder;

@@ -102,7 +102,7 @@ enum Entry {
 
 /// Why a directory of which files are listed is not known to hold just these.
 fn changing(steady: DirectoryLook) -> Option<Problem> {
-    let changes = matches!(steady, DirectoryLook::Unsteady(_));
+    let changes = matches!(steady, DirectoryLook::Unsteady { .. });
     changes.then(|| Problem::new(Reason::ChangedWhileReading, "it changed each time it was listed"))
 }
 
@@ -195,8 +195,8 @@ mod tests {
         };
         let vanished = Some(Problem::new(Reason::Vanished, "gone"));
         let directories = vec![
-            at("", DirectoryLook::Unsteady(0), None),
-            at("changing", DirectoryLook::Unsteady(0), None),
+            at("", DirectoryLook::UNSTEADY, None),
+            at("changing", DirectoryLook::UNSTEADY, None),
             at("gone", DirectoryLook::None, vanished),
             at("still", DirectoryLook::None, None),
         ];

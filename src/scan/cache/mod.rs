@@ -13,6 +13,6 @@ mod store_tests;
 mod view;
 
 pub use file::CacheError;
-pub(super) use settled::{now_nanos, settled};
+pub(super) use settled::settled;
 pub use store::DigestCache;
 pub use view::CacheView;

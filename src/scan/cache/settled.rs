@@ -14,14 +14,10 @@ pub(in crate::scan) fn settled(identity: &FileIdentity, read_began: i128) -> boo
     identity.changed_nanos().saturating_add(GRAIN.as_nanos() as i128) <= read_began
 }
 
-/// Nanoseconds since the epoch.
-pub(in crate::scan) fn now_nanos() -> i128 {
-    jiff::Timestamp::now().as_nanosecond()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scan::clock::now_nanos;
 
     #[test]
     fn a_file_is_settled_two_seconds_after_it_changed_and_never_before() {

@@ -10,8 +10,9 @@ use redb::{Database, WriteTransaction};
 
 use super::file::{CacheError, Trouble, guarded, open, throw_away};
 use super::records::{DIGESTS, key, record, seconds};
-use super::settled::{now_nanos, settled};
+use super::settled::settled;
 use crate::model::{Blake3Digest, CacheMode};
+use crate::scan::clock::now_nanos;
 use crate::scan::identity::FileIdentity;
 
 /// The file's name in the state directory.

@@ -6,10 +6,10 @@ use std::time::Duration;
 use redb::Database;
 
 use super::file::Trouble;
-use super::settled::now_nanos;
 use super::store::{DigestCache, FILE};
 use crate::model::{Blake3Digest, CacheMode};
 use crate::random::Random;
+use crate::scan::clock::now_nanos;
 use crate::scan::identity::FileIdentity;
 use crate::store::damage::damage;
 use crate::store::{Place, of_a_later_version, record};

@@ -8,9 +8,9 @@ use redb::{ReadOnlyTable, ReadableDatabase as _};
 
 use super::file::{Trouble, guarded};
 use super::records::{DIGESTS, Key, Record, Recorded, key, recorded, seconds};
-use super::settled::now_nanos;
 use super::store::DigestCache;
 use crate::model::{Blake3Digest, CacheMode};
+use crate::scan::clock::now_nanos;
 use crate::scan::file_system::telling_device;
 use crate::scan::identity::FileIdentity;
 
