@@ -31,6 +31,9 @@ pub mod task;
 pub mod verify;
 pub mod work;
 
+#[cfg(all(test, target_os = "linux"))]
+#[path = "../tests/suite/support/immutable.rs"]
+mod immutable;
 #[cfg(test)]
 #[path = "../tests/suite/support/material.rs"]
 mod material;

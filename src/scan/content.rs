@@ -68,7 +68,7 @@ pub fn file_content(
         && before == read.identity
     {
         if recorded != read.digest {
-            view.cache().forget_all();
+            view.discredit();
             return Err(ContentError::Discredited);
         }
         context.progress.audited();
@@ -92,7 +92,7 @@ pub fn file_evidence(
         && view.digest(&identity).is_some_and(|recorded| recorded != digests.blake3)
     {
         tracing::error!(file = %name, "a recorded digest is wrong; all are dropped");
-        view.cache().forget_all();
+        view.discredit();
     }
     Ok(digests)
 }
@@ -139,7 +139,7 @@ mod tests {
         let identity = FileIdentity::of(&rustix::fs::stat(dir.path().join("f")).unwrap());
         let cache = DigestCache::open(&dir.path().join("state"), mode, Duration::from_secs(3600)).unwrap();
         // As if the file had been read long after it was written.
-        cache.record(&identity, WRONG, now_nanos() + 10_000_000_000);
+        cache.view().unwrap().record(&identity, WRONG, now_nanos() + 10_000_000_000);
         cache.flush();
         (dir, cache, identity)
     }

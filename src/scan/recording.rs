@@ -83,7 +83,7 @@ impl<'a> Recorder<'a> {
     pub(super) fn record(&self, name: &Name, read: &Read) {
         match read.undisturbed {
             Ok(()) if self.can_record(name, &read.identity) => {
-                self.view.cache().record(&read.identity, read.digest, read.began);
+                self.view.record(&read.identity, read.digest, read.began)
             }
             Ok(()) => self.context.progress.unrecordable(),
             Err(refusal) if refusal.lasts() => self.context.progress.unrecordable(),

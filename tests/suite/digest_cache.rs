@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+#[cfg(target_os = "linux")]
+use crate::support::immutable::Immutable;
 use crate::support::material::missing;
 use crate::support::records::give_a_wrong_digest;
 use crate::support::services::{Pair, Setup, md5_request, storage_dirs};
@@ -200,6 +202,38 @@ async fn a_wrong_record_that_is_audited_ends_the_task_and_drops_all() {
     assert!(message.contains("data/0: the file ks/table-") && message.contains("verify again"), "{message}");
     let again = pair.verify(&md5_request()).await;
     assert_eq!((&again["state"], &again["filesMatched"]), (&json!("COMPLETED"), &json!(FILES + 1)), "{again:#}");
+    pair.stop().await;
+}
+
+/// As after an audit, and a restart, on a file system that lets nobody change the file.
+#[tokio::test(flavor = "multi_thread")]
+#[cfg(target_os = "linux")]
+async fn wrong_records_that_cannot_be_thrown_away_are_not_trusted_and_health_says_so() {
+    let Some((pair, trees)) = remembering("digest_cache: trust").await else { return };
+    tokio::time::sleep(SETTLED).await;
+    pair.verify(&md5_request()).await;
+    pair.stop().await;
+    let records = trees.path().join("state-d/digests.redb");
+    fs::write(records.with_extension("redb.discredited"), "").unwrap();
+    let immutable = match Immutable::make(&records) {
+        Ok(immutable) => immutable,
+        Err(error) => return missing("immutable", &error.to_string()),
+    };
+    let pair = start(trees.path(), "digest_cache: trust").await;
+    let url = format!("http://127.0.0.1:{}/api/v1/__health", pair.destination_port);
+    let trouble = || async {
+        let health: Value = reqwest::get(&url).await.unwrap().json().await.unwrap();
+        health["stateTrouble"].as_str().map(str::to_owned)
+    };
+    let said = trouble().await.unwrap_or_default();
+    assert!(said.contains("recorded digests proved wrong") && said.ends_with("none is trusted"), "{said}");
+    let report = pair.verify(&md5_request()).await;
+    assert_eq!((report["state"].as_str(), trusted(&report)), (Some("COMPLETED"), [FILES, 0]), "{report:#}");
+    drop(immutable);
+    let report = pair.verify(&md5_request()).await;
+    assert_eq!((trusted(&report), trouble().await), ([FILES, 0], None), "thrown away by now");
+    let report = pair.verify(&md5_request()).await;
+    assert_eq!(trusted(&report), [FILES; 2], "{report:#}");
     pair.stop().await;
 }
 

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 
 use redb::{Builder, Database, ReadableDatabase as _, TableDefinition};
 
+use super::discard::discard;
 use super::records::DIGESTS;
-use crate::store::{Fault, Place, put_out_of_the_way, record, sync_directory, unpack};
+use crate::store::{Fault, Place, record, sync_directory, unpack};
 
 /// What the store may hold of its file in memory, in bytes.
 const MEMORY: usize = 16 << 20;
@@ -74,29 +75,15 @@ fn trouble(error: redb::Error) -> Trouble {
 /// Opens the store, or makes an empty one where there is none, or where what is there is damaged or from before the last start of
 /// the machine.
 pub(super) fn open(path: &Path) -> Result<Database, Trouble> {
-    match fs::metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => make(path)?,
-        Err(error) => return Err(Trouble::Hindered(error.to_string())),
-        Ok(_) => {}
-    }
+    make_where_none_is(path)?;
     match open_sound(path) {
         Err(trouble @ (Trouble::Damaged(_) | Trouble::Before)) => {
             tracing::warn!(path = %path.display(), cause = %trouble, "the digest cache is thrown away and begins empty");
-            throw_away(path).map_err(|error| Trouble::Hindered(error.to_string()))?;
-            make(path)?;
+            discard(path, None).map_err(hindered)?;
+            make_where_none_is(path)?;
             open_sound(path)
         }
         opened => opened,
-    }
-}
-
-/// Removes the file: no digest in it is believed by anybody any more.
-pub(super) fn throw_away(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Ok(()) => path.parent().map_or(Ok(()), sync_directory),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        // No file at all, say.
-        Err(_) => put_out_of_the_way(path, "damaged", jiff::Timestamp::now().as_millisecond()).map(drop),
     }
 }
 
@@ -120,21 +107,42 @@ fn open_sound(path: &Path) -> Result<Database, Trouble> {
     }
 }
 
+/// An empty file stands where one could not be removed. That it cannot be replaced either is the rule then, and it is filled.
+fn make_where_none_is(path: &Path) -> Result<(), Trouble> {
+    match fs::metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => make(path),
+        Err(error) => Err(hindered(error)),
+        Ok(found) if found.is_file() && found.len() == 0 => make(path).or_else(|_| fill(path)),
+        Ok(_) => Ok(()),
+    }
+}
+
 /// Makes an empty store beside its place, and puts it there whole: a death in between leaves nothing that counts.
 fn make(path: &Path) -> Result<(), Trouble> {
     let beside = path.with_extension("redb.unfinished");
-    let hindered = |error: io::Error| Trouble::Hindered(error.to_string());
-    throw_away(&beside).map_err(hindered)?;
+    // What a death left.
+    if fs::symlink_metadata(&beside).is_ok() {
+        discard(&beside, None).map_err(hindered)?;
+    }
+    fill(&beside)?;
+    fs::rename(&beside, path).map_err(hindered)?;
+    path.parent().map_or(Ok(()), sync_directory).map_err(hindered)
+}
+
+/// Makes an empty store of an empty file. What a death leaves of it is damaged, and thrown away.
+fn fill(path: &Path) -> Result<(), Trouble> {
     guarded(|| {
-        let database = Builder::new().set_cache_size(MEMORY).create(&beside)?;
+        let database = Builder::new().set_cache_size(MEMORY).create(path)?;
         let mut transaction = database.begin_write()?;
         transaction.set_quick_repair(true);
         transaction.open_table(DIGESTS)?;
         transaction.open_table(ABOUT)?.insert(FORMAT, record(PLACE, &last_start()).as_slice())?;
         Ok(transaction.commit()?)
-    })?;
-    fs::rename(&beside, path).map_err(hindered)?;
-    path.parent().map_or(Ok(()), sync_directory).map_err(hindered)
+    })
+}
+
+fn hindered(error: io::Error) -> Trouble {
+    Trouble::Hindered(error.to_string())
 }
 
 /// The kernel's id of the last start of the machine; empty where there is none to read, and there no digest is recorded either:

@@ -4,6 +4,10 @@
 //! from. That is no proof: see `docs/guarantees.md` for what it takes for granted. It is off unless asked for, and a
 //! report says what was trusted.
 
+mod digest_cache;
+mod discard;
+#[cfg(test)]
+mod discredit_tests;
 mod file;
 mod records;
 mod settled;
@@ -12,7 +16,7 @@ mod store;
 mod store_tests;
 mod view;
 
+pub use digest_cache::DigestCache;
 pub use file::CacheError;
 pub(super) use settled::settled;
-pub use store::DigestCache;
 pub use view::CacheView;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use redb::Database;
 
+use super::digest_cache::{DigestCache, FILE};
 use super::file::Trouble;
-use super::store::{DigestCache, FILE};
 use crate::model::{Blake3Digest, CacheMode};
 use crate::random::Random;
 use crate::scan::clock::now_nanos;
@@ -32,7 +32,7 @@ fn a_record_is_found_again_by_exactly_its_identity() {
     let dir = tempfile::tempdir().unwrap();
     let (file, digest) = (identity(1), Blake3Digest([9; 32]));
     let cache = open(&dir, DAY);
-    cache.record(&file, digest, now_nanos());
+    cache.record(0, &file, digest, now_nanos());
     assert_eq!(cache.view().unwrap().digest(&file), None, "not written yet");
     cache.flush();
     drop(cache);
@@ -47,7 +47,7 @@ fn a_record_is_found_again_by_exactly_its_identity() {
 fn a_file_that_changed_just_before_it_was_read_is_not_recorded() {
     let dir = tempfile::tempdir().unwrap();
     let cache = open(&dir, DAY);
-    cache.record(&identity(1), Blake3Digest([1; 32]), i128::from(LONG_AGO + 1) * 1_000_000_000);
+    cache.record(0, &identity(1), Blake3Digest([1; 32]), i128::from(LONG_AGO + 1) * 1_000_000_000);
     cache.flush();
     assert_eq!(cache.view().unwrap().digest(&identity(1)), None);
 }
@@ -56,8 +56,8 @@ fn a_file_that_changed_just_before_it_was_read_is_not_recorded() {
 fn what_was_read_too_long_ago_is_not_believed_and_dropped() {
     let dir = tempfile::tempdir().unwrap();
     let cache = open(&dir, DAY);
-    cache.record(&identity(1), Blake3Digest([1; 32]), now_nanos() - 2 * DAY.as_nanos() as i128);
-    cache.record(&identity(2), Blake3Digest([2; 32]), now_nanos());
+    cache.record(0, &identity(1), Blake3Digest([1; 32]), now_nanos() - 2 * DAY.as_nanos() as i128);
+    cache.record(0, &identity(2), Blake3Digest([2; 32]), now_nanos());
     cache.flush();
     assert_eq!(cache.view().unwrap().digest(&identity(1)), None);
     cache.pruned.store(0, Relaxed);
@@ -70,10 +70,10 @@ fn what_was_read_too_long_ago_is_not_believed_and_dropped() {
 fn everything_can_be_forgotten() {
     let dir = tempfile::tempdir().unwrap();
     let cache = open(&dir, DAY);
-    cache.record(&identity(1), Blake3Digest([1; 32]), now_nanos());
+    cache.record(0, &identity(1), Blake3Digest([1; 32]), now_nanos());
     cache.flush();
-    cache.record(&identity(2), Blake3Digest([1; 32]), now_nanos());
-    cache.forget_all();
+    cache.record(0, &identity(2), Blake3Digest([1; 32]), now_nanos());
+    cache.discredit(0);
     cache.flush();
     let view = cache.view().unwrap();
     assert!(view.digest(&identity(1)).is_none() && view.digest(&identity(2)).is_none());
@@ -83,11 +83,11 @@ fn everything_can_be_forgotten() {
 fn what_cannot_be_removed_is_renamed_and_does_not_come_back() {
     let dir = tempfile::tempdir().unwrap();
     let cache = open(&dir, DAY);
-    cache.record(&identity(1), Blake3Digest([1; 32]), now_nanos());
+    cache.record(0, &identity(1), Blake3Digest([1; 32]), now_nanos());
     cache.flush();
     std::fs::rename(dir.path().join(FILE), dir.path().join("elsewhere")).unwrap();
     std::fs::create_dir(dir.path().join(FILE)).unwrap();
-    cache.forget_all();
+    cache.discredit(0);
     assert_eq!(cache.view().unwrap().digest(&identity(1)), None);
     let names = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name());
     assert!(names.into_iter().any(|name| name.to_string_lossy().starts_with("digests.redb.damaged-20")));
@@ -98,15 +98,16 @@ fn a_store_that_cannot_be_written_is_opened_again_by_itself_and_loses_nothing() 
     let dir = tempfile::tempdir().unwrap();
     let (state, away) = (dir.path().join("state"), dir.path().join("away"));
     let cache = DigestCache::open(&state, CacheMode::Trust, DAY).unwrap();
-    cache.record(&identity(1), Blake3Digest([1; 32]), now_nanos());
+    cache.record(0, &identity(1), Blake3Digest([1; 32]), now_nanos());
     cache.flush();
-    cache.record(&identity(2), Blake3Digest([2; 32]), now_nanos());
+    cache.record(0, &identity(2), Blake3Digest([2; 32]), now_nanos());
     // As on a full disk, for whoever runs the test: the store refuses everything, and none can be made.
-    cache.suffer(&Trouble::Hindered("No space left on device".to_owned()));
+    let edition = cache.store.read().opened().unwrap().1;
+    cache.suffer(&Trouble::Hindered("No space left on device".to_owned()), edition);
     std::fs::rename(&state, &away).unwrap();
     cache.flush();
     assert!(cache.view().is_none());
-    cache.record(&identity(3), Blake3Digest([3; 32]), now_nanos());
+    cache.record(0, &identity(3), Blake3Digest([3; 32]), now_nanos());
     cache.flush();
     std::fs::rename(&away, &state).unwrap();
     cache.flush();
@@ -146,7 +147,7 @@ fn digests_from_before_the_last_start_of_the_machine_are_not_believed() {
     let dir = tempfile::tempdir().unwrap();
     let recorded = |cache: &DigestCache| cache.view().unwrap().digest(&identity(1));
     let cache = open(&dir, DAY);
-    cache.record(&identity(1), Blake3Digest([1; 32]), now_nanos());
+    cache.record(0, &identity(1), Blake3Digest([1; 32]), now_nanos());
     cache.flush();
     drop(cache);
     assert!(recorded(&open(&dir, DAY)).is_some(), "the service alone was restarted");
@@ -171,7 +172,7 @@ fn a_thousand_damages_and_no_wrong_digest_is_trusted() {
     const FILES: u64 = 100;
     let original = tempfile::tempdir().unwrap();
     let cache = open(&original, DAY);
-    (0..FILES).for_each(|inode| cache.record(&FileIdentity { inode, ..identity(0) }, digest_of(inode), now_nanos()));
+    (0..FILES).for_each(|inode| cache.record(0, &FileIdentity { inode, ..identity(0) }, digest_of(inode), now_nanos()));
     cache.flush();
     drop(cache);
     let original = std::fs::read(original.path().join(FILE)).unwrap();
@@ -192,7 +193,7 @@ fn a_thousand_damages_and_no_wrong_digest_is_trusted() {
             100 => whole += 1,
             _ => lost += 1,
         }
-        cache.record(&FileIdentity { inode: 1000, ..identity(0) }, digest_of(1000), now_nanos());
+        cache.record(0, &FileIdentity { inode: 1000, ..identity(0) }, digest_of(1000), now_nanos());
         cache.flush();
         drop(cache);
         if seed % 5 == 0 {

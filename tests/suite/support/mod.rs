@@ -7,6 +7,8 @@ pub mod fault_proxy;
 pub mod flaky_front;
 pub mod greedy;
 pub mod grown;
+#[cfg(target_os = "linux")]
+pub mod immutable;
 pub mod manifests;
 pub mod material;
 pub mod mutator;
