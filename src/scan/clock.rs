@@ -53,15 +53,15 @@ pub(super) fn now_nanos() -> i128 {
 
 #[cfg(test)]
 impl Moment {
-    /// This moment, with another time of day.
+    /// This moment, with another time of day, and no time between its readings.
     pub(super) fn at(self, nanos: i128) -> Self {
-        Self { nanos, ..self }
+        Self { nanos, after: self.before, ..self }
     }
 
     /// A moment so much later by the clock that nobody sets.
     pub(super) fn later(self, ms: u64) -> Self {
-        let later = |instant| instant + Duration::from_millis(ms);
-        Self { before: later(self.before), after: later(self.after), ..self }
+        let later = self.before + Duration::from_millis(ms);
+        Self { before: later, after: later, ..self }
     }
 }
 
