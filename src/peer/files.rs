@@ -168,7 +168,7 @@ impl Peer {
         match response.status() {
             StatusCode::OK => Ok(response),
             // Only where a part was asked for: half a listing is none.
-            StatusCode::PARTIAL_CONTENT if in_part => Ok(response),
+            StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE if in_part => Ok(response),
             StatusCode::NOT_MODIFIED if if_changed => Ok(response),
             _ => {
                 // The body of a refusal is short, and nobody waits for it without end.

@@ -11,6 +11,7 @@ mod file_request;
 mod files;
 mod listed_roots;
 mod listing;
+mod pieces;
 mod short_strings;
 mod weight;
 

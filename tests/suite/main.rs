@@ -19,6 +19,7 @@ mod diff_reference;
 mod digest_cache;
 mod fair_shares;
 mod faults;
+mod fetched_ends;
 mod files_api;
 mod format_vectors;
 mod full_disk;
