@@ -28,6 +28,8 @@ mod second_read;
 mod shape;
 mod table;
 mod table_error;
+#[cfg(test)]
+mod table_tests;
 mod tagged;
 mod tree;
 mod trees;

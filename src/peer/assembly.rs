@@ -1,6 +1,6 @@
 //! Frames into a manifest: a state machine over what a peer claims, which believes nothing it can check. No I/O.
 
-use std::collections::HashSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use uuid::Uuid;
@@ -93,7 +93,7 @@ impl RemoteManifest {
 
     /// A root's number on the wire, and its table.
     pub fn root(&self, id: RootId) -> Option<(u32, &DirectoryTable)> {
-        let at = self.roots.iter().position(|(other, _)| *other == id)?;
+        let at = self.roots.binary_search_by_key(&id, |(other, _)| *other).ok()?;
         self.roots[at].1.as_ref().map(|table| (at as u32, table))
     }
 }
@@ -103,14 +103,18 @@ impl RemoteManifest {
 pub struct Contents {
     /// By root number and directory.
     pub hashes: Vec<Vec<SubtreeHash>>,
-    /// Directories with which something was found to be wrong only when their files were read.
-    pub problems: Vec<(RootId, DirectoryIndex, Problem)>,
+    /// Directories with which something was found to be wrong only when their files were read. Without a problem, no hash may be
+    /// left out.
+    pub problems: Problems,
 }
+
+/// The last problem of each directory that has one.
+type Problems = BTreeMap<(RootId, DirectoryIndex), Problem>;
 
 impl Contents {
     /// Whether the source said that something is wrong with this directory.
     pub fn has_problem(&self, id: RootId, index: DirectoryIndex) -> bool {
-        self.problems.iter().any(|(root, directory, _)| (*root, *directory) == (id, index))
+        self.problems.contains_key(&(id, index))
     }
 
     /// The hashes of the root with this number; empty where there is no such root.
@@ -146,9 +150,7 @@ pub(crate) struct Assembly {
     received: usize,
     manifest: Option<Arc<RemoteManifest>>,
     contents: Vec<Vec<Option<SubtreeHash>>>,
-    problems: Vec<(RootId, DirectoryIndex, Problem)>,
-    /// The directories of these: without a problem, no content hash may be left out.
-    excused: HashSet<(RootId, DirectoryIndex)>,
+    problems: Problems,
     provenance: Option<Provenance>,
 }
 
@@ -184,7 +186,7 @@ impl Assembly {
             }
             // A source that does not say what it trusted has not said everything.
             (ManifestFrame::End(end), _, Some(manifest)) if self.provenance.is_some() => {
-                check_end(manifest, &self.contents, &self.excused, end)?;
+                check_end(manifest, &self.contents, &self.problems, end)?;
                 Ok(Step::End)
             }
             (frame, ..) => Err(AssemblyError::OutOfPlace(name(&frame))),
@@ -192,10 +194,10 @@ impl Assembly {
     }
 
     /// What was received of the content so far.
-    pub(super) fn contents(&self) -> Contents {
-        let known = |hash: &Option<SubtreeHash>| hash.unwrap_or(SubtreeHash::Unproven);
-        let hashes = self.contents.iter().map(|root| root.iter().map(known).collect()).collect();
-        Contents { hashes, problems: self.problems.clone() }
+    pub(super) fn into_contents(self) -> Contents {
+        let known = |hash: Option<SubtreeHash>| hash.unwrap_or(SubtreeHash::Unproven);
+        let hashes = self.contents.into_iter().map(|root| root.into_iter().map(known).collect()).collect();
+        Contents { hashes, problems: self.problems }
     }
 
     fn hello(&mut self, hello: Hello) -> Result<Step, AssemblyError> {
@@ -259,15 +261,14 @@ impl Assembly {
                 // What was said before is withdrawn, once: the directory was proven, or there is a first problem with it.
                 Some(cell @ Some(_)) if !hash.is_proven() => {
                     let was_proven = cell.replace(*hash).is_some_and(|before| before.is_proven());
-                    if !was_proven && (problem.is_none() || self.excused.contains(&(id, *directory))) {
+                    if !was_proven && (problem.is_none() || self.problems.contains_key(&(id, *directory))) {
                         return Err(AssemblyError::Content);
                     }
                 }
                 _ => return Err(AssemblyError::Content),
             }
             if let Some(problem) = problem {
-                self.excused.insert((id, *directory));
-                self.problems.push((id, *directory, problem.clone()));
+                self.problems.insert((id, *directory), problem.clone());
             }
         }
         Ok(Step::Content(finished))
@@ -277,7 +278,7 @@ impl Assembly {
 fn check_end(
     manifest: &RemoteManifest,
     contents: &[Vec<Option<SubtreeHash>>],
-    excuses: &HashSet<(RootId, DirectoryIndex)>,
+    excuses: &Problems,
     end: End,
 ) -> Result<(), AssemblyError> {
     let missing = contents.iter().flatten().filter(|hash| hash.is_none()).count();
@@ -288,7 +289,7 @@ fn check_end(
     for ((id, table), hashes) in manifest.roots.iter().zip(contents) {
         let hashes: Vec<SubtreeHash> = hashes.iter().map(|h| h.unwrap_or(SubtreeHash::Unproven)).collect();
         if let Some(table) = table {
-            let excused = |index| excuses.contains(&(*id, index));
+            let excused = |index| excuses.contains_key(&(*id, index));
             table
                 .check_hashes_without_files(Some(&hashes), excused)
                 .map_err(|error| AssemblyError::Table(*id, error))?;

@@ -184,7 +184,7 @@ impl Exchange {
                 Step::Provenance(provenance) => self.state().provenance = Some(provenance),
                 Step::End => {
                     let mut state = self.state();
-                    (state.contents, state.contents_held) = (Arc::new(assembly.contents()), Some(held));
+                    (state.contents, state.contents_held) = (Arc::new(assembly.into_contents()), Some(held));
                     return Ok(());
                 }
                 Step::Failed(failure) => {

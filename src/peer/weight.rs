@@ -1,7 +1,7 @@
 //! What a source sends, by the memory it takes here, before it is kept. Pure.
 
-use crate::manifest::{Directory, SubtreeHash, Totals};
-use crate::model::{Content, FileEntry, Listed, Name, Problem, RelPath};
+use crate::manifest::{Directory, DirectoryIndex, SubtreeHash, Totals};
+use crate::model::{Content, FileEntry, Listed, Name, Problem, RelPath, RootId};
 use crate::protocol::{FileRead, FinishedDirectory, ManifestFrame, ReadOutcome};
 use crate::scan::{FileDigests, WalkedDirectory};
 
@@ -16,7 +16,9 @@ pub(crate) fn of_frame(frame: &ManifestFrame) -> usize {
     match frame {
         ManifestFrame::Directories(directories) => directories.iter().map(of_directory).sum(),
         // The room for their hashes was counted with the directories.
-        ManifestFrame::Content(finished) => finished.iter().map(|one| of_problem(one.problem.as_ref())).sum(),
+        ManifestFrame::Content(finished) => {
+            finished.iter().filter_map(|one| one.problem.as_ref()).map(of_late_problem).sum()
+        }
         _ => PIECE,
     }
 }
@@ -27,6 +29,11 @@ fn of_directory(directory: &Directory) -> usize {
     let contents = 2 * size_of::<Option<SubtreeHash>>() + size_of::<FinishedDirectory>() + size_of::<bool>();
     let row = size_of::<Directory>() * GROWN + size_of::<u32>() + size_of::<Totals>() + contents;
     row + directory.name.as_ref().map_or(0, of_name) + of_problem(directory.unlisted.as_ref())
+}
+
+/// What was wrong with a directory, as it is handed on and as it is kept, with the place where it is found.
+fn of_late_problem(problem: &Problem) -> usize {
+    size_of::<(RootId, DirectoryIndex, Problem)>() * GROWN + 2 * of_problem(Some(problem))
 }
 
 /// The files of an opened directory.

@@ -91,7 +91,7 @@ impl Sides {
     /// unverified, whatever its files say. Metadata alone says nothing of them.
     pub(super) fn late_problems(&self) -> Findings {
         let Some(contents) = &self.contents else { return Findings::default() };
-        let theirs = contents.problems.iter().filter_map(|(id, index, problem)| {
+        let theirs = contents.problems.iter().filter_map(|((id, index), problem)| {
             Some((FileUrl::new(*id, self.remote_table(*id)?.path(*index)), problem.clone()))
         });
         unsteady_directories(theirs, unsteady_of(&*self.local))
