@@ -110,11 +110,11 @@ impl<'a> Reader<'a> {
     fn block(&self, buffer: &mut [u8], want: usize, most: usize, offset: u64) -> Result<usize, ReadFailure> {
         let cancelled = |_| ReadFailure::Cancelled;
         self.context.cancel.check().map_err(cancelled)?;
-        if let Some(lease) = self.lease.filter(|_| offset > 0) {
-            lease.give_up_if_asked();
+        if offset > 0 {
+            self.give_up_if_asked();
         }
         if let Some(limit) = self.context.engine().limit() {
-            limit.admit(want as u64, &self.context.cancel).map_err(cancelled)?;
+            limit.admit(want as u64, &self.context.cancel, || self.give_up_if_asked()).map_err(cancelled)?;
         }
         if self.direct.load(Relaxed) {
             match direct::read(self.file, buffer, want, most, offset)? {
@@ -130,6 +130,13 @@ impl<'a> Reader<'a> {
         self.count(pieces.media, Origin::Media);
         self.count(pieces.unknown, Origin::Unknown);
         Ok(pieces.total())
+    }
+
+    /// A read that takes long must not hold up who wants to write.
+    fn give_up_if_asked(&self) {
+        if let Some(lease) = self.lease {
+            lease.give_up_if_asked();
+        }
     }
 
     fn count(&self, bytes: usize, origin: Origin) {

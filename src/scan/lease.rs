@@ -42,9 +42,9 @@ pub(super) use linux::Lease;
 mod linux {
     use std::io;
     use std::os::fd::AsFd as _;
-    use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
     use std::sync::{Arc, LazyLock};
 
+    use parking_lot::Mutex;
     use rustix::io::Errno;
 
     use super::{File, Refusal};
@@ -53,8 +53,17 @@ mod linux {
     /// A read lease, or what is left of one. It ends with the open file at the latest.
     pub(in crate::scan) struct Lease<'a> {
         file: &'a File,
+        state: Mutex<State>,
+    }
+
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    enum State {
         /// Nobody has asked for the file yet, as far as is known.
-        kept: AtomicBool,
+        Held,
+        /// It was given up before the read was over, for somebody who wants to write.
+        Lost,
+        /// It was held until the read was over.
+        Ended,
     }
 
     /// Whether SIGIO, which the system sends when somebody waits for the end of a lease, is received; else it would end the process.
@@ -69,22 +78,42 @@ mod linux {
                 return Err(Refusal::FileSystem);
             }
             take_read_lease(file.as_fd()).map_err(|error| refusal(&error))?;
-            Ok(Self { file, kept: AtomicBool::new(true) })
+            Ok(Self { file, state: Mutex::new(State::Held) })
         }
 
-        /// Gives the lease up where somebody waits for that. Called between two blocks, so that nobody waits for a whole file.
+        /// Gives the lease up where somebody waits for that. Called between two blocks and while one is waited for, so that nobody
+        /// waits for a whole file.
         pub(in crate::scan) fn give_up_if_asked(&self) {
-            if self.kept.load(Relaxed) && !has_read_lease(self.file.as_fd()) {
-                self.kept.store(false, Relaxed);
-                // What fails here has ended already.
-                let _ = give_up_lease(self.file.as_fd());
+            let mut state = self.state.lock();
+            if *state == State::Held && !has_read_lease(self.file.as_fd()) {
+                self.give_up(&mut state, State::Lost);
             }
         }
 
-        /// Whether nobody could write from when it was taken until now; it ends here.
-        pub(in crate::scan) fn end(self) -> Result<(), Refusal> {
+        /// The last block is read: nobody need wait any more.
+        pub(in crate::scan) fn end(&self) {
             self.give_up_if_asked();
-            if self.kept.load(Relaxed) { Ok(()) } else { Err(Refusal::InUse) }
+            let mut state = self.state.lock();
+            if *state == State::Held {
+                self.give_up(&mut state, State::Ended);
+            }
+        }
+
+        /// Whether nobody could write from when it was taken until it ended.
+        pub(in crate::scan) fn undisturbed(&self) -> Result<(), Refusal> {
+            if *self.state.lock() == State::Ended { Ok(()) } else { Err(Refusal::InUse) }
+        }
+
+        /// Whether somebody asked for the file, and got it.
+        #[cfg(test)]
+        pub(in crate::scan) fn is_lost(&self) -> bool {
+            *self.state.lock() == State::Lost
+        }
+
+        fn give_up(&self, state: &mut State, left: State) {
+            *state = left;
+            // What fails here has ended already.
+            let _ = give_up_lease(self.file.as_fd());
         }
     }
 
@@ -112,8 +141,11 @@ impl<'a> Lease<'a> {
     /// Nothing to give up.
     pub(super) fn give_up_if_asked(&self) {}
 
+    /// Nothing ends.
+    pub(super) fn end(&self) {}
+
     /// Never reached.
-    pub(super) fn end(self) -> Result<(), Refusal> {
+    pub(super) fn undisturbed(&self) -> Result<(), Refusal> {
         Err(Refusal::FileSystem)
     }
 }
@@ -122,10 +154,16 @@ impl<'a> Lease<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scan::blocks::ReadFailure;
+    use crate::scan::cancel::Cancel;
     use crate::scan::context::Context;
+    use crate::scan::engine::{Engine, ReadMode};
+    use crate::scan::limit::ReadLimit;
     use crate::scan::read::hash_leased_file;
     use crate::scan::syscalls::has_read_lease;
+    use std::num::NonZeroU64;
     use std::os::fd::AsFd as _;
+    use std::sync::Arc;
 
     /// A file of this many MiB, beside the build: a temporary directory may lie in memory.
     fn file(megabytes: u64) -> tempfile::TempPath {
@@ -151,12 +189,38 @@ mod tests {
                 }
                 assert!(!writer.is_finished(), "it waits");
                 hash_leased_file(&reading, megabytes << 20, &lease, &Context::default()).unwrap();
-                // Only what was given up comes to an end so soon.
+                assert!(lease.is_lost(), "the writer need not wait for the system to take it away");
                 drop(writer.join().unwrap());
             });
-            assert_eq!(lease.end(), Err(Refusal::InUse));
-            assert!(Lease::take(&reading).is_ok_and(|lease| lease.end().is_ok()), "nobody writes any more");
+            assert_eq!(lease.undisturbed(), Err(Refusal::InUse));
+            let again = Lease::take(&reading).unwrap_or_else(|_| panic!("nobody writes any more"));
+            again.end();
+            assert_eq!(again.undisturbed(), Ok(()));
         }
+    }
+
+    /// However slowly the file may be read.
+    #[test]
+    fn a_lease_is_given_up_while_the_read_waits_for_its_limit() {
+        let path = file(1);
+        let reading = File::open(&path).unwrap();
+        let lease = match Lease::take(&reading) {
+            Ok(lease) => lease,
+            Err(refusal) => return crate::material::missing("leases", &refusal.to_string()),
+        };
+        // The first block is let through in some years.
+        let limit = ReadLimit::new(NonZeroU64::MIN);
+        limit.admit(1 << 30, &Cancel::default(), || ()).unwrap();
+        let context = Context::of(&Arc::new(Engine::new(ReadMode::PageCache, Some(limit), None)));
+        let (lost, read) = std::thread::scope(|scope| {
+            let read = scope.spawn(|| hash_leased_file(&reading, 1 << 20, &lease, &context));
+            // The system takes a lease away that is not given up, after 45 seconds.
+            drop(File::options().write(true).open(&path).unwrap());
+            let lost = lease.is_lost();
+            context.cancel.cancel();
+            (lost, read.join().unwrap())
+        });
+        assert!(matches!(read, Err(ReadFailure::Cancelled)) && lost);
     }
 
     #[test]

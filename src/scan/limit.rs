@@ -25,8 +25,8 @@ impl ReadLimit {
         Self { bytes_per_second, paid: Mutex::new(Instant::now()) }
     }
 
-    /// Waits until `bytes` may be read.
-    pub(super) fn admit(&self, bytes: u64, cancel: &Cancel) -> Result<(), Cancelled> {
+    /// Waits until `bytes` may be read, and calls `meanwhile` again and again as long as it waits.
+    pub(super) fn admit(&self, bytes: u64, cancel: &Cancel, meanwhile: impl Fn()) -> Result<(), Cancelled> {
         let due = {
             let mut paid = self.paid.lock();
             let due = (*paid).max(Instant::now());
@@ -39,6 +39,7 @@ impl ReadLimit {
                 Duration::ZERO => return Ok(()),
                 left => std::thread::sleep(left.min(NAP)),
             }
+            meanwhile();
         }
     }
 }
@@ -72,7 +73,7 @@ mod tests {
         let before = *limit.paid.lock();
         std::thread::scope(|scope| {
             for _ in 0..4 {
-                scope.spawn(|| (0..5).for_each(|_| limit.admit(1_000_000, &Cancel::default()).unwrap()));
+                scope.spawn(|| (0..5).for_each(|_| limit.admit(1_000_000, &Cancel::default(), || ()).unwrap()));
             }
         });
         assert!(*limit.paid.lock() - before >= Duration::from_millis(20));
@@ -82,8 +83,8 @@ mod tests {
     fn a_cancelled_scan_does_not_wait() {
         let limit = ReadLimit::new(rate(1));
         let cancel = Cancel::default();
-        limit.admit(1 << 40, &cancel).unwrap();
+        limit.admit(1 << 40, &cancel, || ()).unwrap();
         cancel.cancel();
-        assert_eq!(limit.admit(1, &cancel), Err(Cancelled));
+        assert_eq!(limit.admit(1, &cancel, || ()), Err(Cancelled));
     }
 }

@@ -63,7 +63,11 @@ impl<'a> Recorder<'a> {
     ) -> Result<Read, ReadError> {
         let began = now_nanos();
         let read = |file: &std::fs::File, size| match Lease::take(file) {
-            Ok(lease) => hash_leased_file(file, size, &lease, self.context).map(|digest| (digest, lease.end())),
+            Ok(lease) => {
+                let digest = hash_leased_file(file, size, &lease, self.context)?;
+                lease.end();
+                Ok((digest, lease.undisturbed()))
+            }
             Err(refusal) => {
                 if refusal.lasts() {
                     self.refused(name, refusal);
