@@ -37,6 +37,8 @@ pub struct Tree {
     content: Vec<Mutex<Option<SubtreeHash>>>,
     /// Directories that were listed, and of which it is not known that they held just that all the while.
     unsteady: Mutex<BTreeMap<DirectoryIndex, Problem>>,
+    /// Those whose content was proven before that was known, with those above them.
+    withdrawn: Mutex<Vec<DirectoryIndex>>,
     /// For each directory: its own files, and its child directories, that are not hashed yet.
     pending: Vec<AtomicU32>,
 }
@@ -91,6 +93,7 @@ impl Tree {
             looks,
             steady: Mutex::new(steady),
             unsteady: Mutex::default(),
+            withdrawn: Mutex::default(),
             files: files.into_iter().map(|files| Mutex::new(Files::Listed(Arc::new(files)))).collect(),
             content: table.indices().map(|_| Mutex::new(None)).collect(),
             pending,
@@ -210,7 +213,14 @@ impl Tree {
             let before = self.content[index.at()].lock().replace(SubtreeHash::Unproven);
             before.is_some_and(|hash| hash.is_proven())
         };
-        above.filter(|above| was_proven(above) || *above == index).collect()
+        let concerned: Vec<DirectoryIndex> = above.filter(|above| was_proven(above) || *above == index).collect();
+        self.withdrawn.lock().extend(&concerned);
+        concerned
+    }
+
+    /// The directories whose content was withdrawn after the first so many.
+    pub fn withdrawn_after(&self, position: usize) -> Vec<DirectoryIndex> {
+        self.withdrawn.lock().iter().skip(position).copied().collect()
     }
 
     /// The directories that were listed, and of which it is not known that they held just that all the while, with the reasons.

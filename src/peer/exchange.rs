@@ -39,9 +39,9 @@ struct State {
     progress: ProgressFrame,
     /// Content hashes nobody has taken yet.
     fresh: Vec<FinishedDirectory>,
-    /// By root number and directory: whether its content hash was fresh once. A stream that is attached to again
-    /// repeats all of them, and whoever counts them must not count twice.
-    seen: Vec<Vec<bool>>,
+    /// By root number and directory: whether the last hash that was fresh is proven, where there was one. A stream that is attached to
+    /// again repeats all of them, and whoever counts them must not count twice.
+    seen: Vec<Vec<Option<bool>>>,
     /// All content hashes, once the stream is complete.
     contents: Arc<Contents>,
     provenance: Option<Provenance>,
@@ -131,7 +131,7 @@ impl Exchange {
         self.state().manifest_id
     }
 
-    /// The content hashes that came since the last call; each directory's once.
+    /// The content hashes that came since the last call; each directory's once, and once more where it was withdrawn.
     pub fn take_fresh(&self) -> Vec<FinishedDirectory> {
         std::mem::take(&mut self.state().fresh)
     }
@@ -211,7 +211,7 @@ impl Exchange {
         {
             let mut state = self.state();
             if self.metadata.borrow().is_none() {
-                state.seen = manifest.roots.iter().map(|(_, table)| vec![false; directories(table)]).collect();
+                state.seen = manifest.roots.iter().map(|(_, table)| vec![None; directories(table)]).collect();
             }
             (state.progress.files_total, state.progress.bytes_total) = manifest.files_and_bytes();
         }
@@ -242,7 +242,9 @@ impl State {
         for one in finished {
             let seen = self.seen.get_mut(one.root as usize).and_then(|root| root.get_mut(one.directory.at()));
             // The assembly has refused directories that do not exist.
-            if seen.is_some_and(|seen| !std::mem::replace(seen, true)) {
+            let proven = one.hash.is_proven();
+            if let Some(seen) = seen.filter(|seen| seen.is_none_or(|before| before && !proven)) {
+                *seen = Some(proven);
                 self.fresh.push(one);
             }
         }

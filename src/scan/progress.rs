@@ -52,7 +52,7 @@ pub struct ProgressSnapshot {
     pub bytes_total: u64,
     /// Files done: hashed, known without, or given up on.
     pub files_hashed: u64,
-    /// Bytes hashed; those of a read that failed are taken back, those of a file that changed meanwhile are not.
+    /// Bytes hashed, each file's once: those of a read that failed, or that was repeated since the file changed, are taken back.
     pub bytes_hashed: u64,
     /// Times a file was opened for reading, repetitions included.
     pub files_opened: u64,

@@ -77,7 +77,7 @@ impl<'a> Recorder<'a> {
             }
         };
         // Written after the lease ended, and before the second look, it is another file than before.
-        let read = steadily(Some(expected), opener(self.directory, name, self.context), read);
+        let read = steadily(Some(expected), self.context, opener(self.directory, name, self.context), read);
         let ((digest, undisturbed), identity) = read?;
         Ok(Read { digest, identity, began, undisturbed })
     }

@@ -54,7 +54,7 @@ pub fn digest_served(
         let named = FileIdentity::of(&fstat(&named).map_err(io::Error::from)?);
         if read.same_file(&named) { Ok(digest) } else { Err(ReadFailure::Short) }
     };
-    steadily(None, open, read).map(|(digest, _)| digest)
+    steadily(None, context, open, read).map(|(digest, _)| digest)
 }
 
 fn io_error(failure: OpenFailure) -> io::Error {

@@ -62,10 +62,12 @@ pub(super) fn hash_identified(
     also: &[DigestAlgorithm],
     context: &Context,
 ) -> Result<(FileDigests, FileIdentity), ReadError> {
-    steadily(Some(expected), opener(directory, name, context), |file, size| hash_open_file(file, size, also, context))
+    let read = |file: &File, size| hash_open_file(file, size, also, context);
+    steadily(Some(expected), context, opener(directory, name, context), read)
 }
 
-/// The BLAKE3 of the file `name`, whatever was recorded of it; `None` where it is no longer the file of the expected look.
+/// The BLAKE3 of the file `name`, whatever was recorded of it; `None` where it is no longer the file of the expected look. The file
+/// was counted as hashed before.
 pub fn digest_again(
     directory: BorrowedFd<'_>,
     name: &Name,
@@ -73,6 +75,7 @@ pub fn digest_again(
     context: &Context,
 ) -> Result<Option<Blake3Digest>, ReadError> {
     let (digests, identity) = hash_identified(directory, name, expected, &[], context)?;
+    context.progress.take_back(identity.size());
     Ok((Some(identity.look()) == expected.look).then_some(digests.blake3))
 }
 
@@ -85,7 +88,7 @@ pub fn digest_file(
     context: &Context,
 ) -> Result<ContentDigest, ReadError> {
     let read = |file: &File, size| digest_open_file(file, size, algorithm, context);
-    steadily(Some(expected), opener(directory, name, context), read).map(|(digest, _)| digest)
+    steadily(Some(expected), context, opener(directory, name, context), read).map(|(digest, _)| digest)
 }
 
 /// Opens the file of this name for reading, following a symbolic link as the listing did, and counts that.
@@ -102,14 +105,16 @@ pub(super) fn opener<'a>(
     }
 }
 
-/// The rule itself, apart from what is opened and how it is read. Without `expected` any regular file will do.
+/// The rule itself, apart from what is opened and how it is read. Without `expected` any regular file will do. Bytes of a read that
+/// counts for nothing are not counted as hashed.
 pub(super) fn steadily<T>(
     expected: Option<Expected>,
+    context: &Context,
     open: impl Fn() -> io::Result<File>,
     read: impl Fn(&File, u64) -> Result<T, ReadFailure>,
 ) -> Result<(T, FileIdentity), ReadError> {
     if let Some(Expected { size, look: Some(seen), .. }) = expected
-        && let Some(read) = since_the_walk(size, seen, &open, &read)
+        && let Some(read) = since_the_walk(size, seen, context, &open, &read)
     {
         return read;
     }
@@ -125,7 +130,11 @@ pub(super) fn steadily<T>(
         }
         match read(&file, before.size()) {
             Ok(value) if look(&file)? == before => return Ok((value, before)),
-            Ok(_) | Err(ReadFailure::Short) => longer = false,
+            Ok(_) => {
+                context.progress.take_back(before.size());
+                longer = false;
+            }
+            Err(ReadFailure::Short) => longer = false,
             Err(ReadFailure::Longer) => longer = true,
             Err(ReadFailure::Io(error)) => return Err(io_problem(error)),
             Err(ReadFailure::Cancelled) => return Err(ReadError::Cancelled),
@@ -142,14 +151,18 @@ pub(super) fn steadily<T>(
 fn since_the_walk<T>(
     size: u64,
     seen: Look,
+    context: &Context,
     open: &impl Fn() -> io::Result<File>,
     read: &impl Fn(&File, u64) -> Result<T, ReadFailure>,
 ) -> Option<Result<(T, FileIdentity), ReadError>> {
     let file = open().ok()?;
     match read(&file, size) {
         Ok(value) => {
-            let after = look(&file).ok()?;
-            (after.is_regular() && after.look() == seen).then_some(Ok((value, after)))
+            let after = look(&file).ok().filter(|after| after.is_regular() && after.look() == seen);
+            if after.is_none() {
+                context.progress.take_back(size);
+            }
+            after.map(|after| Ok((value, after)))
         }
         Err(ReadFailure::Cancelled) => Some(Err(ReadError::Cancelled)),
         Err(ReadFailure::Short | ReadFailure::Longer | ReadFailure::Io(_)) => None,
@@ -216,7 +229,7 @@ mod tests {
             File::options().write(true).open(&path).unwrap().set_modified(time).unwrap();
             Ok(())
         };
-        let result = steadily(expected(&path), || File::open(&path), write_during_read);
+        let result = steadily(expected(&path), &Context::default(), || File::open(&path), write_during_read);
         assert_eq!(reason(result), Reason::ChangedWhileReading);
         assert_eq!(reads.get(), ATTEMPTS);
     }
@@ -246,7 +259,7 @@ mod tests {
             reads.set(reads.get() + 1);
             if reads.get() == 1 { Err(ReadFailure::Short) } else { Ok(()) }
         };
-        assert!(steadily(expected(&path), || File::open(&path), short_once).is_ok());
+        assert!(steadily(expected(&path), &Context::default(), || File::open(&path), short_once).is_ok());
         assert_eq!(reads.get(), 2);
     }
 
@@ -257,10 +270,10 @@ mod tests {
         fs::write(&path, b"one").unwrap();
         let seen = expected(&path);
         fs::write(&path, b"longer").unwrap();
-        let result = steadily(seen, || File::open(&path), |_, _| panic!("must not be read"));
+        let result = steadily(seen, &Context::default(), || File::open(&path), |_, _| panic!("must not be read"));
         assert_eq!(reason(result), Reason::ChangedWhileReading);
         fs::remove_file(&path).unwrap();
-        assert_eq!(reason(steadily(seen, || File::open(&path), |_, _| Ok(()))), Reason::Vanished);
+        assert_eq!(reason(steadily(seen, &Context::default(), || File::open(&path), |_, _| Ok(()))), Reason::Vanished);
     }
 
     /// The walk's look is as good as one before the read; one that no longer holds costs a second read and proves nothing.
@@ -276,14 +289,14 @@ mod tests {
             reads.set(reads.get() + 1);
             Ok(())
         };
-        assert_eq!(steadily(expected, || File::open(&path), count), Ok(((), seen)));
+        assert_eq!(steadily(expected, &Context::default(), || File::open(&path), count), Ok(((), seen)));
         assert_eq!(reads.get(), 1);
         // Other bytes; size and modification time are the same again.
         let time = fs::metadata(&path).unwrap().modified().unwrap();
         std::thread::sleep(std::time::Duration::from_millis(20));
         fs::write(&path, b"two").unwrap();
         File::options().write(true).open(&path).unwrap().set_modified(time).unwrap();
-        let (_, now) = steadily(expected, || File::open(&path), count).unwrap();
+        let (_, now) = steadily(expected, &Context::default(), || File::open(&path), count).unwrap();
         assert_ne!(now, seen);
         assert_eq!(reads.get(), 3);
         // Written under the read that trusts the walk: read again, and then refused as not what was listed.
@@ -291,7 +304,12 @@ mod tests {
             fs::write(&path, b"longer").unwrap();
             count(file, size)
         };
-        let result = steadily(expected.map(|e| Expected { look: Some(now.look()), ..e }), || File::open(&path), grow);
+        let result = steadily(
+            expected.map(|e| Expected { look: Some(now.look()), ..e }),
+            &Context::default(),
+            || File::open(&path),
+            grow,
+        );
         assert_eq!(reason(result), Reason::ChangedWhileReading);
     }
 
@@ -301,6 +319,9 @@ mod tests {
         let path = dir.path().join("f");
         fs::write(&path, b"one").unwrap();
         let fail = |_: &File, _: u64| Err(ReadFailure::Io(io::Error::from_raw_os_error(5)));
-        assert_eq!(reason(steadily(expected(&path), || File::open(&path), fail)), Reason::Unreadable);
+        assert_eq!(
+            reason(steadily(expected(&path), &Context::default(), || File::open(&path), fail)),
+            Reason::Unreadable
+        );
     }
 }

@@ -124,11 +124,6 @@ impl Task<Verification> {
         });
     }
 
-    /// Shows how far the work is.
-    pub(super) fn progressed(&self, progress: Progress) {
-        self.show(|status| status.progress = progress);
-    }
-
     /// Shows how far the work is, and what is counted by now.
     pub(super) fn counted(&self, progress: Progress, counters: Counters) {
         self.show(|status| (status.progress, status.counters) = (progress, counters));

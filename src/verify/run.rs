@@ -33,17 +33,17 @@ impl Job for Verification {
     }
 }
 
-/// Runs a task to its end and leaves the result in it. Counters of matches that were shown on the way stay where it broke
-/// off: each of them was proven.
+/// Runs a task to its end and leaves the result in it. Where it broke off the counters are those of what was compared by then: by
+/// manifests, what both sides proved and neither has withdrawn.
 async fn run(task: Arc<Task<Verification>>, input: RunInput) {
     task.begin();
-    let (result, progress) = verify(&task, &input).await;
+    let (result, (progress, counters)) = verify(&task, &input).await;
     let Progress { source_requests, files_hashed, bytes_hashed, .. } = progress;
     tracing::info!(source = %input.peer.address(), source_requests, files_hashed, bytes_hashed, "the work is over");
     match result {
         Ok(compared) => task.finish(compared, progress),
         Err(error) => {
-            task.progressed(progress);
+            task.counted(progress, counters);
             match error {
                 RunError::Cancelled => task.end_cancelled(),
                 RunError::ServiceStopped => task.end_with_service(),
@@ -53,22 +53,22 @@ async fn run(task: Arc<Task<Verification>>, input: RunInput) {
     }
 }
 
-async fn verify(task: &Task<Verification>, input: &RunInput) -> (Result<Compared, RunError>, Progress) {
+/// The result, and how far the work was then.
+async fn verify(task: &Task<Verification>, input: &RunInput) -> (Result<Compared, RunError>, (Progress, Counters)) {
     let by_manifests = ManifestRun::start(task, input);
     let result = while_wanted(task, &input.peer, by_manifests.compare(), || by_manifests.look()).await;
-    by_manifests.look();
     by_manifests.stop(&result).await;
     match result {
         Err(error) if by_manifests.is_not_served(&error) => {
             tracing::info!(reason = %error, "the verification goes on file by file");
             task.uses(Protocol::PerFile, &error.to_string());
         }
-        result => return (result, by_manifests.progress()),
+        result => return (result, by_manifests.look()),
     }
     drop(by_manifests);
     let by_files = PerFileRun::new(task, input);
     let result = while_wanted(task, &input.peer, by_files.compare(), || by_files.look()).await;
-    (result, by_files.progress())
+    (result, by_files.look())
 }
 
 /// Does the work until it is done or nobody wants it any more, and shows how far it is.

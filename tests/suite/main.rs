@@ -64,3 +64,4 @@ mod under_attack;
 mod unlisted;
 mod wire_bytes;
 mod wire_faults;
+mod withdrawn;

@@ -16,7 +16,7 @@ fn later(frames: &[ManifestFrame]) -> Vec<u8> {
 }
 
 /// A destination, a scripted source in the place of the true one, and two equal trees.
-async fn equal_trees() -> Faced {
+pub async fn equal_trees() -> Faced {
     let trees = tempfile::tempdir().unwrap();
     let (original, copy) = (trees.path().join("source"), trees.path().join("destination"));
     plant(&original, 2, 3, 100);

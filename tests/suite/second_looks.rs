@@ -134,14 +134,16 @@ fn a_directory_that_holds_what_was_listed_is_proven_however_it_changed_meanwhile
 #[test]
 fn a_file_that_is_another_one_now_is_read_again() {
     let (_tmp, home) = tree();
-    let (manifest, _) = changed(&home, When::Listed, || replace(&home.join("a/one"), "BYTES"));
+    let (manifest, work) = changed(&home, When::Listed, || replace(&home.join("a/one"), "BYTES"));
     assert_eq!(unsteady(&manifest), [""; 0], "it was read as it is now");
+    assert_eq!((work.bytes_hashed, work.bytes_total), (30, 30), "what counted for nothing is not counted");
     let (_other, still) = tree();
     let outcome = diff(&manifest, &manifest_of(&still, 1), Depth::Content).unwrap();
     assert_eq!((outcome.verdict(), outcome.counters.digest_mismatches), (Verdict::Different, 1));
 
-    let (manifest, _) = changed(&still, When::Read, || replace(&still.join("a/one"), "BYTES"));
+    let (manifest, work) = changed(&still, When::Read, || replace(&still.join("a/one"), "BYTES"));
     assert_eq!(unsteady(&manifest), ["a"]);
+    assert_eq!((work.files_hashed, work.bytes_hashed, work.bytes_total), (6, 30, 30), "a second look is no progress");
 }
 
 /// Links change nothing in their directory when what they lead to does. Each look is taken twice, as a directory's is.

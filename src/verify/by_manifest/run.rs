@@ -75,7 +75,11 @@ impl<'a> ManifestRun<'a> {
             self.task.uses(Protocol::Manifest, MANIFESTS_SERVED);
         }
         let mut proven = self.proven.lock();
-        proven.update(&self.build, &self.exchange);
+        if proven.tables_agree
+            && let (Some(local), Some(remote)) = (self.build.manifest(), self.exchange.metadata_now())
+        {
+            proven.update(&local, &remote, self.exchange.take_fresh());
+        }
         (self.progress(), proven.counters)
     }
 
