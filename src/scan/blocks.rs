@@ -49,6 +49,8 @@ pub(super) struct Reader<'a> {
     direct: AtomicBool,
     /// Nobody writes to the file while it is held.
     lease: Option<&'a Lease<'a>>,
+    /// How many bytes no thread has read yet.
+    unread: AtomicU64,
 }
 
 impl<'a> Reader<'a> {
@@ -59,10 +61,11 @@ impl<'a> Reader<'a> {
         if !direct && size > BLOCK_BYTES as u64 {
             page_cache::read_nothing_ahead(file);
         }
-        Self { file, size, context, counted: AtomicU64::new(0), direct: AtomicBool::new(direct), lease: None }
+        let (counted, unread) = (AtomicU64::new(0), AtomicU64::new(size));
+        Self { file, size, context, counted, direct: AtomicBool::new(direct), lease: None, unread }
     }
 
-    /// The same, with a lease that is given up between two blocks where somebody asks for that.
+    /// The same, with a lease that is given up between two blocks where somebody asks for that, and ends with the last block.
     pub(super) fn under(self, lease: &'a Lease<'a>) -> Self {
         Self { lease: Some(lease), ..self }
     }
@@ -79,6 +82,10 @@ impl<'a> Reader<'a> {
                 let got = self.block(buffer, want, want + beyond, offset + done)?;
                 if got > want {
                     return Err(ReadFailure::Longer);
+                }
+                // Of a large file another thread may have the last block; what this one does next is no part of the read.
+                if self.unread.fetch_sub(got as u64, Relaxed) == got as u64 {
+                    self.end_lease();
                 }
                 take(&buffer[..got]);
                 done += got as u64;
@@ -134,9 +141,17 @@ impl<'a> Reader<'a> {
 
     /// A read that takes long must not hold up who wants to write.
     fn give_up_if_asked(&self) {
-        if let Some(lease) = self.lease {
-            lease.give_up_if_asked();
-        }
+        self.lease.iter().for_each(|lease| lease.give_up_if_asked());
+    }
+
+    /// All is read.
+    pub(super) fn end_lease(&self) {
+        self.lease.iter().for_each(|lease| lease.end());
+    }
+
+    /// The read failed.
+    pub(super) fn lose_lease(&self) {
+        self.lease.iter().for_each(|lease| lease.lose());
     }
 
     fn count(&self, bytes: usize, origin: Origin) {

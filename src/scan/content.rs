@@ -73,7 +73,7 @@ pub fn file_content(
         }
         context.progress.audited();
     }
-    recorder.record(name, &read);
+    recorder.record(&read);
     Ok(FileContent { digest: read.digest, identity: read.identity, trusted: false })
 }
 

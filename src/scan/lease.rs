@@ -12,6 +12,10 @@ use std::fs::File;
 pub(super) enum Refusal {
     /// Somebody has the file open for writing, or mapped from such a descriptor, or asked for that during the read. It passes.
     InUse,
+    /// It changed so shortly before that a further change might not show, or it is another kind of file by now. It passes.
+    Unsettled,
+    /// Recorded digests proved wrong since it was looked for one of this file. It passes.
+    Dropped,
     /// The file belongs to another user, and this process has not the privilege to take leases on such (`CAP_LEASE`).
     NotOwner,
     /// Its file system has no leases, or not those of all who can write to it, or does not note every write through a memory map.
@@ -21,7 +25,7 @@ pub(super) enum Refusal {
 impl Refusal {
     /// Whether later reads will be refused as well.
     pub(super) fn lasts(self) -> bool {
-        self != Self::InUse
+        matches!(self, Self::NotOwner | Self::FileSystem)
     }
 }
 
@@ -29,6 +33,8 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::InUse => "it is open for writing",
+            Self::Unsettled => "it changed a moment ago",
+            Self::Dropped => "recorded digests proved wrong a moment ago",
             Self::NotOwner => "it belongs to another user, and CAP_LEASE is not granted",
             Self::FileSystem => "its file system does not tell every later write",
         })
@@ -60,7 +66,7 @@ mod linux {
     enum State {
         /// Nobody has asked for the file yet, as far as is known.
         Held,
-        /// It was given up before the read was over, for somebody who wants to write.
+        /// It was given up before the read was over, for somebody who wants to write or because the read failed.
         Lost,
         /// It was held until the read was over.
         Ended,
@@ -99,12 +105,20 @@ mod linux {
             }
         }
 
+        /// The read failed: nothing of it will be recorded.
+        pub(in crate::scan) fn lose(&self) {
+            let mut state = self.state.lock();
+            if *state == State::Held {
+                self.give_up(&mut state, State::Lost);
+            }
+        }
+
         /// Whether nobody could write from when it was taken until it ended.
         pub(in crate::scan) fn undisturbed(&self) -> Result<(), Refusal> {
             if *self.state.lock() == State::Ended { Ok(()) } else { Err(Refusal::InUse) }
         }
 
-        /// Whether somebody asked for the file, and got it.
+        /// Whether it was given up before the read was over.
         #[cfg(test)]
         pub(in crate::scan) fn is_lost(&self) -> bool {
             *self.state.lock() == State::Lost
@@ -144,91 +158,11 @@ impl<'a> Lease<'a> {
     /// Nothing ends.
     pub(super) fn end(&self) {}
 
+    /// Nothing is lost.
+    pub(super) fn lose(&self) {}
+
     /// Never reached.
     pub(super) fn undisturbed(&self) -> Result<(), Refusal> {
         Err(Refusal::FileSystem)
-    }
-}
-
-#[cfg(target_os = "linux")]
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::scan::blocks::ReadFailure;
-    use crate::scan::cancel::Cancel;
-    use crate::scan::context::Context;
-    use crate::scan::engine::{Engine, ReadMode};
-    use crate::scan::limit::ReadLimit;
-    use crate::scan::read::hash_leased_file;
-    use crate::scan::syscalls::has_read_lease;
-    use std::num::NonZeroU64;
-    use std::os::fd::AsFd as _;
-    use std::sync::Arc;
-
-    /// A file of this many MiB, beside the build: a temporary directory may lie in memory.
-    fn file(megabytes: u64) -> tempfile::TempPath {
-        let file = tempfile::NamedTempFile::new_in("target").or_else(|_| tempfile::NamedTempFile::new()).unwrap();
-        file.as_file().set_len(megabytes << 20).unwrap();
-        file.into_temp_path()
-    }
-
-    /// The read goes on without it; somebody who waited gets the file, and the process lives on though it got SIGIO.
-    #[test]
-    fn a_lease_is_given_up_between_two_blocks_where_somebody_asks() {
-        for megabytes in [2, 30] {
-            let path = file(megabytes);
-            let reading = File::open(&path).unwrap();
-            let lease = match Lease::take(&reading) {
-                Ok(lease) => lease,
-                Err(refusal) => return crate::material::missing("leases", &refusal.to_string()),
-            };
-            std::thread::scope(|scope| {
-                let writer = scope.spawn(|| File::options().write(true).open(&path).unwrap());
-                while has_read_lease(reading.as_fd()) {
-                    std::thread::yield_now();
-                }
-                assert!(!writer.is_finished(), "it waits");
-                hash_leased_file(&reading, megabytes << 20, &lease, &Context::default()).unwrap();
-                assert!(lease.is_lost(), "the writer need not wait for the system to take it away");
-                drop(writer.join().unwrap());
-            });
-            assert_eq!(lease.undisturbed(), Err(Refusal::InUse));
-            let again = Lease::take(&reading).unwrap_or_else(|_| panic!("nobody writes any more"));
-            again.end();
-            assert_eq!(again.undisturbed(), Ok(()));
-        }
-    }
-
-    /// However slowly the file may be read.
-    #[test]
-    fn a_lease_is_given_up_while_the_read_waits_for_its_limit() {
-        let path = file(1);
-        let reading = File::open(&path).unwrap();
-        let lease = match Lease::take(&reading) {
-            Ok(lease) => lease,
-            Err(refusal) => return crate::material::missing("leases", &refusal.to_string()),
-        };
-        // The first block is let through in some years.
-        let limit = ReadLimit::new(NonZeroU64::MIN);
-        limit.admit(1 << 30, &Cancel::default(), || ()).unwrap();
-        let context = Context::of(&Arc::new(Engine::new(ReadMode::PageCache, Some(limit), None)));
-        let (lost, read) = std::thread::scope(|scope| {
-            let read = scope.spawn(|| hash_leased_file(&reading, 1 << 20, &lease, &context));
-            // The system takes a lease away that is not given up, after 45 seconds.
-            drop(File::options().write(true).open(&path).unwrap());
-            let lost = lease.is_lost();
-            context.cancel.cancel();
-            (lost, read.join().unwrap())
-        });
-        assert!(matches!(read, Err(ReadFailure::Cancelled)) && lost);
-    }
-
-    #[test]
-    fn a_file_that_is_open_for_writing_has_no_lease() {
-        let path = file(0);
-        let writing = File::options().write(true).open(&path).unwrap();
-        let reading = File::open(&path).unwrap();
-        assert_eq!(Lease::take(&reading).err(), Some(Refusal::InUse));
-        drop(writing);
     }
 }

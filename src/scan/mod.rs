@@ -17,6 +17,9 @@ mod entries;
 mod file_system;
 mod identity;
 mod lease;
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod lease_tests;
 mod limit;
 mod list;
 mod meter;

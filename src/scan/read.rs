@@ -32,7 +32,7 @@ pub(super) fn hash_open_file(
     hash(Reader::new(file, size, context), size, also)
 }
 
-/// The BLAKE3 of the same bytes, read under a lease that is given up between two blocks where somebody asks for that.
+/// The BLAKE3 of the same bytes, read under a lease that ends with the last of them, or before where somebody asks for that.
 pub(super) fn hash_leased_file(
     file: &File,
     size: u64,
@@ -52,8 +52,12 @@ fn hash(reader: Reader<'_>, size: u64, also: &[DigestAlgorithm]) -> Result<FileD
     } else {
         reader.one_pass(size, also)
     };
-    if result.is_err() {
-        reader.context.progress.take_back(reader.counted.load(Relaxed));
+    match &result {
+        Ok(_) => reader.end_lease(),
+        Err(_) => {
+            reader.lose_lease();
+            reader.context.progress.take_back(reader.counted.load(Relaxed));
+        }
     }
     result
 }

@@ -7,9 +7,8 @@ use std::path::Path;
 use parking_lot::Mutex;
 use rayon::prelude::*;
 
-use super::cache::{CacheView, DigestCache, settled};
+use super::cache::{CacheView, DigestCache};
 use super::cancel::Cancelled;
-use super::clock::now_nanos;
 use super::context::Context;
 use super::identity::{FileId, FileIdentity};
 use super::recording::Recorder;
@@ -74,7 +73,7 @@ impl Round<'_> {
 }
 
 fn is_wanted(identity: &FileIdentity, view: &CacheView<'_>) -> bool {
-    identity.is_regular() && settled(identity, now_nanos()) && view.digest(identity).is_none()
+    identity.is_regular() && view.digest(identity).is_none()
 }
 
 fn record(
@@ -88,7 +87,7 @@ fn record(
     let expected = Expected { size: identity.size(), modified_ms, look: Some(identity.look()) };
     match recorder.read_to_record(&file.name, expected) {
         Ok(read) => {
-            recorder.record(&file.name, &read);
+            recorder.record(&read);
             context.finished_file();
             Ok(())
         }
