@@ -1,15 +1,16 @@
 //! The entries of a source's listing, put together to the directories of its roots. Believes nothing it can check. Pure.
 //!
-//! JSON cannot carry every name. A source prints U+FFFD or `?` for what it cannot write, and two entries may read the same then:
-//! which one is meant nobody knows, so neither is comparable, and everything else is.
+//! Two entries may read the same where a source could not write their names: which one is meant nobody knows, so neither is comparable, and
+//! everything else is.
 
 use std::collections::{BTreeMap, HashMap};
 
 use super::allowance::{Held, TooMuch};
 use super::file_request::Unaskable;
+use super::listed_place::{Place, mangled, place};
 use super::weight;
 use crate::model::{Content, EntryKind, FileEntry, FileUrl, Listed, Name, Problem, Reason, RelPath, RootId};
-use crate::protocol::{ListingEntry, UnlistedEntry, routes};
+use crate::protocol::{ListingEntry, UnlistedEntry};
 use crate::scan::WalkedDirectory;
 
 /// The most entries a listing may have; each takes some hundred bytes of memory here.
@@ -22,7 +23,8 @@ pub struct SourceListing {
     ///
     /// The protocol cannot tell an empty root from an absent one: neither stands here.
     pub roots: BTreeMap<RootId, Vec<WalkedDirectory>>,
-    /// Directories that changed while they were listed: each is unverified itself, whatever stands in it.
+    /// Directories that changed while they were listed, or hold an entry that has no place here: each is unverified itself, whatever
+    /// stands in it.
     pub unsteady: BTreeMap<FileUrl, Problem>,
     /// The memory of all of it.
     pub held: Held,
@@ -44,6 +46,8 @@ struct Root {
     files: HashMap<RelPath, Vec<FileEntry>>,
     /// What the source itself could not vouch for, files and directories.
     unverified: Vec<(RelPath, Problem)>,
+    /// Directories with an entry that has no place here.
+    incomplete: Vec<(RelPath, Problem)>,
 }
 
 impl Roots {
@@ -61,16 +65,16 @@ impl Roots {
     }
 
     pub(super) fn add(&mut self, entry: ListingEntry) -> Result<(), String> {
-        let (root, path) = self.place(&entry.file_url)?;
+        let Some((root, path)) = self.place(&entry.file_url)? else { return Ok(()) };
         match entry.file_type {
             EntryKind::Directory => {
-                let unlisted = mangled(&path).map(Problem::from);
+                let unlisted = mangled(path.as_bytes()).map(Problem::from);
                 let modified_ms = entry.last_modified_time;
                 let directory =
                     WalkedDirectory { path: path.clone(), modified_ms, unlisted, ..WalkedDirectory::empty_root() };
                 self.take(weight::of_listed(&directory))?;
                 match self.root(root).directories.insert(path.clone(), directory) {
-                    Some(_) if mangled(&path).is_none() => Err(twice(&root, &path)),
+                    Some(_) if mangled(path.as_bytes()).is_none() => Err(twice(&root, &path)),
                     Some(_) => {
                         self.root(root).unverified.push((path, Unaskable::Ambiguous.into()));
                         Ok(())
@@ -81,7 +85,7 @@ impl Roots {
             EntryKind::File => {
                 let size =
                     u64::try_from(entry.size).map_err(|_| format!("{:?} has a negative size", entry.file_url))?;
-                let listed = match mangled(&path) {
+                let listed = match mangled(path.as_bytes()) {
                     Some(problem @ Unaskable::NotText) => Listed::Unlistable(problem.into()),
                     // A name with a question mark may be meant as it stands: its metadata is compared.
                     _ => Listed::File { size, modified_ms: entry.last_modified_time, content: Content::NotRead },
@@ -92,7 +96,7 @@ impl Roots {
     }
 
     pub(super) fn unlisted(&mut self, entry: UnlistedEntry) -> Result<(), String> {
-        let (root, path) = self.place(&entry.file_url)?;
+        let Some((root, path)) = self.place(&entry.file_url)? else { return Ok(()) };
         let problem = Problem::new(entry.reason, entry.detail);
         self.take(weight::of_unverified(&path, &problem))?;
         self.root(root).unverified.push((path, problem));
@@ -103,21 +107,22 @@ impl Roots {
         self.roots.entry(root).or_default()
     }
 
-    /// Which entry a file URL names. It is not percent-encoded. The path of a root itself is empty: a source whose configured
-    /// directory ends in a slash lists it.
-    fn place(&mut self, file_url: &str) -> Result<(RootId, RelPath), String> {
+    /// Which entry a file URL names. `None` where it has no place here, which is noted.
+    fn place(&mut self, file_url: &str) -> Result<Option<(RootId, RelPath)>, String> {
         self.entries += 1;
         if self.entries > MAX_ENTRIES {
             return Err(format!("it has more than {MAX_ENTRIES} entries"));
         }
-        let named = || {
-            let path = file_url.strip_prefix(routes::FILES)?.strip_prefix('/')?;
-            let (kind, rest) = path.split_once('/')?;
-            let (index, path) = rest.split_once('/')?;
-            let root: RootId = format!("{kind}/{index}").parse().ok()?;
-            Some((root, RelPath::new(path.as_bytes()).ok()?))
+        let (root, place) = place(file_url).ok_or_else(|| format!("{file_url:?} is the name of no entry"))?;
+        let (path, problem, all_of_it) = match place {
+            Place::Entry(path) => return Ok(Some((root, path))),
+            Place::Below(path, problem) => (path, problem, true),
+            Place::In(path, problem) => (path, problem, false),
         };
-        named().ok_or_else(|| format!("{file_url:?} is the name of no entry"))
+        self.take(weight::of_unverified(&path, &problem))?;
+        let Root { unverified, incomplete, .. } = self.root(root);
+        if all_of_it { unverified } else { incomplete }.push((path, problem));
+        Ok(None)
     }
 
     fn file(&mut self, root: RootId, path: &RelPath, listed: Listed) -> Result<(), String> {
@@ -155,6 +160,12 @@ impl Root {
             }
             self.mark(&path, problem).ok_or_else(|| format!("it has {id}/{path} and not the directory it is in"))?;
         }
+        for (path, problem) in std::mem::take(&mut self.incomplete) {
+            if !self.directories.contains_key(&path) {
+                return Err(format!("it has an entry in {id}/{path} and not the directory itself"));
+            }
+            unsteady.insert(FileUrl::new(id, path), problem);
+        }
         let orphan = |path: &&RelPath| path.parent().is_some_and(|parent| !self.directories.contains_key(&parent));
         if let Some(path) = self.directories.keys().find(orphan) {
             return Err(format!("it has {id}/{path} and not the directory it is in"));
@@ -173,7 +184,7 @@ impl Root {
             let own = path.join(&file.name).map_err(|error| error.to_string())?;
             let directory = self.directories.get_mut(&own);
             let before = once.last_mut().filter(|before| before.name == file.name);
-            if (directory.is_some() || before.is_some()) && mangled(&own).is_none() {
+            if (directory.is_some() || before.is_some()) && mangled(own.as_bytes()).is_none() {
                 return Err(twice(id, &own));
             }
             match (directory, before) {
@@ -220,16 +231,6 @@ fn forget_below_unlisted(directories: &mut Vec<WalkedDirectory>) {
     });
 }
 
-/// Why a path as it was listed may be that of another entry; `None` where it cannot.
-fn mangled(path: &RelPath) -> Option<Unaskable> {
-    let bytes = path.as_bytes();
-    let replaced = "\u{fffd}".as_bytes();
-    match bytes.windows(replaced.len()).any(|window| window == replaced) {
-        true => Some(Unaskable::NotText),
-        false => bytes.contains(&b'?').then_some(Unaskable::Replaced),
-    }
-}
-
 fn twice(id: &RootId, path: &RelPath) -> String {
     format!("{id}/{path} stands in it twice")
 }
@@ -241,7 +242,7 @@ mod tests {
 
     fn listed(entries: &[(&str, EntryKind)], unverified: &[(&str, Reason)]) -> Result<SourceListing, String> {
         let mut roots = Roots::new(Allowance::new(256 << 20).hold());
-        let url = |path: &str| format!("{}/data/0/{path}", routes::FILES);
+        let url = |path: &str| format!("{}/data/0/{path}", crate::protocol::routes::FILES);
         for (path, file_type) in entries {
             let size = if *file_type == EntryKind::Directory { -1 } else { 7 };
             let (file_url, file_type) = (url(path), *file_type);

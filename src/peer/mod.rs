@@ -9,6 +9,7 @@ mod exchange;
 mod fetch;
 mod file_request;
 mod files;
+mod listed_place;
 mod listed_roots;
 mod listing;
 mod pieces;

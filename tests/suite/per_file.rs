@@ -109,6 +109,9 @@ async fn a_source_that_lies_in_its_listing_fails_the_task() {
         change(&mut listing);
         listing.to_string()
     };
+    fn files(listing: &mut Value) -> impl Iterator<Item = &mut Value> {
+        listing["files"].as_array_mut().unwrap().iter_mut().filter(|entry| entry["fileType"] == "FILE")
+    }
     let first = truth["files"][0].clone();
     let text = truth.to_string();
     let lies = [
@@ -121,6 +124,8 @@ async fn a_source_that_lies_in_its_listing_fails_the_task() {
         with(&|l| l["files"][0]["fileUrl"] = json!("/etc/passwd")),
         with(&|l| l["files"][0]["fileUrl"] = json!("/api/v1/live-migration/files/data/0/../x")),
         with(&|l| l["files"].as_array_mut().unwrap().iter_mut().for_each(|f| f["size"] = json!(-5))),
+        with(&|l| files(l).for_each(|f| f["size"] = json!(i64::MAX))),
+        with(&|l| l["files"][0]["size"] = json!(u64::MAX)),
         "[".repeat(1_000_000),
         format!("{{\"files\":[],\"x\":{}", "[".repeat(1_000_000)),
         format!("{{\"files\":[],\"x\":\"{}\"}}", "x".repeat(5_000_000)),
@@ -131,7 +136,7 @@ async fn a_source_that_lies_in_its_listing_fails_the_task() {
         let report = stock.pair.verify(&md5_request()).await;
         assert_eq!((&report["state"], &report["filesMatched"]), (&json!("FAILED"), &json!(0)), "{shown}: {report:#}");
         let message = report["message"].as_str().unwrap();
-        assert!(message.contains(&stock.source.port.to_string()), "{shown}: {message}");
+        assert!(message.starts_with(&format!("source 127.0.0.1:{}", stock.source.port)), "{shown}: {message}");
     }
 }
 

@@ -193,6 +193,54 @@ async fn a_name_that_would_be_read_as_another_one_is_unverified_and_not_asked_fo
     }
 }
 
+/// What the source lists with `?` may be a file of another name, which this side lacks or has.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_with_a_question_mark_is_never_called_different() {
+    let stock = Stock::start(|root| write_all(root, &["a?b", "c?d", "same"]), "").await;
+    std::fs::write(stock.at("source", "a?b"), b"longer").unwrap();
+    file(&stock.at("source", ""), "e?f");
+    let report = stock.verify().await;
+    let counters = ["metadataMismatches", "digestVerificationFailures", "filesNotFoundAtDestination", "filesMatched"];
+    let found = counters.map(|counter| report[counter].as_u64().unwrap());
+    // The one that this side lacks under any name is missing, and ends the task before any digest.
+    assert_eq!(found, [0, 1, 1, 0], "{report:#}");
+    let kinds: Vec<_> = report["differences"].as_array().unwrap().iter().map(|d| (&d["fileUrl"], &d["kind"])).collect();
+    let url = |name: &str| json!(format!("{FILES}/data/0/{name}"));
+    assert_eq!(kinds, [(&url("a?b"), &json!("unverified")), (&url("e?f"), &json!("missing-at-destination"))]);
+    std::fs::remove_file(stock.at("source", "e?f")).unwrap();
+    let report = stock.verify().await;
+    let found = counters.map(|counter| report[counter].as_u64().unwrap());
+    assert_eq!((found, stock.asked()), ([0, 2, 0, 1], vec!["same".to_owned()]), "{report:#}");
+    let detail = report["differences"][0]["detail"].as_str().unwrap();
+    assert_eq!(detail, "the per-file protocol cannot carry its name: the ? in it may stand for another character");
+}
+
+/// One byte that is not UTF-8 stands in a listing as three, so that a path may become longer than one can be.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_path_that_a_listing_makes_too_long_is_unverified_and_everything_else_is_compared() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let deep = vec!["d".repeat(240); 16].join("/");
+    let odd = std::ffi::OsString::from(std::ffi::OsStr::from_bytes(&[0xff; 200]));
+    let write = |root: &Path| write_all(root, &[&format!("{deep}/x"), "same"]);
+    let stock = Stock::start(write, "").await;
+    // Too long for one call.
+    std::fs::write(stock.at("source", &deep).join(&odd), b"bytes").unwrap();
+    let report = stock.verify().await;
+    let counters = ["filesMatched", "digestVerificationFailures", "filesNotFoundAtDestination"];
+    let found = counters.map(|counter| report[counter].as_u64().unwrap());
+    assert_eq!((found, &report["state"]), ([2, 1, 0], &json!("FAILED")), "{report:#}");
+    let difference = &report["differences"][0];
+    assert_eq!((&difference["kind"], &difference["side"]), (&json!("unverified"), &json!("source")));
+    assert_eq!(difference["fileUrl"], format!("{FILES}/data/0/{deep}"));
+    let detail = difference["detail"].as_str().unwrap();
+    assert!(detail.contains("it is not UTF-8, or holds U+FFFD"), "{detail}");
+    // This side's own is unverified by itself, and missing nowhere.
+    std::fs::write(stock.at("destination", &deep).join(&odd), b"bytes").unwrap();
+    let report = stock.verify().await;
+    let found = counters.map(|counter| report[counter].as_u64().unwrap());
+    assert_eq!((found, &report["filesNotFoundAtSource"]), ([2, 2, 0], &json!(0)), "{report:#}");
+}
+
 /// The source would answer with the digest of the other file, whose bytes this side has under the name asked for.
 #[tokio::test(flavor = "multi_thread")]
 async fn another_files_digest_proves_nothing() {

@@ -4,11 +4,11 @@ use std::collections::HashSet;
 
 use super::digests::{difference, unreadable, url};
 use crate::manifest::MatchingDirectory;
-use crate::model::{DifferenceKind, FileUrl, Findings, RelPath, RootId, Side, Unverified};
+use crate::model::{Difference, DifferenceKind, FileUrl, Findings, RelPath, RootId, Side, Unverified};
 use crate::peer::Unaskable;
 
 /// Settles names that the listing could not carry: an entry of such a name looks missing on both sides, and nobody knows
-/// whether it is.
+/// whether it is; what a name with `?` says of an entry may be said of another one.
 pub(super) fn settle_unlisted(findings: &mut Findings) {
     let missing_at = |kind, suspicious: fn(&[u8]) -> bool| -> HashSet<(RootId, Vec<u8>)> {
         let missing = findings.differences.iter().filter(|difference| difference.kind == kind);
@@ -28,6 +28,14 @@ pub(super) fn settle_unlisted(findings: &mut Findings) {
             DifferenceKind::MissingAtDestination => {
                 (&mut findings.counters.files_not_found_at_destination, &replaceable)
             }
+            DifferenceKind::Type | DifferenceKind::Size | DifferenceKind::ModificationTime
+                if difference.url.path.as_bytes().contains(&b'?') =>
+            {
+                let counters = &mut findings.counters;
+                unverified(difference, &mut counters.metadata_mismatches, Unaskable::Replaced);
+                counters.digest_verification_failures += 1;
+                continue;
+            }
             _ => continue,
         };
         let path = difference.url.path.as_bytes();
@@ -39,11 +47,16 @@ pub(super) fn settle_unlisted(findings: &mut Findings) {
         } else {
             continue;
         };
-        *missing -= 1;
+        unverified(difference, missing, why);
         findings.counters.digest_verification_failures += 1;
-        difference.kind = DifferenceKind::Unverified;
-        difference.unverified = Some(Unverified::at(Side::Source, why.into()));
     }
+}
+
+/// Makes a difference one that nobody knows of.
+fn unverified(difference: &mut Difference, counted: &mut u64, why: Unaskable) {
+    *counted -= 1;
+    difference.kind = DifferenceKind::Unverified;
+    difference.unverified = Some(Unverified::at(Side::Source, why.into()));
 }
 
 /// A path as a source may print it that cannot write what is beyond ASCII, with one `?` for all that stand in a row: some
@@ -88,7 +101,7 @@ pub(super) fn askable(files: Vec<MatchingDirectory>, refusal: impl Fn(&FileUrl) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Content, Counters, Difference, FileEntry, Listed, Name, Problem, Reason};
+    use crate::model::{Content, Counters, FileEntry, Listed, Name, Problem, Reason};
 
     fn missing(path: &[u8], kind: DifferenceKind) -> Difference {
         let url = FileUrl::new(RootId::DATA_0, RelPath::new(path).unwrap());

@@ -9,9 +9,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::run::PerFileRun;
 use super::second_look::{DirectoryTimes, Look, directory_times};
-use crate::manifest::{Identity, Manifest, unsteady_of};
+use crate::manifest::{BuildError, Identity, Manifest, unsteady_of};
 use crate::model::{FileUrl, Problem, RootId};
-use crate::peer::{ListingError, SourceListing, read_listing};
+use crate::peer::{ListingError, PeerError, SourceListing, read_listing};
 use crate::scan::{Context, WalkedDirectory};
 use crate::verify::error::RunError;
 use crate::verify::kind::Passed;
@@ -77,13 +77,16 @@ impl PerFileRun<'_> {
     /// The source's tree as it was listed.
     pub(super) async fn looked_at(&self, listed: SourceListing, local: &Arc<Look>) -> Result<Arc<Look>, RunError> {
         let (local, identity) = (Arc::clone(local), self.source_identity(&local.manifest));
+        let peer = self.input.peer.address().clone();
         let look = in_pool(self.input.threads, move || {
             let SourceListing { roots, unsteady, held } = listed;
             let times = directory_times(&roots);
             let manifest = Manifest::of_listed(identity, with_empty_roots(roots, &local.manifest))?;
-            Ok::<_, BuildFailure>(Look { manifest, times, unsteady, held: Some(held) })
+            Ok::<_, BuildError>(Look { manifest, times, unsteady, held: Some(held) })
         });
-        Ok(Arc::new(look.await.map_err(BuildFailure::from)??))
+        let look = look.await.map_err(BuildFailure::from)?;
+        let cause = |error| format!("its listing is of no tree: {error}");
+        Ok(Arc::new(look.map_err(|error| PeerError::Broken { peer, cause: cause(error) })?))
     }
 
     /// Its rules are taken for ours, so that no note says they differ.
