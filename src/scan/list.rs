@@ -32,10 +32,11 @@ impl Listing {
         Self { directory, subdirectories: Vec::new(), links: Vec::new() }
     }
 
-    /// How many files are directly in it, and the sum of their sizes in bytes.
+    /// How many files are directly in it, and the sum of their sizes in bytes. One beyond 64 bits wraps, as the counters do that it is
+    /// added to: what is taken back of them is what was added. A tree of such sizes is refused once it is walked.
     pub(super) fn sums(&self) -> (u64, u64) {
         let files = &self.directory.files;
-        (files.len() as u64, files.iter().map(FileEntry::size).fold(0, u64::saturating_add))
+        (files.len() as u64, files.iter().map(FileEntry::size).fold(0, u64::wrapping_add))
     }
 }
 

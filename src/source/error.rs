@@ -20,6 +20,9 @@ pub enum ServeError {
         /// What the system said.
         problem: Problem,
     },
+    /// The sum of all sizes cannot be told.
+    #[error("the sizes of all files together are beyond 64 bits")]
+    TooLarge,
     /// Nobody waits for the answer any more.
     #[error("cancelled")]
     Cancelled,

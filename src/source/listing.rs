@@ -39,7 +39,15 @@ pub async fn listing(roots: Vec<RootSpec>, listed: &[RootId], threads: Threads) 
             return Err(ServeError::Unlistable { entry, problem: problem.clone() });
         }
     }
-    Ok(Listing { roots: walked, listed: listed.to_vec() })
+    let total = total_size(walked.iter().flat_map(|(_, directories)| directories)).ok_or(ServeError::TooLarge)?;
+    Ok(Listing { roots: walked, listed: listed.to_vec(), total })
+}
+
+/// The sum of all sizes; `None` where the protocol's signed 64 bits do not hold it.
+fn total_size<'a>(mut directories: impl Iterator<Item = &'a WalkedDirectory>) -> Option<i64> {
+    directories.try_fold(0_i64, |sum, directory| {
+        directory.files.iter().try_fold(sum, |sum, file| sum.checked_add(i64::try_from(file.size()).ok()?))
+    })
 }
 
 /// What a walk found, to be written as the body of a listing.
@@ -47,12 +55,14 @@ pub async fn listing(roots: Vec<RootSpec>, listed: &[RootId], threads: Threads) 
 pub struct Listing {
     roots: Vec<(RootId, Vec<WalkedDirectory>)>,
     listed: Vec<RootId>,
+    /// The sum of the files' sizes.
+    total: i64,
 }
 
 impl Listing {
     /// The body, piece by piece; a piece is little longer than 64 KiB, however many files a directory has.
     pub fn into_body(self) -> impl Iterator<Item = Bytes> + Send {
-        let mut writer = Writer::default();
+        let mut writer = Writer { total: self.total, ..Writer::default() };
         let mut entries = self.roots.into_iter().flat_map(move |(root, directories)| {
             let lists_itself = self.listed.contains(&root);
             directories.into_iter().flat_map(
@@ -110,7 +120,6 @@ fn changing(steady: DirectoryLook) -> Option<Problem> {
 struct Writer {
     text: Vec<u8>,
     entries: u64,
-    /// The sum of the files' sizes.
     total: i64,
     unlisted: Vec<UnlistedEntry>,
 }
@@ -125,8 +134,8 @@ impl Writer {
         match listed {
             Listed::File { size, modified_ms, .. } => {
                 let file_url = url.text();
+                // It was part of the sum.
                 let size = i64::try_from(*size).unwrap_or(i64::MAX);
-                self.total = self.total.saturating_add(size);
                 let (file_type, last_modified_time) = (EntryKind::File, *modified_ms);
                 self.entry(&ListingEntry { file_url, size, file_type, last_modified_time });
             }
@@ -167,7 +176,7 @@ impl Writer {
 mod tests {
     use super::*;
     use crate::exclude::RootRules;
-    use crate::model::RelPath;
+    use crate::model::{Content, FileEntry, Name, RelPath};
 
     #[tokio::test]
     async fn a_directory_of_many_files_never_stands_as_one_text() {
@@ -200,7 +209,7 @@ mod tests {
             at("gone", DirectoryLook::None, vanished),
             at("still", DirectoryLook::None, None),
         ];
-        let listing = Listing { roots: vec![(RootId::DATA_0, directories)], listed: Vec::new() };
+        let listing = Listing { roots: vec![(RootId::DATA_0, directories)], listed: Vec::new(), total: 0 };
         let pieces: Vec<Bytes> = listing.into_body().collect();
         let body: serde_json::Value = serde_json::from_slice(&pieces.concat()).unwrap();
         let texts = |list: &str, field: &str| -> Vec<String> {
@@ -211,6 +220,24 @@ mod tests {
         assert_eq!(texts("unverified", "fileUrl"), ["data/0/", "data/0/changing", "data/0/gone"]);
         let changed = "changed-while-reading";
         assert_eq!(texts("unverified", "reason"), [changed, changed, "vanished"]);
+    }
+
+    /// A sum that is cut off at what 64 bits hold would be believed.
+    #[test]
+    fn sizes_whose_sum_is_beyond_64_bits_have_none() {
+        let file = |name: &str, size| FileEntry {
+            name: Name::new(name.as_bytes()).unwrap(),
+            listed: Listed::File { size, modified_ms: 5, content: Content::NotRead },
+        };
+        let of = |sizes: &[u64]| WalkedDirectory {
+            files: sizes.iter().zip(["a", "b"]).map(|(size, name)| file(name, *size)).collect(),
+            ..WalkedDirectory::empty_root()
+        };
+        let most = i64::MAX as u64;
+        assert_eq!(total_size([of(&[most - 7, 3]), of(&[4])].iter()), Some(i64::MAX));
+        assert_eq!(total_size([of(&[most - 7, 3]), of(&[5])].iter()), None);
+        assert_eq!(total_size([of(&[most, most])].iter()), None);
+        assert_eq!(total_size([of(&[most + 1])].iter()), None);
     }
 
     #[tokio::test]
