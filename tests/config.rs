@@ -511,6 +511,34 @@ fn messages_hold_no_control_characters() {
     assert!(twice.lines().count() == 1 && !twice.contains('\u{1b}'), "{twice:?}");
 }
 
+/// A message is read by a person: a value of a mebibyte is shown by its beginning, wherever it stands.
+#[test]
+fn messages_repeat_no_long_text() {
+    let long = "x".repeat(1 << 20);
+    let pattern = format!("glob:{}", "[".repeat(4000));
+    for text in [
+        with(&format!("twintree: {{state_dir: {long}}}\n")),
+        with(&format!("twintree: {{{long}: 1}}\n")),
+        with(&format!("twintree: {{memory_limit: {long}}}\n")),
+        with(&format!("twintree: {{digest_cache: {long}}}\n")),
+        with(&format!("live_migration: {{migration_map: {{'{long}:x': b}}}}\n")),
+        with(&format!("live_migration: {{migration_map: {{'{long} x': b}}}}\n")),
+        with(&format!("live_migration: {{migration_map: {{a: '{long}', b: '{long}'}}}}\n")),
+        with(&format!(
+            "live_migration: {{files_to_exclude: ['{long}', '{pattern}', 'glob:${{{long}}}', '{long}:x']}}\n"
+        )),
+        with(&format!("{long}: 1\n{long}: 2\n")),
+        with(&format!("live_migration: *{long}\n")),
+        with(&format!("live_migration: !!{long} {{\n")),
+        instance_with(&format!("    data_dirs: ['/{long}', '/{long}', ~{long}/x, ~/{long}]\n")),
+    ] {
+        let error = parse(&text).unwrap_err();
+        for line in error.lines() {
+            assert!(line.len() < 1000, "{} bytes: {}", line.len(), &line[..400]);
+        }
+    }
+}
+
 /// Up to 4 MiB are read, and not a byte more, from a text or from a file.
 #[test]
 fn the_size_is_limited() {

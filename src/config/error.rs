@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::HostNameError;
 use super::limits::MAX_BYTES;
-use crate::model::{RootId, printable};
+use crate::model::{RootId, printable, quoted, short};
 
 /// A configuration that cannot be used. Printed as one line for each mistake.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +39,7 @@ pub struct Mistake {
 impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.key.is_empty() {
-            write!(f, "{}: ", self.key)?;
+            write!(f, "{}: ", short(&self.key))?;
         }
         write!(f, "{}", self.problem)
     }
@@ -63,7 +63,7 @@ pub enum ValueProblem {
     #[error("is not UTF-8 text; expected YAML in UTF-8")]
     NotUtf8,
     /// The text is not YAML.
-    #[error("{}is not YAML: {}", column_prefix(*column), message)]
+    #[error("{}is not YAML: {}", column_prefix(*column), short(message))]
     NotYaml {
         /// The column, from 1, where it is known.
         column: Option<u64>,
@@ -85,7 +85,7 @@ pub enum ValueProblem {
         expected: &'static str,
     },
     /// The value has the right type and cannot be used.
-    #[error("{found:?} is not accepted; expected {expected}")]
+    #[error("{} is not accepted; expected {expected}", quoted(found))]
     NotAccepted {
         /// The value.
         found: String,
@@ -102,21 +102,21 @@ pub enum ValueProblem {
         expected: &'static [&'static str],
     },
     /// A directory that is not an absolute path.
-    #[error("{path:?} is not an absolute path; expected one that starts with / or ~/")]
+    #[error("{} is not an absolute path; expected one that starts with / or ~/", quoted(path))]
     RelativePath {
         /// The path as written.
         path: String,
     },
     /// A directory below `~` where the home directory is not known.
-    #[error("{path:?} needs a home directory and none is known; expected an absolute path")]
+    #[error("{} needs a home directory and none is known; expected an absolute path", quoted(path))]
     NoHome {
         /// The path as written.
         path: String,
     },
     /// Two roots, of one instance or of two, at the same path: comparing them would prove nothing.
     #[error(
-        "{path:?} is already {root} of instance {instance}; expected a directory of its own for each root",
-        path = path.display()
+        "{path} is already {root} of instance {instance}; expected a directory of its own for each root",
+        path = quoted(&path.to_string_lossy())
     )]
     DirectoryTwice {
         /// The directory.
@@ -138,7 +138,7 @@ pub enum ValueProblem {
         first: String,
     },
     /// Two instances with the same host.
-    #[error("{host:?} is already the host of {first}; expected another host for each instance")]
+    #[error("{} is already the host of {first}; expected another host for each instance", quoted(host))]
     InstanceHostTwice {
         /// The host, as this instance writes it.
         host: String,
@@ -155,13 +155,13 @@ pub enum ValueProblem {
     #[error(transparent)]
     HostName(#[from] HostNameError),
     /// Two sources that the same Host header could name.
-    #[error("is a source already, as {first:?}; expected each source once")]
+    #[error("is a source already, as {}; expected each source once", quoted(first))]
     SourceTwice {
         /// The source before it.
         first: String,
     },
     /// Two destinations that the same Host header could name.
-    #[error("{destination:?} is a destination already, as {first:?}; expected each destination once")]
+    #[error("{} is a destination already, as {}; expected each destination once", quoted(destination), quoted(first))]
     DestinationTwice {
         /// The destination.
         destination: String,
@@ -169,7 +169,11 @@ pub enum ValueProblem {
         first: String,
     },
     /// A host that is both a source and a destination.
-    #[error("{destination:?} is also a source, as {source_name:?}; expected each host on one side only")]
+    #[error(
+        "{} is also a source, as {}; expected each host on one side only",
+        quoted(destination),
+        quoted(source_name)
+    )]
     HostOnBothSides {
         /// The destination.
         destination: String,

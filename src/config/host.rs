@@ -5,6 +5,8 @@ use std::fmt;
 use std::net::Ipv6Addr;
 use std::str::FromStr;
 
+use crate::model::quoted;
+
 /// A host, with the port where one was written: `host`, `host:port`, `[v6]:port`, `[v6]` or a bare IPv6 address.
 ///
 /// Equality is that of names: letter case and the spelling of an IPv6 address do not count.
@@ -20,10 +22,10 @@ pub struct HostName {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HostNameError {
     /// The text is no name and no address.
-    #[error("{0:?} is not a host; expected host, host:port, an IPv6 address or [IPv6 address]:port")]
+    #[error("{} is not a host; expected host, host:port, an IPv6 address or [IPv6 address]:port", quoted(.0))]
     NotAHost(String),
     /// What follows the colon is no port.
-    #[error("{0:?} has no valid port; expected a port from 1 to 65535 after the colon")]
+    #[error("{} has no valid port; expected a port from 1 to 65535 after the colon", quoted(.0))]
     NotAPort(String),
 }
 

@@ -15,6 +15,7 @@ mod provenance;
 mod root;
 mod scope;
 mod selection;
+mod short;
 mod table_name;
 
 pub use cache_mode::{CacheMode, UnknownCacheMode};
@@ -32,4 +33,5 @@ pub use provenance::Provenance;
 pub use root::{DirectoryType, RootId, UnknownRoot};
 pub use scope::{SNAPSHOTS, Scope, SourceRules};
 pub use selection::{Selection, SelectionError};
+pub use short::{quoted, short};
 pub use table_name::table_name;
