@@ -7,7 +7,9 @@ use crate::net::{CallError, Endpoint, TaskClient};
 /// The service at a URL; `http://` may be left out.
 pub(super) fn destination(text: &str) -> Result<TaskClient, CommandError> {
     let endpoint: Endpoint = text.parse().map_err(|error| {
-        CommandError::Usage(format!("--destination \"{text}\": {error}; expected something like http://node4:9043"))
+        // What stands before an @ may be a password, whatever else is wrong with the text.
+        let shown = if text.contains('@') { String::new() } else { format!(" \"{text}\"") };
+        CommandError::Usage(format!("--destination{shown}: {error}; expected something like http://node4:9043"))
     })?;
     Ok(TaskClient::new(endpoint)?)
 }

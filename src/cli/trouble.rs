@@ -1,4 +1,4 @@
-//! When the terminal is to say that a task has trouble with its source. Pure.
+//! When the terminal is to say that a task has trouble, with its source or with the disk it is kept on. Pure.
 
 /// After so many looks without trouble, the same cause is news again.
 const LOOKS_TO_FORGET: u32 = 20;

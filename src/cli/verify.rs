@@ -87,7 +87,7 @@ pub(super) async fn follow(destination: &TaskClient, id: &str, common: &Common) 
     let mut wait = POLL.0;
     let mut answered = Instant::now();
     let mut told = false;
-    let mut troubles = TroubleRemarks::default();
+    let (mut at_source, mut on_disk) = (TroubleRemarks::default(), TroubleRemarks::default());
     loop {
         match destination.status(id).await {
             Ok(status) => {
@@ -95,8 +95,14 @@ pub(super) async fn follow(destination: &TaskClient, id: &str, common: &Common) 
                     let reason = status.protocol_reason.as_deref().unwrap_or_default();
                     bars.remark(common, &printable(&format!("file by file, which takes longer: {reason}")));
                 }
-                if let Some(trouble) = troubles.look(status.source_trouble.as_deref()) {
+                if let Some(trouble) = at_source.look(status.source_trouble.as_deref()) {
                     bars.remark(common, &printable(trouble));
+                }
+                if let Some(trouble) = on_disk.look(status.state_trouble.as_deref()) {
+                    bars.remark(
+                        common,
+                        &printable(&format!("the task is not safe on the destination's disk yet: {trouble}")),
+                    );
                 }
                 if status.state.is_final() {
                     return Ok(status);

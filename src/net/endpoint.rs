@@ -41,6 +41,9 @@ pub enum EndpointError {
     /// It has a path, a query or the like.
     #[error("a path is not needed")]
     Path,
+    /// It has a name or a password, which would not be sent.
+    #[error("a user name and a password are not supported: this release sends neither")]
+    Credentials,
     /// It asks for TLS.
     #[error("TLS is not supported by this release")]
     Tls,
@@ -77,6 +80,9 @@ impl FromStr for Endpoint {
     fn from_str(text: &str) -> Result<Self, EndpointError> {
         let full = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
         let url: Url = full.parse().map_err(|_| EndpointError::NoUrl)?;
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(EndpointError::Credentials);
+        }
         match (url.scheme(), url.host_str(), url.port_or_known_default()) {
             ("http", Some(host), Some(port)) => {
                 if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
@@ -114,6 +120,9 @@ mod tests {
             ("http://node4:9043/api", EndpointError::Path),
             ("http://node4:9043/?x", EndpointError::Path),
             ("ftp://node4", EndpointError::Scheme),
+            ("http://user:secret@node4:9043", EndpointError::Credentials),
+            ("user@node4", EndpointError::Credentials),
+            ("https://:secret@node4/api", EndpointError::Credentials),
             ("http://", EndpointError::NoUrl),
             ("a b", EndpointError::NoUrl),
         ] {

@@ -153,6 +153,14 @@ fn wrong_usage_exits_2_and_says_what_is_wrong() {
     said(&["tasks"], "--destination");
     said(&["serve", "--config", "/nowhere.yaml"], "/nowhere.yaml");
     said(&["verify", "--destination", "http://x/path"], "a path is not needed");
+    for url in ["http://user:secret@x:1", "http://user:secret@x y", "https://user:secret@x", "user:secret@x/path"] {
+        for command in ["verify", "tasks"] {
+            let (code, out, err) = twintree(&[command, "--destination", url]);
+            assert_eq!((code, out.as_str()), (2, ""), "{url}: {err}");
+            assert!(err.contains("--destination: ") && !err.contains("secret"), "{url}: {err}");
+        }
+    }
+    said(&["verify", "--destination", "http://user:secret@x:1"], "a user name and a password are not supported");
     said(&["inspect", "/nowhere"], "/nowhere: No such file");
     said(&["diff", text(&s), text(&s), "--threads", "999999"], "a whole number from 1 to 1024");
 }

@@ -104,6 +104,13 @@ async fn a_full_disk_is_told_of_and_loses_nothing_once_there_is_room() {
     let report = get(port, &format!("{path}/report")).await;
     assert_eq!((&report["id"], &report["state"]), (&json!(id), &json!("FAILED")));
 
+    let mut command = twintree();
+    command.args(["verify", "--destination"]).arg(format!("http://127.0.0.1:{port}"));
+    let mut verify = Process::start(command);
+    verify.wait();
+    let (errors, said) = (verify.errors(), "the task is not safe on the destination's disk yet: ");
+    assert!(errors.matches(said).count() == 1 && errors.contains("No space left on device"), "{errors}");
+
     fs::remove_file(inside.join("filler")).unwrap();
     let safe = until(port, &path, |status| status["stateTrouble"].is_null()).await;
     assert_eq!(get(port, "/__health").await, json!({ "status": "OK" }));
