@@ -4,6 +4,7 @@
 use itertools::Itertools as _;
 
 use super::SubtreeHash;
+use super::directory::DirectoryIndex;
 use super::plan::{DirectoryPair, PairSide, plan};
 use super::root_hashes::{Depth, RootHashes};
 use super::tree::Tree;
@@ -17,6 +18,8 @@ pub struct MatchingDirectory {
     pub root: RootId,
     /// The directory.
     pub path: RelPath,
+    /// Its place in the destination's table.
+    pub index: DirectoryIndex,
     /// The destination's entries, sorted by name.
     pub files: Vec<FileEntry>,
 }
@@ -31,7 +34,8 @@ pub fn matching_files(source: &Manifest, destination: &Manifest) -> Vec<Matching
             let (PairSide::Directory(theirs), PairSide::Directory(directory)) = (theirs, ours) else { continue };
             let files = same_metadata(&source.files(theirs), tree.files(directory));
             if !files.is_empty() {
-                matching.push(MatchingDirectory { root: root.id, path: tree.table().path(directory), files });
+                let path = tree.table().path(directory);
+                matching.push(MatchingDirectory { root: root.id, path, index: directory, files });
             }
         }
     }

@@ -168,6 +168,12 @@ impl Tree {
         self.looks[index.at()].lock().clone()
     }
 
+    /// The walk's look at a file of a directory that is not read yet.
+    pub fn look(&self, index: DirectoryIndex, name: &Name) -> Option<Look> {
+        let position = self.listed(index).binary_search_by(|file| file.name.cmp(name)).ok()?;
+        self.looks[index.at()].lock().files.get(position).copied().flatten()
+    }
+
     /// The file at this position is another one than the walk saw, and what is known is known of that. Its directory is listed
     /// again, so that it shows which of the two it is.
     pub(super) fn note_look(&self, index: DirectoryIndex, position: usize, look: Look) {

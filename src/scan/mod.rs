@@ -35,6 +35,8 @@ mod served;
 mod settle;
 mod sharded;
 mod steady;
+#[cfg(test)]
+mod steady_tests;
 mod stream_digest;
 #[cfg(target_os = "linux")]
 mod syscalls;

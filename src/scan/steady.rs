@@ -15,7 +15,7 @@ use super::read::{digest_open_file, hash_open_file};
 use crate::model::{Blake3Digest, ContentDigest, DigestAlgorithm, Name, Problem, Reason};
 
 /// How often a file that changes under the read is read before it is given up on.
-const ATTEMPTS: usize = 3;
+pub(super) const ATTEMPTS: usize = 3;
 
 /// What the walk saw, and the digest must belong to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,16 +79,18 @@ pub fn digest_again(
     Ok((Some(identity.look()) == expected.look).then_some(digests.blake3))
 }
 
-/// The same with one digest other than BLAKE3, as the per-file protocol compares them.
+/// A digest other than BLAKE3 of the file `name`, as the per-file protocol compares them: of the file of exactly the `listed` look and
+/// of no other one, for the metadata that was compared is that file's.
 pub fn digest_file(
     directory: BorrowedFd<'_>,
     name: &Name,
-    expected: Expected,
+    listed: Look,
     algorithm: DigestAlgorithm,
     context: &Context,
 ) -> Result<ContentDigest, ReadError> {
     let read = |file: &File, size| digest_open_file(file, size, algorithm, context);
-    steadily(Some(expected), context, opener(directory, name, context), read).map(|(digest, _)| digest)
+    let is_listed = |identity: &FileIdentity| identity.look() == listed;
+    between_looks(is_listed, context, opener(directory, name, context), read).map(|(digest, _)| digest)
 }
 
 /// Opens the file of this name for reading, following a symbolic link as the listing did, and counts that.
@@ -118,6 +120,16 @@ pub(super) fn steadily<T>(
     {
         return read;
     }
+    between_looks(|identity| expected.is_none_or(|expected| expected.fits(identity)), context, open, read)
+}
+
+/// Reads a file that `fits` between two looks that are the same, which is tried a few times.
+fn between_looks<T>(
+    fits: impl Fn(&FileIdentity) -> bool,
+    context: &Context,
+    open: impl Fn() -> io::Result<File>,
+    read: impl Fn(&File, u64) -> Result<T, ReadFailure>,
+) -> Result<(T, FileIdentity), ReadError> {
     let mut longer = false;
     for _ in 0..ATTEMPTS {
         let file = open().map_err(io_problem)?;
@@ -125,8 +137,11 @@ pub(super) fn steadily<T>(
         if !before.is_regular() {
             return Err(problem(Reason::NotARegularFile, "it is no longer a regular file"));
         }
-        if expected.is_some_and(|expected| !expected.fits(&before)) {
-            return Err(problem(Reason::ChangedWhileReading, "its size or time changed after it was listed"));
+        if !fits(&before) {
+            return Err(problem(
+                Reason::ChangedWhileReading,
+                "it changed, or became another file, after it was listed",
+            ));
         }
         match read(&file, before.size()) {
             Ok(value) if look(&file)? == before => return Ok((value, before)),
@@ -193,135 +208,4 @@ pub fn problem_of(error: &io::Error) -> Problem {
         _ => Reason::Unreadable,
     };
     Problem::new(reason, error.to_string())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::cell::Cell;
-    use std::fs;
-    use std::path::Path;
-
-    fn expected(path: &Path) -> Option<Expected> {
-        let identity = FileIdentity::of(&rustix::fs::stat(path).unwrap());
-        Some(Expected { size: identity.size(), modified_ms: identity.modified_ms()?, look: None })
-    }
-
-    fn reason(result: Result<((), FileIdentity), ReadError>) -> Reason {
-        match result {
-            Err(ReadError::Problem(problem)) => problem.reason,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    /// The bytes are the same again after each read, and so are size and time: only the change time tells.
-    #[test]
-    fn a_file_that_is_written_during_every_read_is_not_steady() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("f");
-        fs::write(&path, b"one").unwrap();
-        let time = fs::metadata(&path).unwrap().modified().unwrap();
-        let reads = Cell::new(0);
-        let write_during_read = |_: &File, _: u64| {
-            reads.set(reads.get() + 1);
-            std::thread::sleep(std::time::Duration::from_millis(20));
-            fs::write(&path, b"two").unwrap();
-            File::options().write(true).open(&path).unwrap().set_modified(time).unwrap();
-            Ok(())
-        };
-        let result = steadily(expected(&path), &Context::default(), || File::open(&path), write_during_read);
-        assert_eq!(reason(result), Reason::ChangedWhileReading);
-        assert_eq!(reads.get(), ATTEMPTS);
-    }
-
-    /// To open a pipe for reading waits for somebody who writes, unless one says not to wait.
-    #[test]
-    fn a_pipe_that_took_the_place_of_a_file_does_not_hang_the_scan() {
-        use std::os::fd::AsFd as _;
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("f");
-        fs::write(&path, b"one").unwrap();
-        let seen = expected(&path).unwrap();
-        fs::remove_file(&path).unwrap();
-        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
-        let (open, name) = (File::open(dir.path()).unwrap(), Name::new(b"f").unwrap());
-        let read = digest_file(open.as_fd(), &name, seen, DigestAlgorithm::Md5, &Context::default());
-        assert!(matches!(read, Err(ReadError::Problem(problem)) if problem.reason == Reason::NotARegularFile));
-    }
-
-    #[test]
-    fn a_file_that_settles_down_is_read_again() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("f");
-        fs::write(&path, b"one").unwrap();
-        let reads = Cell::new(0);
-        let short_once = |_: &File, _: u64| {
-            reads.set(reads.get() + 1);
-            if reads.get() == 1 { Err(ReadFailure::Short) } else { Ok(()) }
-        };
-        assert!(steadily(expected(&path), &Context::default(), || File::open(&path), short_once).is_ok());
-        assert_eq!(reads.get(), 2);
-    }
-
-    #[test]
-    fn a_file_that_is_not_what_the_walk_saw_is_not_read() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("f");
-        fs::write(&path, b"one").unwrap();
-        let seen = expected(&path);
-        fs::write(&path, b"longer").unwrap();
-        let result = steadily(seen, &Context::default(), || File::open(&path), |_, _| panic!("must not be read"));
-        assert_eq!(reason(result), Reason::ChangedWhileReading);
-        fs::remove_file(&path).unwrap();
-        assert_eq!(reason(steadily(seen, &Context::default(), || File::open(&path), |_, _| Ok(()))), Reason::Vanished);
-    }
-
-    /// The walk's look is as good as one before the read; one that no longer holds costs a second read and proves nothing.
-    #[test]
-    fn the_look_of_the_walk_stands_for_the_first_one() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("f");
-        fs::write(&path, b"one").unwrap();
-        let seen = FileIdentity::of(&rustix::fs::stat(&path).unwrap());
-        let expected = expected(&path).map(|expected| Expected { look: Some(seen.look()), ..expected });
-        let reads = Cell::new(0);
-        let count = |_: &File, _: u64| {
-            reads.set(reads.get() + 1);
-            Ok(())
-        };
-        assert_eq!(steadily(expected, &Context::default(), || File::open(&path), count), Ok(((), seen)));
-        assert_eq!(reads.get(), 1);
-        // Other bytes; size and modification time are the same again.
-        let time = fs::metadata(&path).unwrap().modified().unwrap();
-        std::thread::sleep(std::time::Duration::from_millis(20));
-        fs::write(&path, b"two").unwrap();
-        File::options().write(true).open(&path).unwrap().set_modified(time).unwrap();
-        let (_, now) = steadily(expected, &Context::default(), || File::open(&path), count).unwrap();
-        assert_ne!(now, seen);
-        assert_eq!(reads.get(), 3);
-        // Written under the read that trusts the walk: read again, and then refused as not what was listed.
-        let grow = |file: &File, size: u64| {
-            fs::write(&path, b"longer").unwrap();
-            count(file, size)
-        };
-        let result = steadily(
-            expected.map(|e| Expected { look: Some(now.look()), ..e }),
-            &Context::default(),
-            || File::open(&path),
-            grow,
-        );
-        assert_eq!(reason(result), Reason::ChangedWhileReading);
-    }
-
-    #[test]
-    fn a_failing_disk_makes_the_file_unreadable() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("f");
-        fs::write(&path, b"one").unwrap();
-        let fail = |_: &File, _: u64| Err(ReadFailure::Io(io::Error::from_raw_os_error(5)));
-        assert_eq!(
-            reason(steadily(expected(&path), &Context::default(), || File::open(&path), fail)),
-            Reason::Unreadable
-        );
-    }
 }

@@ -2,6 +2,8 @@
 
 mod digests;
 mod names;
+mod own_digests;
+mod pairs;
 mod run;
 mod second_look;
 mod shown;

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::digests::{difference, unreadable, url};
+use super::pairs::{difference, unreadable, url};
 use crate::manifest::MatchingDirectory;
 use crate::model::{Difference, DifferenceKind, FileUrl, Findings, RelPath, RootId, Side, Unverified};
 use crate::peer::Unaskable;
@@ -101,6 +101,7 @@ pub(super) fn askable(files: Vec<MatchingDirectory>, refusal: impl Fn(&FileUrl) 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::manifest::DirectoryIndex;
     use crate::model::{Content, Counters, FileEntry, Listed, Name, Problem, Reason};
 
     fn missing(path: &[u8], kind: DifferenceKind) -> Difference {
@@ -174,6 +175,7 @@ mod tests {
         let directory = |path: &str, files: Vec<FileEntry>| MatchingDirectory {
             root: RootId::DATA_0,
             path: RelPath::new(path.as_bytes()).unwrap(),
+            index: DirectoryIndex::ROOT,
             files,
         };
         let files = vec![
