@@ -96,6 +96,12 @@ impl<K: Kind> Live<K> {
         Some(ended)
     }
 
+    /// A task of this process.
+    pub(super) fn task(&self, instance: u64, id: &str) -> Option<Arc<Task<K>>> {
+        let mut known = self.latest.values().chain(&self.older);
+        known.find(|task| task.instance == instance && task.status().id() == id).cloned()
+    }
+
     /// The latest task of earlier processes on an instance, if it has this id.
     pub(super) fn latest_before(&mut self, instance: u64, id: &str) -> Option<&mut StoredTask<K>> {
         self.before.get_mut(&instance).filter(|before| before.status.id() == id)

@@ -46,6 +46,9 @@ struct Inner<K: Job> {
 /// How long a status that has just become final waits until it is on disk.
 const SETTLE_WAIT: Duration = Duration::from_secs(5);
 
+/// How long a cancelled task is waited for before its status is given as it is.
+const CANCEL_WAIT: Duration = Duration::from_secs(5);
+
 impl<K: Job> Tasks<K> {
     /// The tasks with the history, where the service keeps one. `slots` are those of all kinds of tasks.
     pub fn new(history: Option<History<K>>, unfinished: Unfinished, slots: Slots) -> Self {
@@ -116,18 +119,27 @@ impl<K: Job> Tasks<K> {
         Some(task)
     }
 
-    /// Cancels a task that was under way when the last service stopped and that nobody has taken up again yet.
-    pub async fn cancel_waiting(&self, instance: u64, id: &str) -> Option<K::Status> {
-        let task = self.live().end_waiting(instance, id)?;
-        Some(self.keep(task).await)
+    /// Cancels a task, whether it is under way or waits to be taken up again, and waits for its end, for some seconds at most. One
+    /// that has ended stays as it is.
+    pub async fn cancel(&self, instance: u64, id: &str) {
+        // Under one lock: between two looks a waiting task could begin again, and be found by neither.
+        let (ended, task) = {
+            let mut live = self.live();
+            (live.end_waiting(instance, id), live.task(instance, id))
+        };
+        if let Some(task) = ended {
+            self.keep(task).await;
+        }
+        if let Some(task) = task {
+            task.cancel.cancel();
+            let _ = tokio::time::timeout(CANCEL_WAIT, task.settled()).await;
+        }
     }
 
-    async fn keep(&self, task: StoredTask<K>) -> K::Status {
-        let status = task.status.clone();
+    async fn keep(&self, task: StoredTask<K>) {
         if let Some(history) = self.inner.history.clone() {
             keep(history, move |history| history.keep(&task, None)).await;
         }
-        self.shown(status)
     }
 
     fn resumable(&self) -> bool {
@@ -259,9 +271,7 @@ impl<K: Job> Tasks<K> {
 
     /// A task of this process.
     pub fn task(&self, instance: u64, id: &str) -> Option<Arc<Task<K>>> {
-        let live = self.live();
-        let mut known = live.latest.values().chain(&live.older);
-        known.find(|task| task.instance == instance && task.status().id() == id).cloned()
+        self.live().task(instance, id)
     }
 
     /// Ends every task under way, because the service stops, and waits until they have ended and stand in the history.

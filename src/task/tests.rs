@@ -132,10 +132,39 @@ async fn a_waiting_task_that_was_cancelled_stays_so_whatever_takes_its_place() {
     let directory = tempfile::tempdir().unwrap();
     let tasks = with_a_waiting_task(&directory);
     let [waiting] = &tasks.unfinished()[..] else { panic!() };
-    assert_eq!(tasks.cancel_waiting(1, "waiting").await.unwrap().state, TaskState::Cancelled);
+    tasks.cancel(1, "waiting").await;
+    assert_eq!(state(&tasks, "waiting").await, TaskState::Cancelled);
     start(&tasks, succeeding()).settled().await;
     tasks.take_up(waiting.clone(), Ok(succeeding())).await;
     assert_eq!(state(&tasks, "waiting").await, TaskState::Cancelled);
+}
+
+/// One look under one lock finds it, wherever it stands.
+#[tokio::test]
+async fn a_task_is_cancelled_while_it_waits_and_once_it_is_taken_up() {
+    for takes_up_first in [false, true] {
+        let directory = tempfile::tempdir().unwrap();
+        let tasks = with_a_waiting_task(&directory);
+        let [waiting] = &tasks.unfinished()[..] else { panic!() };
+        let until_cancelled: Work = Box::new(|task| {
+            Box::pin(async move {
+                task.cancel.cancelled().await;
+                task.end_cancelled();
+            })
+        });
+        if takes_up_first {
+            tasks.take_up(waiting.clone(), Ok(until_cancelled)).await;
+            assert_eq!(state(&tasks, "waiting").await, TaskState::NotStarted);
+            tasks.cancel(2, "waiting").await;
+            tasks.cancel(1, "another").await;
+            assert_eq!(state(&tasks, "waiting").await, TaskState::NotStarted);
+            tasks.cancel(1, "waiting").await;
+        } else {
+            tasks.cancel(1, "waiting").await;
+            tasks.take_up(waiting.clone(), Ok(until_cancelled)).await;
+        }
+        assert_eq!(state(&tasks, "waiting").await, TaskState::Cancelled);
+    }
 }
 
 #[tokio::test]
@@ -147,7 +176,8 @@ async fn a_waiting_task_that_cannot_begin_again_has_failed_here_and_in_the_histo
     let status = waits.status(1, "waiting").await.unwrap().unwrap();
     assert_eq!(status.state, TaskState::Failed);
     assert!(status.message.unwrap().ends_with("cannot be taken up again: its source is another"));
-    assert!(waits.cancel_waiting(1, "waiting").await.is_none(), "it has ended");
+    waits.cancel(1, "waiting").await;
+    assert_eq!(state(&waits, "waiting").await, TaskState::Failed, "it has ended");
     // Its instance is free.
     start(&waits, succeeding()).settled().await;
     assert_eq!(state(&waits, "waiting").await, TaskState::Failed);

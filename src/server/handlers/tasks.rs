@@ -1,7 +1,5 @@
 //! Verification tasks of a destination.
 
-use std::time::Duration;
-
 use axum::Json;
 use axum::body::Body;
 use axum::extract::rejection::{PathRejection, QueryRejection};
@@ -23,9 +21,6 @@ use crate::work::now_ms;
 
 /// The largest task request, in bytes.
 const MAX_TASK_BYTES: usize = 64 << 10;
-
-/// How long a cancelled task is waited for before its status is given as it is.
-const CANCEL_WAIT: Duration = Duration::from_secs(5);
 
 /// Starts a verification; 409 while one is under way.
 #[utoipa::path(
@@ -148,13 +143,7 @@ pub(in crate::server) async fn cancel_task(
 ) -> Result<Json<TaskStatus>, ApiError> {
     let Destination { app, instance, .. } = destination;
     let id = id(path);
-    if let Some(task) = app.tasks().task(instance.id, &id) {
-        task.cancel.cancel();
-        let _ = tokio::time::timeout(CANCEL_WAIT, task.settled()).await;
-    }
-    if let Some(status) = app.tasks().cancel_waiting(instance.id, &id).await {
-        return Ok(Json(status));
-    }
+    app.tasks().cancel(instance.id, &id).await;
     let status = app.tasks().status(instance.id, &id).await?;
     status.map(Json).ok_or(ApiError::NoTaskToCancel(id))
 }
