@@ -11,7 +11,8 @@ use uuid::Uuid;
 use super::allowance::{Allowance, Held, TooMuch};
 use super::error::PeerError;
 use crate::net::{CallError, Endpoint, Patience, Retries, RetryPolicy, Timeouts, Troubles, connect, refusal};
-use crate::protocol::{Frame, FrameDecoder, routes};
+use crate::protocol::{Frame, FrameDecoder, FrameError, routes};
+use crate::work::blocking;
 
 /// How a peer is called.
 #[derive(Debug, Clone)]
@@ -173,6 +174,9 @@ impl Peer {
     }
 }
 
+/// Frames of no more bytes are decoded where they come; larger ones on a thread that may take its time.
+const DECODED_AT_ONCE: usize = 64 << 10;
+
 /// The frames of one answer.
 pub(super) struct Frames {
     peer: Endpoint,
@@ -181,12 +185,26 @@ pub(super) struct Frames {
 }
 
 impl Frames {
+    fn broken(&self, cause: FrameError) -> PeerError {
+        PeerError::Frame { peer: self.peer.clone(), cause }
+    }
+
     /// The next frame. A stream that ends is interrupted: its last frame should have said so.
-    pub(super) async fn next<T: Frame>(&mut self) -> Result<T, PeerError> {
+    pub(super) async fn next<T: Frame + Send + 'static>(&mut self) -> Result<T, PeerError> {
         loop {
-            let decoded = self.decoder.decode::<T>();
-            if let Some(frame) = decoded.map_err(|cause| PeerError::Frame { peer: self.peer.clone(), cause })? {
-                return Ok(frame);
+            while let Some(packed) = self.decoder.next_packed().map_err(|cause| self.broken(cause))? {
+                let read = match packed.is_at_most(DECODED_AT_ONCE) {
+                    true => packed.read(),
+                    false => {
+                        let read = blocking(move || packed.read()).await;
+                        read.map_err(|died| CallError::interrupted(&self.peer, died.to_string()))?
+                    }
+                };
+                if let Some(frame) = read.map_err(|cause| self.broken(cause))? {
+                    return Ok(frame);
+                }
+                // However many a peer sends that nobody knows, others have their turn in between.
+                tokio::task::yield_now().await;
             }
             match self.response.chunk().await {
                 Ok(Some(bytes)) => self.decoder.push(&bytes),
@@ -197,5 +215,70 @@ impl Frames {
                 Err(error) => return Err(CallError::broken_off(&self.peer, &error).into()),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::Writer;
+    use crate::protocol::{FrameReader, MANIFEST_MEDIA_TYPE, ManifestFrame, encode_frame};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    /// A kind of frame that nobody knows.
+    struct Unknown(&'static [u8]);
+
+    impl Frame for Unknown {
+        fn write(&self) -> (u32, Writer) {
+            (99, Writer::default().with_bytes(7, self.0))
+        }
+
+        fn read(_: u32, _: &mut FrameReader) -> Result<Option<Self>, FrameError> {
+            Ok(None)
+        }
+    }
+
+    /// The frames of an answer with this body.
+    async fn answered(body: Vec<u8>) -> Frames {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            let mut stream = listener.accept().await.unwrap().0;
+            let _ = stream.read(&mut [0; 4096]).await;
+            let head = format!(
+                "HTTP/1.1 200 OK\r\nContent-Type: {MANIFEST_MEDIA_TYPE}\r\nContent-Length: {}\r\n\r\n",
+                body.len()
+            );
+            stream.write_all(&[head.as_bytes(), &body].concat()).await.unwrap();
+        });
+        let settings = PeerSettings {
+            policy: RetryPolicy::default(),
+            connect_timeout: Duration::from_secs(5),
+            idle_timeout: Duration::from_secs(5),
+            patience: Patience::USUAL,
+            allowance: Allowance::new(1 << 20),
+            max_idle_connections: 1,
+        };
+        let peer = Peer::new(Endpoint::http("127.0.0.1", port), settings).unwrap();
+        peer.post_for_frames(routes::MANIFESTS, "text/plain", Bytes::new(), MANIFEST_MEDIA_TYPE).await.unwrap()
+    }
+
+    /// On one thread, so that whoever else wants it waits for whatever does not give it away.
+    #[tokio::test]
+    async fn frames_that_nobody_knows_keep_nobody_else_waiting() {
+        static ZEROS: [u8; 100_000] = [0; 100_000];
+        let (small, large) = (encode_frame(&Unknown(b"x")), encode_frame(&Unknown(&ZEROS)));
+        let last = encode_frame(&ManifestFrame::MetadataEnd);
+        let mut frames = answered([small.repeat(200), large.repeat(20), last.to_vec()].concat()).await;
+        let others = Arc::new(AtomicU64::new(0));
+        let turns = Arc::clone(&others);
+        tokio::spawn(async move {
+            loop {
+                turns.fetch_add(1, Relaxed);
+                tokio::task::yield_now().await;
+            }
+        });
+        assert!(matches!(frames.next().await, Ok(ManifestFrame::MetadataEnd)));
+        assert!(others.load(Relaxed) > 220, "{} turns", others.load(Relaxed));
     }
 }

@@ -116,13 +116,40 @@ impl FrameDecoder {
 
     /// The next whole frame that is known; `None` where more bytes are needed.
     pub fn decode<F: Frame>(&mut self) -> Result<Option<F>, FrameError> {
-        loop {
-            let bytes = self.lengths.decode(&mut self.buffer).map_err(|_| FrameError::TooLong)?;
-            let Some(bytes) = bytes else { return Ok(None) };
-            if let Some(frame) = read(FrameReader::new(&unpack(&bytes)?)?)? {
+        while let Some(packed) = self.next_packed()? {
+            if let Some(frame) = packed.read()? {
                 return Ok(Some(frame));
             }
         }
+        Ok(None)
+    }
+
+    /// The next whole frame as it came; `None` where more bytes are needed.
+    pub fn next_packed(&mut self) -> Result<Option<PackedFrame>, FrameError> {
+        let bytes = self.lengths.decode(&mut self.buffer).map_err(|_| FrameError::TooLong)?;
+        Ok(bytes.map(PackedFrame))
+    }
+}
+
+/// A whole frame that is not read yet.
+#[derive(Debug)]
+pub struct PackedFrame(BytesMut);
+
+impl PackedFrame {
+    /// Whether it has so many bytes at most, unpacked, and says so: a few hundred bytes may unpack to [`MAX_FRAME_BYTES`].
+    pub fn is_at_most(&self, bytes: usize) -> bool {
+        match &self.0[..] {
+            [ZSTD, payload @ ..] => {
+                let unpacked = zstd::zstd_safe::get_frame_content_size(payload).ok().flatten();
+                unpacked.is_some_and(|unpacked| unpacked <= bytes as u64)
+            }
+            plain => plain.len() <= bytes,
+        }
+    }
+
+    /// The frame; `None` where it is of a kind that is not known.
+    pub fn read<F: Frame>(&self) -> Result<Option<F>, FrameError> {
+        read(FrameReader::new(&unpack(&self.0)?)?)
     }
 }
 

@@ -19,7 +19,7 @@ pub use branches::{
 };
 pub use error_body::ErrorBody;
 pub use files::{DigestBody, ListingBody, ListingEntry, UnlistedEntry};
-pub use frame::{Frame, FrameDecoder, FrameError, FrameReader, MAX_FRAME_BYTES, encode_frame};
+pub use frame::{Frame, FrameDecoder, FrameError, FrameReader, MAX_FRAME_BYTES, PackedFrame, encode_frame};
 pub use headline::{Headline, not_compared};
 pub use manifests::{
     End, FinishedDirectory, Hello, ManifestFrame, ManifestRequest, ProgressFrame, RootFrame, SPOKEN_VERSIONS,
