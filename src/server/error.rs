@@ -13,8 +13,9 @@ use crate::source::{BranchError, CompletionError, ServeError};
 use crate::task::{HistoryError, StartError};
 use crate::work::{Busy, OverBudget};
 
-/// After how many seconds a busy source is worth asking again.
+/// After how many seconds a busy service is worth asking again, and one that owes the client a slot.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("5");
+const RETRY_SOON_SECONDS: HeaderValue = HeaderValue::from_static("1");
 
 /// A refused or failed request.
 #[derive(Debug, thiserror::Error)]
@@ -207,6 +208,10 @@ impl IntoResponse for ApiError {
             Self::Range { size } => HeaderValue::from_str(&format!("bytes */{size}")).ok(),
             _ => None,
         };
+        let retry_after = match self {
+            Self::Busy(Busy { owed: true }) => RETRY_SOON_SECONDS,
+            _ => RETRY_AFTER_SECONDS,
+        };
         let body_left = matches!(self, Self::BodyTooLarge(_) | Self::BodyTooSlow | Self::Memory(_) | Self::Connections);
         let body = match self {
             Self::NoRole | Self::Complete | Self::NeverCompleted => ErrorBody::bare(phrase),
@@ -214,7 +219,7 @@ impl IntoResponse for ApiError {
         };
         let mut response = (status, Json(body)).into_response();
         if status == StatusCode::SERVICE_UNAVAILABLE {
-            response.headers_mut().insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
+            response.headers_mut().insert(RETRY_AFTER, retry_after);
         }
         if body_left {
             // What the client may send of its body is never read, so nothing can follow on this connection.

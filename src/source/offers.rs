@@ -27,6 +27,10 @@ const MAX_FOLLOWED: usize = 4;
 /// the defaults of the Sidecar that is three minutes, and this is a little longer.
 const UNFINISHED_RETENTION: Duration = Duration::from_secs(200);
 
+/// How long a client waits for a place that it is owed, and how often it asks for it. A build stops between two blocks of its files.
+const WAITS_FOR_A_PLACE: Duration = Duration::from_secs(5);
+const LOOK_INTERVAL: Duration = Duration::from_millis(50);
+
 /// How often forgotten builds are looked for.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -150,8 +154,26 @@ impl Offers {
         Self { offers, slots: FairSlots::new(MAX_RUNNING) }
     }
 
-    /// The offer a destination was following, if it is still there and of this instance; otherwise a new build for `client`.
-    pub fn attach_or_start(
+    /// The offer a destination was following, if it is still there and of this instance; otherwise a new build for `client`. One that is
+    /// owed a place waits until a build of the client that has more has stopped, for some seconds at most: to be sent away and come
+    /// back would take longer.
+    pub async fn attach_or_start(
+        &self,
+        client: Client,
+        instance: u64,
+        resume: Option<Uuid>,
+        job: BuildJob,
+    ) -> Result<Listener, Busy> {
+        let until = Instant::now() + WAITS_FOR_A_PLACE;
+        loop {
+            match self.attach_or_start_now(client, instance, resume, job.clone()) {
+                Err(Busy { owed: true }) if Instant::now() < until => tokio::time::sleep(LOOK_INTERVAL).await,
+                result => return result,
+            }
+        }
+    }
+
+    fn attach_or_start_now(
         &self,
         client: Client,
         instance: u64,
@@ -166,7 +188,7 @@ impl Offers {
         drop_older(&mut offers, instance, client);
         let own = offers.values().filter(|offer| (offer.instance, offer.client) == (instance, client));
         if own.filter(|offer| offer.listeners() > 0).count() >= MAX_FOLLOWED {
-            return Err(Busy);
+            return Err(Busy { owed: false });
         }
         let reclaimed = CancellationToken::new();
         let offer = Offer::start(client, instance, job, (self.slots.take(client, reclaimed.clone())?, reclaimed));

@@ -10,6 +10,8 @@ pub(super) enum Decision {
     Take,
     /// It comes back later.
     Refuse,
+    /// It comes back soon: it has less than its share, and whoever has more gives a slot up if it asks again.
+    AskAgain,
     /// It comes back later, and the holder at this position gives its slot up for it.
     Reclaim(usize),
 }
@@ -29,17 +31,21 @@ pub(super) fn decide<C: Copy + Eq + Hash>(capacity: usize, holders: &[C], waitin
         let others_wait = waiting.iter().any(|other| *other != asking && held(*other) < share);
         return if has_share && others_wait { Decision::Refuse } else { Decision::Take };
     }
-    if has_share || !waiting.contains(&asking) {
+    if has_share {
         return Decision::Refuse;
     }
     let greediest = holders.iter().copied().max_by_key(|holder| held(*holder)).filter(|holder| held(*holder) > share);
     let newest = greediest.and_then(|greediest| holders.iter().rposition(|holder| *holder == greediest));
-    newest.map_or(Decision::Refuse, Decision::Reclaim)
+    match newest {
+        None => Decision::Refuse,
+        Some(newest) if waiting.contains(&asking) => Decision::Reclaim(newest),
+        Some(_) => Decision::AskAgain,
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Decision::{Reclaim, Refuse, Take};
+    use super::Decision::{AskAgain, Reclaim, Refuse, Take};
     use super::*;
 
     #[test]
@@ -61,7 +67,8 @@ mod tests {
 
     #[test]
     fn who_was_refused_once_gets_the_newest_slot_of_the_greediest() {
-        assert_eq!(decide(4, &['a', 'a', 'a', 'a'], &[], 'b'), Refuse);
+        assert_eq!(decide(4, &['a', 'a', 'a', 'a'], &[], 'b'), AskAgain);
+        assert_eq!(decide(4, &['a', 'a', 'a', 'a'], &['c'], 'b'), AskAgain);
         assert_eq!(decide(4, &['a', 'a', 'a', 'a'], &['b'], 'b'), Reclaim(3));
         assert_eq!(decide(4, &['a', 'a', 'a', 'b'], &['b'], 'b'), Reclaim(2));
         assert_eq!(decide(4, &['a', 'a', 'b', 'b'], &['b'], 'b'), Refuse, "both have their share");
@@ -84,7 +91,7 @@ mod tests {
             for client in ['b', 'a', 'a', 'a'] {
                 match decide(20, &holders, &waiting, client) {
                     Take => holders.push(client),
-                    Refuse => waiting.push(client),
+                    Refuse | AskAgain => waiting.push(client),
                     Reclaim(at) => drop(holders.remove(at)),
                 }
                 assert!(holders.len() <= 20);

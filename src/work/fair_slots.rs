@@ -24,7 +24,10 @@ const MAX_WAITING: usize = 1024;
 /// The service works on as much of this kind as it can.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("Server is busy processing live migration file requests, please try again later")]
-pub struct Busy;
+pub struct Busy {
+    /// The client has less than its share, and another one more: a slot is there for it soon, if it asks again.
+    pub owed: bool,
+}
 
 /// Slots of one kind. Clones share them.
 #[derive(Debug, Clone)]
@@ -79,9 +82,9 @@ impl FairSlots {
         let capacity = self.0.capacity.saturating_sub(state.held.len() - staying.len());
         match decide(capacity, &holders, &waiting, client) {
             Decision::Take => Ok(self.give(&mut state, client, reclaimed)),
-            Decision::Refuse => {
+            refused @ (Decision::Refuse | Decision::AskAgain) => {
                 state.wait(client, now);
-                Err(Busy)
+                Err(Busy { owed: refused == Decision::AskAgain })
             }
             Decision::Reclaim(at) => {
                 state.wait(client, now);
@@ -91,7 +94,7 @@ impl FairSlots {
                     owed.reclaimed_at = Some(now);
                     owed.reclaimed.cancel();
                 }
-                Err(Busy)
+                Err(Busy { owed: true })
             }
         }
     }
@@ -148,7 +151,7 @@ mod tests {
     fn a_slot_comes_back_when_it_is_dropped() {
         let slots = FairSlots::new(2);
         let held = [take(&slots, 1).unwrap(), take(&slots, 1).unwrap()];
-        assert_eq!(take(&slots, 1).err(), Some(Busy));
+        assert_eq!(take(&slots, 1).err(), Some(Busy { owed: false }));
         assert_eq!(slots.taken(), 2);
         drop(held);
         assert_eq!(slots.taken(), 0);
@@ -159,11 +162,11 @@ mod tests {
     fn a_second_client_gets_its_share_one_slot_after_the_other() {
         let slots = FairSlots::new(4);
         let mut greedy: Vec<_> = (0..4).map(|_| take(&slots, 1).unwrap()).collect();
-        assert!(take(&slots, 2).is_err());
+        assert_eq!(take(&slots, 2).err(), Some(Busy { owed: true }));
         assert!(greedy.iter().all(|(_, reclaimed)| !reclaimed.is_cancelled()), "one refusal costs nobody anything");
         let mut late = Vec::new();
         for round in 0..2 {
-            assert!(take(&slots, 2).is_err());
+            assert_eq!(take(&slots, 2).err(), Some(Busy { owed: true }));
             assert!(take(&slots, 2).is_err(), "one at a time");
             let reclaimed = greedy.iter().filter(|(_, reclaimed)| reclaimed.is_cancelled()).count();
             assert_eq!(reclaimed, 1, "round {round}");
@@ -171,7 +174,7 @@ mod tests {
             assert!(take(&slots, 1).is_err(), "it is not for the greedy one");
             late.push(take(&slots, 2).unwrap());
         }
-        assert!(take(&slots, 2).is_err());
+        assert_eq!(take(&slots, 2).err(), Some(Busy { owed: false }));
         assert!(greedy.iter().all(|(_, reclaimed)| !reclaimed.is_cancelled()), "both have their share");
     }
 

@@ -45,7 +45,10 @@ async fn a_client_that_holds_every_file_slot_gives_up_what_is_above_its_share() 
         let (stream, answer) = slow_file(Ipv4Addr::LOCALHOST, &pair, "").await;
         match answer.starts_with("HTTP/1.1 200 ") {
             true => held.push(stream),
-            false => refusals += 1,
+            false => {
+                assert!(answer.contains("Retry-After: 1\r\n"), "it is owed one: {answer}");
+                refusals += 1;
+            }
         }
         assert!(refusals < 1000, "{} slots of two", held.len());
         // The greedy one does not get back what was taken from it.
@@ -104,5 +107,6 @@ async fn builds_of_one_client_make_room_for_the_destination() {
     std::fs::remove_dir_all(trees.path().join("source/commitlog")).unwrap();
     let report = pair.verify(&md5_request()).await;
     assert_eq!((&report["state"], &report["filesMatched"]), (&"COMPLETED".into(), &6.into()), "{report:#}");
+    assert_eq!(report["sourceRequests"], 1, "it was not sent away: {report:#}");
     drop(unread);
 }
