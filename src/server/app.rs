@@ -24,7 +24,7 @@ use crate::source::{Completion, Offers};
 use crate::task::{History, HistoryLimits, Slots, Tasks, Unfinished};
 use crate::verify::{RunInput, Verification};
 use crate::work::{
-    BuildJob, Busy, Client, FairSlot, FairSlots, Holder, MemoryBudget, MemoryPermit, OverBudget, Threads, now_ms,
+    BuildJob, Busy, Client, FairSlot, FairSlots, Holder, MemoryBudget, MemoryPermit, OverBudget, Threads, Turns, now_ms,
 };
 
 /// How many listings a service makes and sends at once: each is a walk, and stands in memory until it was sent.
@@ -54,6 +54,8 @@ struct Inner {
     listing_slots: FairSlots,
     /// What others can make the service hold.
     memory: MemoryBudget,
+    /// For what answers compute.
+    turns: Turns,
     connections: Connections,
     /// For all connections there may be.
     _connection_memory: Option<MemoryPermit>,
@@ -95,6 +97,7 @@ impl App {
             file_slots: FairSlots::new(config.live_migration.max_concurrent_file_requests as usize),
             listing_slots: FairSlots::new(MAX_LISTINGS),
             memory,
+            turns: Turns::default(),
             requests: AtomicU64::new(0),
             engine: Arc::new(engine(settings)?),
             metrics: Metrics::default(),
@@ -181,6 +184,11 @@ impl App {
     /// The budget of what others can make the service hold.
     pub fn memory(&self) -> &MemoryBudget {
         &self.inner.memory
+    }
+
+    /// What answers compute for more than a moment is done by these turns.
+    pub(super) fn turns(&self) -> &Turns {
+        &self.inner.turns
     }
 
     /// The connections of the service.

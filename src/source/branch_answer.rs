@@ -16,7 +16,7 @@ use crate::protocol::{
     SourceFailure, encode_frame,
 };
 use crate::scan::{Context, FileDigests};
-use crate::work::{MemoryPermit, OverBudget, Phase, Threads, blocking, in_pool};
+use crate::work::{MemoryPermit, OverBudget, Phase, Threads, Turns, in_pool};
 
 /// How often the destination hears of progress.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
@@ -81,13 +81,14 @@ struct Asked {
 pub async fn answer_branches(
     offer: Listener,
     threads: Threads,
+    turns: Turns,
     body: Bytes,
     memory: MemoryPermit,
 ) -> Result<impl Stream<Item = Bytes> + Send + use<>, BranchError> {
     let manifest = offer.build.manifest().ok_or(BranchError::NotReady)?;
     let (is_done, walked) = (offer.build.phase() == Phase::Done, Arc::clone(&manifest));
     // Directories are compared, which takes as long as they are large.
-    let found = blocking(move || {
+    let found = turns.take(move || {
         let request = BranchRequest::decode(&body)?;
         let algorithm = request.algorithm.as_deref().map(str::parse::<DigestAlgorithm>).transpose()?;
         if algorithm.is_some() && !is_done {
@@ -102,7 +103,7 @@ pub async fn answer_branches(
         // The destination found what it needs in the metadata: nobody will ask for the content.
         offer.build.cancel();
     }
-    Ok(stream(offer, manifest, found, algorithm, threads))
+    Ok(stream(offer, manifest, found, algorithm, (threads, turns)))
 }
 
 type SecondReads = Vec<(u32, SecondRead)>;
@@ -160,7 +161,7 @@ fn stream(
     manifest: Arc<Manifest>,
     found: Found,
     second: Option<DigestAlgorithm>,
-    threads: Threads,
+    (threads, turns): (Threads, Turns),
 ) -> impl Stream<Item = Bytes> + Send {
     async_stream::stream! {
         let Found { asked, targets, memory: _memory } = found;
@@ -169,13 +170,16 @@ fn stream(
             tracing::trace!(root = %asked.root, directory = asked.directory.0, "a branch is opened");
             let (walked, root, directory) = (Arc::clone(&manifest), asked.root, asked.directory);
             // Only now: of a request for many large directories one block stands in memory.
-            let block = blocking(move || Some(walked.root(root)?.tree.as_ref()?.block(directory))).await;
-            let Ok(Some(block)) = block else {
+            let frames = turns.take(move || {
+                let block = walked.root(root)?.tree.as_ref()?.block(directory);
+                Some(BranchFrame::of_block(position, &block).map(|frame| encode_frame(&frame)).collect::<Vec<_>>())
+            });
+            let Ok(Some(frames)) = frames.await else {
                 yield failed("a directory could not be packed".to_owned());
                 return;
             };
-            for frame in BranchFrame::of_block(position, &block) {
-                yield encode_frame(&frame);
+            for frame in frames {
+                yield frame;
             }
         }
         yield encode_frame(&BranchFrame::FilesEnd);

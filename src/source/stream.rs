@@ -1,17 +1,22 @@
 //! The source's manifest stream: one build's state as frames, from the start, for as many listeners as attach.
 
+use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::Stream;
 
 use super::offers::{Listener, Offer};
-use crate::manifest::{DirectoryTable, HashKind, Manifest};
+use crate::manifest::{HashKind, Manifest};
 use crate::protocol::{End, Hello, ManifestFrame, ProgressFrame, RootFrame, SourceFailure, encode_frame};
-use crate::work::{BuildFailure, Phase};
+use crate::work::{BuildFailure, Phase, Turns};
 
 /// How many directories one frame carries at most: names of 1 KiB and problems of 512 bytes stay below the limit.
 const DIRECTORIES_PER_FRAME: usize = 4096;
+
+/// Frames of no more directories are made where the stream is: it takes some hundred microseconds.
+const MADE_AT_ONCE: usize = 256;
 
 /// What a stream takes in memory, in bytes: a page of directories with names of the usual length, its frame, and the one before
 /// it on its way out.
@@ -22,7 +27,7 @@ pub const STREAM_BYTES: u64 = 2 << 20;
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(250);
 
 /// The frames of an offer, in this version of the protocol. Dropping the stream does not stop the build; see [`super::Offers`].
-pub fn manifest_stream(offer: Listener, version: u32) -> impl Stream<Item = Bytes> + Send {
+pub fn manifest_stream(offer: Listener, version: u32, turns: Turns) -> impl Stream<Item = Bytes> + Send {
     async_stream::stream! {
         yield encode_frame(&hello(&offer, version));
         let mut ticks = tokio::time::interval(PROGRESS_INTERVAL);
@@ -42,8 +47,9 @@ pub fn manifest_stream(offer: Listener, version: u32) -> impl Stream<Item = Byte
                 _ = ticks.tick() => yield encode_frame(&ManifestFrame::Progress(progress(&offer))),
             }
         };
-        for frame in metadata_frames(&manifest) {
-            yield frame;
+        for part in parts(&manifest) {
+            let walked = Arc::clone(&manifest);
+            yield encoded(&turns, part.directories(), move || part.frame(&walked)).await;
         }
         let mut sent = 0;
         loop {
@@ -57,7 +63,7 @@ pub fn manifest_stream(offer: Listener, version: u32) -> impl Stream<Item = Byte
                 if page.is_empty() {
                     break;
                 }
-                yield encode_frame(&ManifestFrame::Content(page));
+                yield encoded(&turns, page.len(), move || ManifestFrame::Content(page)).await;
             }
             if let Phase::Failed(failure) = phase {
                 if let Some(frame) = last_words(failure) {
@@ -109,25 +115,63 @@ fn last_words(failure: BuildFailure) -> Option<Bytes> {
     }
 }
 
-/// Root by root, so that only a page is encoded at a time.
-fn metadata_frames(manifest: &Manifest) -> impl Iterator<Item = Bytes> + Send + '_ {
-    let roots = manifest.roots().iter().flat_map(|root| {
-        let table = root.tree.as_ref().map(|tree| tree.table());
-        let head = ManifestFrame::Root(RootFrame {
-            directory_type: root.id.directory_type.code(),
-            index: root.id.index,
-            directories: table.map(|table| table.len() as u32),
-        });
-        std::iter::once(head).chain(table.into_iter().flat_map(directory_frames))
-    });
-    roots.chain(std::iter::once(ManifestFrame::MetadataEnd)).map(|frame| encode_frame(&frame))
+/// A frame, made at once where it is small. Many streams of large ones would keep everybody else waiting.
+async fn encoded(turns: &Turns, directories: usize, frame: impl FnOnce() -> ManifestFrame + Send + 'static) -> Bytes {
+    let encode = move || encode_frame(&frame());
+    if directories <= MADE_AT_ONCE {
+        return encode();
+    }
+    turns.take(encode).await.unwrap_or_else(|died| {
+        let failure = SourceFailure { code: "build-failed".to_owned(), message: died.to_string() };
+        encode_frame(&ManifestFrame::Error(failure))
+    })
 }
 
-fn directory_frames(table: &DirectoryTable) -> impl Iterator<Item = ManifestFrame> + Send + '_ {
-    (0..table.len()).step_by(DIRECTORIES_PER_FRAME).map(move |start| {
-        let page = table.indices().skip(start).take(DIRECTORIES_PER_FRAME);
-        ManifestFrame::Directories(page.map(|index| table.get(index).clone()).collect())
-    })
+/// What a frame of the metadata holds; roots by their position.
+enum Part {
+    Root(usize),
+    Directories(usize, Range<usize>),
+    End,
+}
+
+/// Root by root, so that only a page of directories is encoded at a time.
+fn parts(manifest: &Manifest) -> Vec<Part> {
+    let roots = manifest.roots().iter().enumerate().flat_map(|(at, root)| {
+        let directories = root.tree.as_ref().map_or(0, |tree| tree.table().len());
+        let pages = (0..directories).step_by(DIRECTORIES_PER_FRAME);
+        let pages = pages.map(move |from| from..directories.min(from + DIRECTORIES_PER_FRAME));
+        std::iter::once(Part::Root(at)).chain(pages.map(move |page| Part::Directories(at, page)))
+    });
+    roots.chain([Part::End]).collect()
+}
+
+impl Part {
+    fn directories(&self) -> usize {
+        match self {
+            Self::Directories(_, page) => page.len(),
+            Self::Root(_) | Self::End => 0,
+        }
+    }
+
+    fn frame(&self, manifest: &Manifest) -> ManifestFrame {
+        let root = |at: &usize| &manifest.roots()[*at];
+        let table = |at: &usize| root(at).tree.as_ref().map(|tree| tree.table());
+        match self {
+            Self::Root(at) => ManifestFrame::Root(RootFrame {
+                directory_type: root(at).id.directory_type.code(),
+                index: root(at).id.index,
+                directories: table(at).map(|table| table.len() as u32),
+            }),
+            Self::Directories(at, page) => {
+                let directories = table(at).into_iter().flat_map(|table| {
+                    let indices = table.indices().skip(page.start).take(page.len());
+                    indices.map(|index| table.get(index).clone())
+                });
+                ManifestFrame::Directories(directories.collect())
+            }
+            Self::End => ManifestFrame::MetadataEnd,
+        }
+    }
 }
 
 fn end(manifest: &Manifest) -> End {

@@ -5,13 +5,14 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::kind::{Kind, Status as _};
+use super::limits::MOST_BYTES;
 use super::live::{CANCELLED, Task};
 use super::slots::{Slot, Slots};
 use super::state::{Event, next};
 use super::stored::StoredTask;
 use crate::work::now_ms;
 
-/// How many older tasks are kept in memory that no history will hold.
+/// How many older tasks are kept in memory that no history will hold, as long as they take no more than tasks of a history may.
 const MAX_OLDER: usize = 100;
 
 /// Why a task was not started.
@@ -123,12 +124,16 @@ impl<K: Kind> Live<K> {
     /// One that is still on its way into the history stays: who stops the service waits for it.
     fn forget_older(&mut self) {
         self.older.retain(|task| !task.in_history());
-        let mut surplus = self.older.iter().filter(|task| task.is_settled()).count().saturating_sub(MAX_OLDER);
+        let (mut kept, mut bytes) = (0, 0);
+        self.older.reverse();
         self.older.retain(|task| {
-            let forgotten = surplus > 0 && task.is_settled();
-            surplus -= usize::from(forgotten);
-            !forgotten
+            let settled = task.is_settled();
+            if settled {
+                (kept, bytes) = (kept + 1, bytes + task.weight());
+            }
+            !settled || kept <= MAX_OLDER && bytes <= MOST_BYTES
         });
+        self.older.reverse();
     }
 }
 

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::kind::{Kind, Status as _};
 use super::record::{BrokenRecord, TaskRecord};
+use super::stored::StoredTask;
 use crate::store::{Fault, PageTable, Pages, Whole, put_out_of_the_way, sync_directory};
 use crate::work::now_ms;
 
@@ -67,11 +68,8 @@ pub(super) struct Folder {
     _lock: File,
 }
 
-/// What a folder holds of a task when it is opened.
-pub(super) type Kept<K> = Result<TaskRecord<K>, BrokenRecord>;
-
-/// All that it holds, by id.
-type AllKept<K> = Vec<(String, Kept<K>)>;
+/// All tasks that a folder holds when it is opened, by id. Their reports stay on disk.
+type AllKept<K> = Vec<(String, Result<StoredTask<K>, BrokenRecord>)>;
 
 impl Folder {
     /// Opens or makes the folder in `state_dir` and reads what it holds, by id. One that cannot be used is put out of the way and
@@ -100,7 +98,7 @@ impl Folder {
         });
         let ids = kept.map_err(io_failed)?;
         let kept = ids.into_iter().map(|id| {
-            let kept = folder.read(&id);
+            let kept = folder.read(&id).map(|record| record.task);
             (id, kept)
         });
         let kept: AllKept<K> = kept.collect();
@@ -118,10 +116,15 @@ impl Folder {
     }
 
     /// The record of a task.
-    pub(super) fn read<K: Kind>(&self, id: &str) -> Kept<K> {
+    pub(super) fn read<K: Kind>(&self, id: &str) -> Result<TaskRecord<K>, BrokenRecord> {
         let mut bytes = Vec::new();
         File::open(self.file(id, TASK))?.take(MAX_TASK_BYTES).read_to_end(&mut bytes)?;
         TaskRecord::read(id, &bytes)
+    }
+
+    /// How long the record of a task is, in bytes; 0 where there is none.
+    pub(super) fn record_bytes(&self, id: &str) -> u64 {
+        fs::metadata(self.file(id, TASK)).map_or(0, |metadata| metadata.len())
     }
 
     /// The findings of a task, to be read page by page.

@@ -13,6 +13,7 @@ use super::limits::{HistoryLimits, Life, to_drop};
 use super::record::{ReportRecord, TaskRecord};
 use super::report::LeftBehind;
 use super::stored::StoredTask;
+use super::weight::{BYTES_FOR_EACH, weight};
 use crate::store::Pages;
 use crate::work::now_ms;
 
@@ -28,7 +29,7 @@ pub struct History<K: Kind> {
 
 #[derive(Debug)]
 struct State<K: Kind> {
-    tasks: HashMap<String, StoredTask<K>>,
+    tasks: HashMap<String, Known<K>>,
     /// By id: what is wrong with the record.
     damaged: HashMap<String, String>,
     unwritten: HashMap<String, Unwritten<K>>,
@@ -36,6 +37,21 @@ struct State<K: Kind> {
     kept: u64,
     /// Somebody tries again and again to write what is not written.
     written_later: bool,
+}
+
+/// A task that can be read.
+#[derive(Debug)]
+struct Known<K: Kind> {
+    task: StoredTask<K>,
+    /// What it takes in memory.
+    bytes: u64,
+}
+
+impl<K: Kind> Known<K> {
+    fn new(task: StoredTask<K>) -> Self {
+        let bytes = weight(&task);
+        Self { task, bytes }
+    }
 }
 
 /// A task as it is to be written.
@@ -62,14 +78,14 @@ impl<K: Kind> History<K> {
         };
         for (id, kept) in kept {
             match kept {
-                Ok(record) => drop(state.tasks.insert(id, record.task)),
+                Ok(task) => drop(state.tasks.insert(id, Known::new(task))),
                 Err(error) => {
                     tracing::error!(task = id, %error, folder = %folder.path().display(), "the record of a task is damaged");
                     state.damaged.insert(id, error.to_string());
                 }
             }
         }
-        let unfinished = state.tasks.values().filter(|task| !task.status.state().is_final()).count();
+        let unfinished = state.tasks.values().filter(|known| !known.task.status.state().is_final()).count();
         let (tasks, damaged) = (state.tasks.len(), state.damaged.len());
         tracing::info!(folder = %folder.path().display(), tasks, unfinished, damaged, "the task history is open");
         let history = Self { folder, limits, state: Mutex::new(state), writing: Mutex::default() };
@@ -84,7 +100,14 @@ impl<K: Kind> History<K> {
 
     /// Every task that can be read, in no order.
     pub(super) fn all(&self) -> Vec<StoredTask<K>> {
-        self.state().tasks.values().cloned().collect()
+        self.state().tasks.values().map(|known| known.task.clone()).collect()
+    }
+
+    /// When the tasks of an instance that can be read were started, and their ids.
+    pub(super) fn of_instance(&self, instance: u64) -> Vec<(i64, String)> {
+        let state = self.state();
+        let known = state.tasks.values().map(|known| &known.task).filter(|task| task.instance == instance);
+        known.map(|task| (task.status.started_at(), task.status.id().to_owned())).collect()
     }
 
     /// The ids of the tasks that cannot be read.
@@ -97,7 +120,16 @@ impl<K: Kind> History<K> {
         let state = self.state();
         match state.damaged.get(id) {
             Some(cause) => Err(self.folder.damaged(id, cause)),
-            None => Ok(state.tasks.get(id).cloned()),
+            None => Ok(state.tasks.get(id).map(|known| known.task.clone())),
+        }
+    }
+
+    /// About how many bytes the record of a task takes in memory when it is read.
+    pub(super) fn report_bytes(&self, id: &str) -> u64 {
+        let unwritten = self.state().unwritten.get(id).map(|unwritten| unwritten.report.clone());
+        match unwritten {
+            Some(report) => report.map_or(0, |report| weight(&report.summary)),
+            None => self.folder.record_bytes(id).saturating_mul(BYTES_FOR_EACH),
         }
     }
 
@@ -128,7 +160,7 @@ impl<K: Kind> History<K> {
         let id = task.status.id().to_owned();
         {
             let mut state = self.state();
-            state.tasks.insert(id.clone(), task.clone());
+            state.tasks.insert(id.clone(), Known::new(task.clone()));
             state.kept += 1;
             let unwritten = Unwritten { task: task.clone(), report, number: state.kept, cause: None };
             state.unwritten.insert(id.clone(), unwritten);
@@ -207,7 +239,7 @@ impl<K: Kind> History<K> {
 
     fn prune(&self) {
         let now = now_ms();
-        let lives: Vec<Life> = self.state().tasks.values().map(Life::of).collect();
+        let lives: Vec<Life> = self.state().tasks.values().map(|known| Life::of(&known.task, known.bytes)).collect();
         let oldest = now.saturating_sub(i64::try_from(self.limits.max_age.as_millis()).unwrap_or(i64::MAX));
         let is_old = |id: &String| self.folder.written_at(id).is_some_and(|at| at < oldest);
         let doomed = to_drop(&lives, self.limits, now).into_iter().chain(self.damaged().into_iter().filter(is_old));

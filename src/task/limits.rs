@@ -7,6 +7,10 @@ use super::kind::{Kind, Status as _};
 use super::stored::StoredTask;
 use crate::protocol::TaskState;
 
+/// The most that ended tasks may take in memory, in bytes, reports left out. A thousand ordinary ones take a tenth of it; those of a
+/// client that names thousands of tables in each would take everything.
+pub(super) const MOST_BYTES: u64 = 64 << 20;
+
 /// How much is remembered. Both hold for ended tasks; one that is not over is never dropped, and neither is the latest of an
 /// instance, whose status clients ask for without its id.
 #[derive(Debug, Clone, Copy)]
@@ -25,13 +29,15 @@ pub(super) struct Life {
     state: TaskState,
     started_at: i64,
     ended_at: Option<i64>,
+    /// What it takes in memory.
+    bytes: u64,
 }
 
 impl Life {
-    pub(super) fn of<K: Kind>(task: &StoredTask<K>) -> Self {
+    pub(super) fn of<K: Kind>(task: &StoredTask<K>, bytes: u64) -> Self {
         let status = &task.status;
         let (state, started_at, ended_at) = (status.state(), status.started_at(), status.ended_at());
-        Self { id: status.id().to_owned(), instance: task.instance, state, started_at, ended_at }
+        Self { id: status.id().to_owned(), instance: task.instance, state, started_at, ended_at, bytes }
     }
 }
 
@@ -61,7 +67,11 @@ fn beyond(tasks: &[Life], limits: HistoryLimits, now_ms: i64) -> HashSet<String>
     let room = limits.max_tasks.max(1).saturating_sub(unfinished);
     let oldest = now_ms.saturating_sub(i64::try_from(limits.max_age.as_millis()).unwrap_or(i64::MAX));
     let is_old = |task: &Life| task.ended_at.is_some_and(|ended| ended < oldest);
-    let doomed = ended.iter().enumerate().filter(|(position, task)| *position >= room || is_old(task));
+    let mut bytes = 0;
+    let doomed = ended.iter().enumerate().filter(|(position, task)| {
+        bytes += task.bytes;
+        *position >= room || is_old(task) || bytes > MOST_BYTES
+    });
     doomed.map(|(_, task)| task.id.clone()).collect()
 }
 
@@ -71,7 +81,7 @@ mod tests {
 
     fn task(id: &str, started_at: i64, ended_at: Option<i64>) -> Life {
         let state = if ended_at.is_some() { TaskState::Failed } else { TaskState::InProgress };
-        Life { id: id.to_owned(), instance: 1, state, started_at, ended_at }
+        Life { id: id.to_owned(), instance: 1, state, started_at, ended_at, bytes: MOST_BYTES / 4 }
     }
 
     #[test]
@@ -89,6 +99,15 @@ mod tests {
         assert_eq!(beyond(9, 50, 100), "ab");
         assert_eq!(beyond(9, 60, 100), "a");
         assert_eq!(beyond(9, 0, 100), "abc");
+    }
+
+    #[test]
+    fn tasks_that_take_much_are_remembered_for_less_long() {
+        let large = |task| Life { bytes: MOST_BYTES / 2, ..task };
+        let ended = |id, at| task(id, at, Some(at));
+        let tasks = [large(ended("a", 1)), large(ended("b", 2)), ended("c", 3), large(task("u", 0, None))];
+        let limits = HistoryLimits { max_tasks: 9, max_age: Duration::from_secs(9) };
+        assert_eq!(beyond(&tasks, limits, 9), HashSet::from(["a".to_owned()]));
     }
 
     #[test]

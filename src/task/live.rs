@@ -13,6 +13,7 @@ use super::slots::Slot;
 use super::state::{Event, next};
 use super::stored::StoredTask;
 use super::unfinished::SERVICE_STOPPED;
+use super::weight::weight;
 use crate::store::Pages;
 use crate::work::now_ms;
 
@@ -103,6 +104,11 @@ impl<K: Kind> Task<K> {
     /// What its report says besides status and findings.
     pub fn summary(&self) -> K::Summary {
         self.found().summary.clone()
+    }
+
+    /// What it takes in memory, its findings left out.
+    pub(super) fn weight(&self) -> u64 {
+        weight(&*self.status.lock()) + weight(&self.request) + weight(&self.found().summary)
     }
 
     /// How long it has been under way, in milliseconds.

@@ -15,6 +15,7 @@ mod live;
 mod record;
 mod registry;
 mod report;
+mod shown;
 mod slots;
 mod state;
 mod stored;
@@ -22,6 +23,7 @@ mod supervise;
 #[cfg(test)]
 mod tests;
 mod unfinished;
+mod weight;
 
 pub use at_hand::StartError;
 pub use counts::TaskCounts;
@@ -31,8 +33,9 @@ pub use job::Job;
 pub use kind::{Kind, Status};
 pub use limits::HistoryLimits;
 pub use live::Task;
-pub use registry::{Listed, Tasks};
+pub use registry::Tasks;
 pub use report::TaskReport;
+pub use shown::Listed;
 pub use slots::Slots;
 pub use state::Event;
 pub use stored::StoredTask;

@@ -1,6 +1,5 @@
 //! All tasks of one kind of a service: at most one under way on each instance, the latest at hand, older ones in the history.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,24 +7,22 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::at_hand::{Live, StartError, Waiting, end};
 use super::counts::TaskCounts;
-use super::folder::HistoryError;
 use super::history::History;
 use super::id::new_id;
 use super::job::Job;
-use super::kind::{Kind, Status as _};
+use super::kind::Status as _;
 use super::live::Task;
-use super::report::{LeftBehind, TaskReport};
 use super::slots::Slots;
 use super::state::Event;
 use super::stored::StoredTask;
 use super::supervise::{keep, supervise};
 use super::unfinished::{Unfinished, becomes};
-use crate::work::blocking;
+use crate::work::{Turns, blocking};
 
 /// The tasks of one kind. Clones share them.
 #[derive(Debug)]
 pub struct Tasks<K: Job> {
-    inner: Arc<Inner<K>>,
+    pub(super) inner: Arc<Inner<K>>,
 }
 
 impl<K: Job> Clone for Tasks<K> {
@@ -35,16 +32,15 @@ impl<K: Job> Clone for Tasks<K> {
 }
 
 #[derive(Debug)]
-struct Inner<K: Job> {
+pub(super) struct Inner<K: Job> {
     live: Mutex<Live<K>>,
     slots: Slots,
-    history: Option<Arc<History<K>>>,
+    pub(super) history: Option<Arc<History<K>>>,
     unfinished: Unfinished,
-    counts: Arc<Mutex<TaskCounts<K::Totals>>>,
+    /// For reports.
+    pub(super) turns: Turns,
+    pub(super) counts: Arc<Mutex<TaskCounts<K::Totals>>>,
 }
-
-/// How long a status that has just become final waits until it is on disk.
-const SETTLE_WAIT: Duration = Duration::from_secs(5);
 
 /// How long a cancelled task is waited for before its status is given as it is.
 const CANCEL_WAIT: Duration = Duration::from_secs(5);
@@ -54,8 +50,8 @@ impl<K: Job> Tasks<K> {
     pub fn new(history: Option<History<K>>, unfinished: Unfinished, slots: Slots) -> Self {
         let before = history.as_ref().map(History::all).unwrap_or_default();
         let live = Mutex::new(Live::after(before, &slots));
-        let (history, counts) = (history.map(Arc::new), Arc::default());
-        Self { inner: Arc::new(Inner { live, slots, history, unfinished, counts }) }
+        let (history, turns, counts) = (history.map(Arc::new), Turns::default(), Arc::default());
+        Self { inner: Arc::new(Inner { live, slots, history, unfinished, turns, counts }) }
     }
 
     /// Starts a task unless one is under way on the instance; `status` makes the first status of the id it is given. Must be
@@ -163,112 +159,6 @@ impl<K: Job> Tasks<K> {
         tokio::spawn(supervise(Arc::clone(task), input, self.inner.history.clone(), counts));
     }
 
-    /// What all tasks came to since the service started.
-    pub fn counts(&self) -> TaskCounts<K::Totals> {
-        self.inner.counts.lock().clone()
-    }
-
-    /// The status of the latest task of an instance.
-    pub async fn latest(&self, instance: u64) -> Option<K::Status> {
-        let (latest, before) = {
-            let live = self.live();
-            (live.latest.get(&instance).cloned(), live.before.get(&instance).map(|task| task.status.clone()))
-        };
-        match latest {
-            Some(task) => Some(self.safe(&task).await),
-            None => before.map(|status| self.shown(status)),
-        }
-    }
-
-    /// The status of a task of this process. That it has ended is shown once that is on disk, so that no death takes it back;
-    /// where that lasts, the status says so.
-    async fn safe(&self, task: &Task<K>) -> K::Status {
-        if self.inner.history.is_some() && task.status().state().is_final() {
-            let _ = tokio::time::timeout(SETTLE_WAIT, task.settled()).await;
-        }
-        self.shown_now(task)
-    }
-
-    /// The same without waiting.
-    fn shown_now(&self, task: &Task<K>) -> K::Status {
-        // Before the status: what is not settled yet may be a moment later.
-        let is_settled = task.is_settled();
-        let mut status = self.shown(task.status());
-        if self.inner.history.is_some() && status.state().is_final() && !is_settled {
-            status.not_safe(Some("its end is still being written".to_owned()));
-        }
-        status
-    }
-
-    /// The status as it is shown: it says where the history does not hold it.
-    fn shown(&self, mut status: K::Status) -> K::Status {
-        status.not_safe(self.inner.history.as_ref().and_then(|history| history.trouble_of(status.id())));
-        status
-    }
-
-    /// How many tasks the history does not hold on disk yet, and why one of them; `None` where it holds all.
-    pub fn not_safe(&self) -> Option<(usize, String)> {
-        self.inner.history.as_ref()?.trouble()
-    }
-
-    /// How many records of tasks are damaged.
-    pub fn damaged(&self) -> usize {
-        self.inner.history.as_ref().map_or(0, |history| history.damaged().len())
-    }
-
-    /// The statuses of all tasks of an instance that are still known, newest first, and what is damaged, of whatever instance.
-    pub async fn all(&self, instance: u64) -> Listed<K> {
-        self.latest(instance).await;
-        let history = self.inner.history.as_ref();
-        let stored = history.map(|history| history.all()).unwrap_or_default();
-        let (before, at_hand) = {
-            let live = self.live();
-            let at_hand = live.latest.values().chain(&live.older).filter(|task| task.instance == instance);
-            (live.before.get(&instance).cloned(), at_hand.cloned().collect::<Vec<_>>())
-        };
-        let stored = stored.into_iter().filter(|task| task.instance == instance).chain(before);
-        let stored = stored.map(|task| self.shown(task.status));
-        // What is at hand is newer than what the history has.
-        let shown = stored.chain(at_hand.iter().map(|task| self.shown_now(task)));
-        let statuses: HashMap<String, K::Status> = shown.map(|status| (status.id().to_owned(), status)).collect();
-        let mut statuses: Vec<K::Status> = statuses.into_values().collect();
-        statuses.sort_by(|a, b| (b.started_at(), b.id()).cmp(&(a.started_at(), a.id())));
-        let mut damaged = history.map(|history| history.damaged()).unwrap_or_default();
-        damaged.sort();
-        Listed { statuses, damaged }
-    }
-
-    /// The status of any task of an instance.
-    pub async fn status(&self, instance: u64, id: &str) -> Result<Option<K::Status>, HistoryError> {
-        if let Some(task) = self.task(instance, id) {
-            return Ok(Some(self.safe(&task).await));
-        }
-        if let Some(before) = self.live().before.get(&instance).filter(|task| task.status.id() == id) {
-            return Ok(Some(self.shown(before.status.clone())));
-        }
-        let Some(history) = &self.inner.history else { return Ok(None) };
-        let stored = history.task(id)?.filter(|task| task.instance == instance);
-        Ok(stored.map(|task| self.shown(task.status)))
-    }
-
-    /// A task of an instance with what it found. One that is not over shows none of that: half of it must not look like all.
-    pub async fn report(&self, instance: u64, id: &str) -> Result<Option<TaskReport<K>>, HistoryError> {
-        let task = self.task(instance, id);
-        let Some(status) = self.status(instance, id).await? else { return Ok(None) };
-        let (asked, history) = (id.to_owned(), self.inner.history.clone());
-        let read = move || {
-            // What it left behind is dropped here only after the history has it.
-            let at_hand = task.as_ref().map(|task| task.left_behind());
-            let kept = history.filter(|_| task.is_none_or(|task| task.in_history()));
-            let report = kept.as_ref().map(|history| history.report(&asked)).transpose()?;
-            Ok((report.unwrap_or(at_hand), kept))
-        };
-        let (left, history) = blocking(read).await.unwrap_or_else(|died| Err(HistoryError::unreadable(id, &died)))?;
-        let LeftBehind { summary, findings } = left.unwrap_or_default();
-        let findings = if status.state().is_final() { findings } else { Arc::default() };
-        Ok(Some(TaskReport { status, summary, findings, history }))
-    }
-
     /// A task of this process.
     pub fn task(&self, instance: u64, id: &str) -> Option<Arc<Task<K>>> {
         self.live().task(instance, id)
@@ -304,16 +194,7 @@ impl<K: Job> Tasks<K> {
         }
     }
 
-    fn live(&self) -> MutexGuard<'_, Live<K>> {
+    pub(super) fn live(&self) -> MutexGuard<'_, Live<K>> {
         self.inner.live.lock()
     }
-}
-
-/// The tasks of an instance.
-#[derive(Debug)]
-pub struct Listed<K: Kind> {
-    /// Those that can be read, newest first.
-    pub statuses: Vec<K::Status>,
-    /// The ids of those whose records are damaged.
-    pub damaged: Vec<String>,
 }

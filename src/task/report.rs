@@ -6,7 +6,7 @@ use super::folder::HistoryError;
 use super::history::History;
 use super::kind::{Kind, Status as _};
 use crate::store::{Fault, PageError, Pages};
-use crate::work::blocking;
+use crate::work::Turns;
 
 /// A task's report.
 #[derive(Debug)]
@@ -18,6 +18,8 @@ pub struct TaskReport<K: Kind> {
     pub(super) findings: Arc<Pages>,
     /// Which history has them, where one does.
     pub(super) history: Option<Arc<History<K>>>,
+    /// However many ask for pages, so many are made at a time.
+    pub(super) turns: Turns,
 }
 
 impl<K: Kind> TaskReport<K> {
@@ -26,10 +28,15 @@ impl<K: Kind> TaskReport<K> {
         self.findings.items()
     }
 
-    /// At most `limit` findings from the position `offset` on.
-    pub async fn page(&self, offset: u64, limit: u64) -> Result<Vec<K::Finding>, HistoryError> {
+    /// What `render` makes of at most `limit` findings from the position `offset` on.
+    pub async fn page<T: Send + 'static>(
+        &self,
+        (offset, limit): (u64, u64),
+        render: impl FnOnce(&[K::Finding]) -> T + Send + 'static,
+    ) -> Result<T, HistoryError> {
         let findings = Arc::clone(&self.findings);
-        let page = blocking(move || page_of::<K>(&findings, offset, limit)).await;
+        let page = move || page_of::<K>(&findings, offset, limit).map(|page| render(&page));
+        let page = self.turns.take(page).await;
         let id = self.status.id();
         let page = page.map_err(|died| HistoryError::unreadable(id, &died))?;
         page.map_err(|error| match &self.history {

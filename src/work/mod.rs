@@ -1,6 +1,6 @@
 //! The one bridge from async code to threads that may block or compute for long: the rayon pools, single pieces of
 //! blocking work, and a manifest that is built in the background. And what bounds the work of a service: its budget of
-//! memory, and slots that its clients share.
+//! memory, slots that its clients share, and turns.
 
 mod budget;
 mod build;
@@ -9,6 +9,7 @@ mod clock;
 mod fair_share;
 mod fair_slots;
 mod pool;
+mod turns;
 mod warm;
 
 pub use budget::{Holder, MemoryBudget, MemoryPermit, OverBudget};
@@ -17,4 +18,5 @@ pub use client::Client;
 pub use clock::now_ms;
 pub use fair_slots::{Busy, FairSlot, FairSlots};
 pub use pool::{Died, Threads, blocking, in_pool};
+pub use turns::Turns;
 pub use warm::warm;

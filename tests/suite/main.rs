@@ -58,6 +58,7 @@ mod signals;
 mod source_trouble;
 mod stock_names;
 mod support;
+mod task_memory;
 mod tasks_api;
 mod trust;
 mod under_attack;

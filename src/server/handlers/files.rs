@@ -60,7 +60,11 @@ pub(in crate::server) async fn list_files(participant: Participant) -> Result<Re
         |root: &&RootSpec| instance.listed_roots.contains(&root.id) && !root.rules.excludes_directory(&RelPath::root());
     let listed: Vec<RootId> = app.roots(&instance).iter().filter(listed).map(|root| root.id).collect();
     let listing = listing(app.roots(&instance).to_vec(), &listed, threads).await?;
-    let pieces = futures_util::stream::iter(listing.into_body()).map(Ok::<_, std::convert::Infallible>);
+    let pieces = futures_util::stream::iter(listing.into_body()).then(async |piece| {
+        // However long the listing is, others have their turn in between.
+        tokio::task::yield_now().await;
+        Ok::<_, std::convert::Infallible>(piece)
+    });
     let body = answer_body(&app, pieces, slot, memory);
     Ok(([(CONTENT_TYPE, "application/json")], body).into_response())
 }

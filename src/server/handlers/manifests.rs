@@ -65,12 +65,12 @@ pub(in crate::server) async fn stream_manifest(source: Source, body: Body) -> Re
     let selection = selection.map_err(|error| ApiError::Body(format!("keyspaces: {error}")))?;
     let threads = app.threads(request.max_concurrency);
     let job = app.job(&instance, wanted.as_deref(), selection.as_ref(), threads);
-    let offer = app.offers().attach_or_start(client, instance.id, request.resume, job)?;
+    let offer = app.offers().attach_or_start(client, instance.id, request.resume, job).await?;
     let resumed = request.resume == Some(offer.id);
     let task = request.task.map(|task| task.to_string()).unwrap_or_default();
     tracing::info!(task, manifest = %offer.id, instance = instance.id, resumed, "a manifest is streamed");
     let followed = only_while_offered(&offer, connection);
-    let stream = manifest_stream(offer, version).map(move |frame| {
+    let stream = manifest_stream(offer, version, app.turns().clone()).map(move |frame| {
         let _held = (&memory, &followed);
         frame
     });
@@ -110,7 +110,7 @@ pub(in crate::server) async fn open_branches(
     let memory = app.memory_for(client, ANSWER_BYTES)?;
     let bytes = read_body(&app, client, body, MAX_BRANCH_REQUEST_BYTES).await?;
     let threads = app.threads(app.config().live_migration.max_concurrent_file_requests);
-    let stream = answer_branches(offer, threads, bytes, memory).await?.map(move |frame| {
+    let stream = answer_branches(offer, threads, app.turns().clone(), bytes, memory).await?.map(move |frame| {
         let _held = &followed;
         frame
     });

@@ -55,7 +55,7 @@ impl Format {
     }
 
     /// Some differences. `first` where none stands before them.
-    fn rows(self, differences: &[DifferenceBody], first: bool) -> String {
+    pub(super) fn rows(self, differences: &[DifferenceBody], first: bool) -> String {
         match self {
             Self::Json => {
                 let text = serde_json::to_string(differences).unwrap_or_default();
@@ -73,9 +73,9 @@ pub(super) struct Shown {
     pub report: TaskReport<Verification>,
     pub offset: u64,
     pub count: u64,
-    /// The first of them, at most [`STEP`]. They are read before the head of the answer goes out, which can then still say what
-    /// stands in the way.
-    pub first: Vec<DifferenceBody>,
+    /// The first of them as text, at most [`STEP`]. They are read before the head of the answer goes out, which can then still say
+    /// what stands in the way.
+    pub first: String,
 }
 
 /// The body of a page: what stands around the differences, and they. Where they cannot be read any more the body breaks off: it
@@ -90,15 +90,13 @@ pub(super) fn body(
         let _held = memory;
         yield Bytes::from(before);
         let Shown { report, offset, count, first } = shown;
-        let mut sent = first.len() as u64;
-        if sent > 0 {
-            yield Bytes::from(format.rows(&first, true));
-        }
-        drop(first);
+        let mut sent = STEP.min(count);
+        yield Bytes::from(first);
         while sent < count {
             let step = STEP.min(count - sent);
-            let differences = report.page(offset.saturating_add(sent), step).await.map_err(io::Error::other)?;
-            yield Bytes::from(format.rows(&differences, sent == 0));
+            let page = (offset.saturating_add(sent), step);
+            let rows = report.page(page, move |differences| format.rows(differences, false));
+            yield Bytes::from(rows.await.map_err(io::Error::other)?);
             sent += step;
         }
         yield Bytes::from(behind);

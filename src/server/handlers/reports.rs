@@ -12,8 +12,8 @@ use axum::response::{IntoResponse, Response};
 use futures_util::{Stream, StreamExt as _};
 use serde::Deserialize;
 
-use super::id;
 use super::report_pages::{self, Format, PAGE_BYTES, STEP, Shown};
+use super::{id, json_bytes};
 use crate::protocol::{ErrorBody, ReportBody, TaskStatus, routes};
 use crate::server::app::App;
 use crate::server::caller::Destination;
@@ -21,6 +21,10 @@ use crate::server::error::ApiError;
 
 /// The differences on one page of a report, where the request does not say; and the most it can ask for.
 const PAGE: u64 = 10_000;
+
+/// What watching a task takes in memory for each byte of its status as JSON: the one that was shown, the one that is looked at, both of
+/// which may name thousands of tables, and the event.
+const WATCHED_TIMES: u64 = 20;
 
 /// How often a task that is watched is looked at.
 const WATCH_INTERVAL: Duration = Duration::from_millis(250);
@@ -65,15 +69,19 @@ pub(in crate::server) async fn get_report(
     let Query(ReportQuery { offset, limit, format }) =
         query.map_err(|rejection| ApiError::Body(rejection.body_text()))?;
     let limit = limit.unwrap_or(PAGE).min(PAGE);
-    let mut memory = app.memory_for(client, PAGE_BYTES)?;
-    let report = app.tasks().report(instance.id, &id).await?.ok_or(ApiError::NoTask(id))?;
-    let first = report.page(offset, limit.min(STEP)).await?;
+    // Before any of it is read: sums by table may be many.
+    let record = app.tasks().report_bytes(instance.id, &id).await;
+    let mut memory = app.memory_for(client, PAGE_BYTES.saturating_add(record))?;
+    let mut report = app.tasks().report(instance.id, &id).await?.ok_or(ApiError::NoTask(id))?;
     let differences_total = report.findings_total();
     let count = differences_total.saturating_sub(offset).min(limit);
-    let (status, summary) = (report.status.clone(), report.summary.clone());
+    let (status, summary) = (report.status.clone(), std::mem::take(&mut report.summary));
     let body = ReportBody { status, summary, differences_total, offset, differences: Vec::new() };
-    let around = format.frame(&body, limit.max(1), count);
-    memory.grow((around.0.len() + around.1.len()) as u64)?;
+    let first = (offset, limit.min(STEP));
+    let first = report
+        .page(first, move |differences| (format.frame(&body, limit.max(1), count), format.rows(differences, true)));
+    let (around, first) = first.await?;
+    memory.shrink_to(PAGE_BYTES + (around.0.len() + around.1.len()) as u64);
     let shown = Shown { report, offset, count, first };
     let stopping = app.stopping().clone().cancelled_owned();
     let pieces = report_pages::body(format, around, shown, memory).take_until(stopping);
@@ -98,12 +106,16 @@ pub(in crate::server) async fn get_events(
     destination: Destination,
     path: Result<Path<String>, PathRejection>,
 ) -> Result<Response, ApiError> {
-    let Destination { app, instance, .. } = destination;
+    let Destination { app, client, instance, .. } = destination;
     let id = id(path);
     let status = app.tasks().status(instance.id, &id).await?;
     let first = status.ok_or_else(|| ApiError::NoTask(id.clone()))?;
+    let memory = app.memory_for(client, WATCHED_TIMES * json_bytes(&first)?)?;
     let stopping = app.stopping().clone().cancelled_owned();
-    let events = events(app, instance.id, id, first).take_until(stopping);
+    let events = events(app, instance.id, id, first).take_until(stopping).map(move |event| {
+        let _held = &memory;
+        event
+    });
     Ok(Sse::new(events).keep_alive(KeepAlive::default()).into_response())
 }
 

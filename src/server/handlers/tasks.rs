@@ -5,18 +5,18 @@ use axum::body::Body;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query};
 use axum::http::StatusCode;
-use axum::response::Response;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse as _, Response};
+use futures_util::StreamExt as _;
 use serde::Deserialize;
 
+use super::task_list::{self, ID_BYTES, LIST_BYTES};
 use super::{held_json, id};
 use crate::manifest::scope_of_one_side;
-use crate::protocol::{
-    DamagedTask, ErrorBody, ListedTask, TaskCreated, TaskRequest, TaskStatus, parse_task_request, routes,
-};
+use crate::protocol::{ErrorBody, ListedTask, TaskCreated, TaskRequest, TaskStatus, parse_task_request, routes};
 use crate::server::admission::read_body;
 use crate::server::caller::Destination;
 use crate::server::error::ApiError;
-use crate::task::Listed;
 use crate::work::now_ms;
 
 /// The largest task request, in bytes.
@@ -90,13 +90,16 @@ pub(in crate::server) async fn list_tasks(
 ) -> Result<Response, ApiError> {
     let Destination { app, client, instance, .. } = destination;
     let Query(query) = query.map_err(|rejection| ApiError::Body(rejection.body_text()))?;
-    let Listed { statuses, damaged } = match query.history {
-        true => app.tasks().all(instance.id).await,
-        false => Listed { statuses: app.tasks().latest(instance.id).await.into_iter().collect(), damaged: Vec::new() },
-    };
-    let known = statuses.into_iter().map(|status| ListedTask::Known(Box::new(status)));
-    let damaged = damaged.into_iter().map(|id| ListedTask::Damaged(DamagedTask::new(id)));
-    held_json(&app, client, &known.chain(damaged).collect::<Vec<_>>())
+    if !query.history {
+        let latest = app.tasks().latest(instance.id).await;
+        return held_json(&app, client, &Vec::from_iter(latest));
+    }
+    let mut memory = app.memory_for(client, LIST_BYTES)?;
+    let listed = app.tasks().all(instance.id).await;
+    memory.grow((listed.ids.len() + listed.damaged.len()) as u64 * ID_BYTES)?;
+    let stopping = app.stopping().clone().cancelled_owned();
+    let pieces = task_list::body(app, instance.id, listed, memory).take_until(stopping);
+    Ok(([(CONTENT_TYPE, "application/json")], Body::from_stream(pieces)).into_response())
 }
 
 /// The status of any task that is still known.
