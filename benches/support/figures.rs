@@ -27,7 +27,8 @@ impl Times {
         sorted.get(sorted.len() / 2).map(|time| time.as_secs_f64() * 1e3)
     }
 
-    fn spread(&self) -> String {
+    /// The least and the most, in milliseconds.
+    pub fn spread(&self) -> String {
         let ms = |time: Option<&Duration>| time.map_or(0.0, |time| time.as_secs_f64() * 1e3);
         format!("{:.0} to {:.0}", ms(self.0.iter().min()), ms(self.0.iter().max()))
     }

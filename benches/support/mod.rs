@@ -28,3 +28,9 @@ pub fn installed(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).any(|directory| directory.join(program).is_file())
 }
+
+/// Whether a word of the command line stands in a name; where there is none, all names are wanted.
+pub fn wants_word(name: &str) -> bool {
+    let words: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    words.is_empty() || words.iter().any(|word| name.contains(word.as_str()))
+}

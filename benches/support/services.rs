@@ -16,6 +16,8 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(2);
 /// How often a service's health is asked for while its latency is watched.
 const PROBE_INTERVAL: Duration = Duration::from_millis(2);
 
+const HEALTH: &str = "/api/v1/__health";
+
 /// Both services; they end with this value.
 pub struct Pair {
     source: Service,
@@ -66,7 +68,7 @@ impl Pair {
         let called = setup.called.unwrap_or(setup.source_port);
         let config = |side: &str, port: u16, data: &Path| -> io::Result<PathBuf> {
             let state = scratch.join(format!("state-{side}"));
-            let none = scratch.join("none");
+            let none = scratch.join(format!("none-{side}"));
             let yaml = format!(
                 "cassandra_instances:\n  - {{id: 1, host: 127.0.0.1, storage_dir: {none:?}, data_dirs: [{:?}]}}\n\
                  sidecar: {{host: 127.0.0.1, port: {port}}}\n\
@@ -130,24 +132,26 @@ impl Pair {
         self.runtime.block_on(answer).map(|bytes| bytes.len()).map_err(io::Error::other)
     }
 
-    /// The longest either service took to answer its health route while `work` ran, in milliseconds.
+    /// The longest either service took to answer health, over a connection that stays or a new one, or metrics, while `work` ran,
+    /// in milliseconds.
     pub fn longest_answer<T>(&self, work: impl FnOnce() -> T) -> (T, f64) {
+        const ASKED: [(&str, bool); 3] = [(HEALTH, true), (HEALTH, false), ("/metrics", true)];
         let done = AtomicBool::new(false);
         std::thread::scope(|scope| {
-            let probes: Vec<_> = [self.source.port, self.destination.port]
-                .map(|port| {
-                    scope.spawn({
-                        let done = &done;
-                        move || probe(port, done)
-                    })
-                })
-                .into_iter()
-                .collect();
+            let asked = self.ports().into_iter().flat_map(|port| ASKED.map(|(path, stays)| (port, path, stays)));
+            let done = &done;
+            let probes: Vec<_> =
+                asked.map(|(port, path, stays)| scope.spawn(move || probe(port, path, stays, done))).collect();
             let result = work();
             done.store(true, Relaxed);
             let longest = probes.into_iter().filter_map(|probe| probe.join().ok()).fold(0.0, f64::max);
             (result, longest)
         })
+    }
+
+    /// The process ids of source and destination.
+    pub fn processes(&self) -> [u32; 2] {
+        [self.source.process.id(), self.destination.process.id()]
     }
 
     /// The ports of source and destination.
@@ -157,7 +161,7 @@ impl Pair {
 
     /// The most memory the source and the destination ever had, in bytes; 0 where the system does not say.
     pub fn peak_memory(&self) -> [u64; 2] {
-        [&self.source, &self.destination].map(|service| peak_memory(service.process.id()))
+        self.processes().map(peak_memory)
     }
 }
 
@@ -195,22 +199,47 @@ impl Drop for Service {
     }
 }
 
-fn probe(port: u16, done: &AtomicBool) -> f64 {
+fn probe(port: u16, path: &str, stays: bool, done: &AtomicBool) -> f64 {
+    ask_again_and_again(port, path, stays, done).unwrap_or_else(|error| {
+        println!("{path} of port {port} is not answered: {error}");
+        f64::INFINITY
+    })
+}
+
+fn ask_again_and_again(port: u16, path: &str, stays: bool, done: &AtomicBool) -> io::Result<f64> {
     use std::io::{Read as _, Write as _};
-    let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else { return f64::INFINITY };
+    let connect = || TcpStream::connect(("127.0.0.1", port));
+    let mut stream = connect()?;
     let mut longest: f64 = 0.0;
-    let mut answer = [0; 4096];
+    let mut answer = [0; 64 << 10];
     while !done.load(Relaxed) {
         let begun = Instant::now();
-        let request = format!("GET /api/v1/__health HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n");
-        let answered = stream.write_all(request.as_bytes()).and_then(|()| stream.read(&mut answer));
-        if !answered.is_ok_and(|read| read > 0) {
-            return f64::INFINITY;
+        if !stays {
+            stream = connect()?;
+        }
+        stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n").as_bytes())?;
+        // Both answers are shorter than the buffers on the way, and come whole.
+        if stream.read(&mut answer)? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
         }
         longest = longest.max(begun.elapsed().as_secs_f64() * 1e3);
-        std::thread::sleep(PROBE_INTERVAL);
+        std::thread::sleep(if stays { PROBE_INTERVAL } else { 10 * PROBE_INTERVAL });
     }
-    longest
+    Ok(longest)
+}
+
+/// Seconds of CPU that a process has taken, of a clock of 100 Hz; 0 where the system does not say.
+pub fn cpu_seconds(process: u32) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<f64>().ok()).unwrap_or_default();
+    (ticks(11) + ticks(12)) / 100.0
+}
+
+/// What [`peak_memory`] tells is the most from now on, where the system can do that.
+pub fn reset_peak_memory(process: u32) -> io::Result<()> {
+    let path = format!("/proc/{process}/clear_refs");
+    if Path::new(&path).exists() { std::fs::write(path, "5") } else { Ok(()) }
 }
 
 /// `VmHWM` of `/proc/PID/status`, in bytes.

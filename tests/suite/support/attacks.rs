@@ -1,5 +1,5 @@
-//! Everything at once that clients once could do to a service's memory, slots and connections. Used by the tests and by the
-//! benchmark `under_attack`.
+//! What clients once could do to a service's memory, slots and connections. Used by the tests and by the benchmark
+//! `under_attack`.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 
 /// An address of this machine that is not the one the services call each other from.
-const ELSEWHERE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
+pub const ELSEWHERE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
 /// How long a client holds what it got before it begins again, unless the service ends it.
 const HOLDS: Duration = Duration::from_secs(5);
@@ -27,23 +27,66 @@ pub struct Targets {
     pub file: String,
 }
 
-/// Attacks until the set is dropped: 30 large branch requests for a manifest that does not exist, ten of 22 MiB for one that
-/// does, 200 reports, 40 manifest streams and 20 files that nobody reads, and 1,100 connections that say nothing.
-pub fn all(targets: &Targets) -> JoinSet<()> {
+/// What so many clients do at once.
+pub struct Attack {
+    /// In a few words.
+    pub name: &'static str,
+    clients: usize,
+    ports: Vec<u16>,
+    request: Request,
+}
+
+impl Attack {
+    /// Each port is attacked by so many clients, until the set is dropped.
+    pub fn begin(&self, attackers: &mut JoinSet<()>) {
+        for port in self.ports.iter().flat_map(|port| std::iter::repeat_n(*port, self.clients)) {
+            attackers.spawn(again_and_again(port, self.request.clone()));
+        }
+    }
+}
+
+/// Every attack by itself.
+pub fn attacks(targets: &Targets) -> Vec<Attack> {
     let Targets { source, destination, manifest, task, file } = targets.clone();
-    let mut attackers = JoinSet::new();
     let unknown = "manifests/00000000-0000-4000-8000-000000000000/branches".to_owned();
     let resume = format!(r#"{{"lowestVersion":3,"highestVersion":3,"maxConcurrency":4,"resume":"{manifest}"}}"#);
-    let mut attack = |count: usize, port: u16, request: Request| {
-        (0..count).for_each(|_| drop(attackers.spawn(again_and_again(port, request.clone()))));
-    };
-    attack(30, source, Request::sending(unknown, 64 << 20));
-    attack(10, source, Request::sending(format!("manifests/{manifest}/branches"), 22 << 20));
-    attack(40, source, Request { body: resume.into_bytes(), ..Request::sending("manifests".to_owned(), 0) });
-    attack(20, source, Request::unread(format!("files/{file}")));
-    attack(200, destination, Request::unread(format!("files-verification-tasks/{task}/report")));
-    attack(550, source, Request::default());
-    attack(550, destination, Request::default());
+    let (to_source, to_destination, both) = (vec![source], vec![destination], vec![source, destination]);
+    let attack = |name, clients, ports: &Vec<u16>, request| Attack { name, clients, ports: ports.clone(), request };
+    vec![
+        attack("64 MiB for no manifest, 30 clients", 30, &to_source, Request::sending(unknown, 64 << 20)),
+        attack(
+            "22 MiB of branches, 10 clients",
+            10,
+            &to_source,
+            Request::sending(format!("manifests/{manifest}/branches"), 22 << 20),
+        ),
+        attack(
+            "unread manifest streams, 40 clients",
+            40,
+            &to_source,
+            Request { body: resume.into_bytes(), ..Request::sending("manifests".to_owned(), 0) },
+        ),
+        attack("unread files, 20 clients", 20, &to_source, Request::unread(format!("files/{file}"))),
+        attack(
+            "unread reports, 200 clients",
+            200,
+            &to_destination,
+            Request::unread(format!("files-verification-tasks/{task}/report")),
+        ),
+        attack(
+            "heads of a byte a second, 2 x 100 clients",
+            100,
+            &both,
+            Request { slowly: true, ..Request::unread("files".to_owned()) },
+        ),
+        attack("silent connections, 2 x 1,100 clients", 1100, &both, Request::default()),
+    ]
+}
+
+/// All of them at once, until the set is dropped.
+pub fn all(targets: &Targets) -> JoinSet<()> {
+    let mut attackers = JoinSet::new();
+    attacks(targets).iter().for_each(|attack| attack.begin(&mut attackers));
     attackers
 }
 
@@ -55,11 +98,13 @@ struct Request {
     body: Vec<u8>,
     /// So many zeros behind the body, of which the last is never sent.
     zeros: usize,
+    /// The head is sent byte by byte, one a second.
+    slowly: bool,
 }
 
 impl Request {
     fn sending(path: String, zeros: usize) -> Self {
-        Self { method: "POST", path, body: Vec::new(), zeros }
+        Self { method: "POST", path, zeros, ..Self::default() }
     }
 
     fn unread(path: String) -> Self {
@@ -84,7 +129,13 @@ async fn hold(stream: &mut TcpStream, port: u16, request: &Request) -> std::io::
         let head = format!(
             "{method} /api/v1/live-migration/{path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Length: {length}\r\n\r\n"
         );
-        stream.write_all(&[head.as_bytes(), &request.body].concat()).await?;
+        let begin = [head.as_bytes(), &request.body].concat();
+        for piece in begin.chunks(if request.slowly { 1 } else { begin.len() }) {
+            stream.write_all(piece).await?;
+            if request.slowly {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        }
         let zeros = vec![0; 64 << 10];
         let mut left = request.zeros.saturating_sub(1);
         while left > 0 {
