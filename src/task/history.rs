@@ -9,9 +9,9 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::folder::{Folder, HistoryError};
 use super::kind::{Kind, Status as _};
+use super::left_behind::LeftBehind;
 use super::limits::{HistoryLimits, Life, to_drop};
 use super::record::{ReportRecord, TaskRecord};
-use super::report::LeftBehind;
 use super::stored::StoredTask;
 use super::weight::{BYTES_FOR_EACH, weight};
 use crate::store::Pages;

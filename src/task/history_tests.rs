@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::history::History;
+use super::left_behind::{LeftBehind, page_of};
 use super::record::TaskRecord;
-use super::report::{LeftBehind, page_of};
 use super::tests::{Toy, ToyStatus};
 use super::{HistoryError, HistoryLimits, StoredTask};
 use crate::protocol::TaskState;

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::kind::{Kind, Status as _};
-use super::report::LeftBehind;
+use super::left_behind::LeftBehind;
 use super::slots::Slot;
 use super::state::{Event, next};
 use super::stored::StoredTask;

@@ -10,6 +10,7 @@ mod history_tests;
 mod id;
 mod job;
 mod kind;
+mod left_behind;
 mod limits;
 mod live;
 mod record;

@@ -7,9 +7,10 @@ use super::counts::TaskCounts;
 use super::folder::HistoryError;
 use super::job::Job;
 use super::kind::Status as _;
+use super::left_behind::LeftBehind;
 use super::live::Task;
 use super::registry::Tasks;
-use super::report::{LeftBehind, TaskReport};
+use super::report::TaskReport;
 
 /// How long a status that has just become final waits until it is on disk.
 const SETTLE_WAIT: Duration = Duration::from_secs(5);
