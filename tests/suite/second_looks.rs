@@ -23,14 +23,14 @@ const TIME: Time = Time { seconds: 1_700_000_000, nanoseconds: 0 };
 /// Longer than a tick of the clock of any file system here.
 const TICK: Duration = Duration::from_millis(25);
 
-fn file(path: &Path, bytes: &str) {
+pub fn file(path: &Path, bytes: &str) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(path, bytes).unwrap();
     set_time(path, TIME);
 }
 
 /// Three directories of files, at rest.
-fn tree() -> (tempfile::TempDir, PathBuf) {
+pub fn tree() -> (tempfile::TempDir, PathBuf) {
     let tmp = tempfile::tempdir().unwrap();
     let home = tmp.path().join("root");
     for directory in ["", "a", "a/b"] {
@@ -43,7 +43,7 @@ fn tree() -> (tempfile::TempDir, PathBuf) {
 }
 
 /// A manifest whose tree changes after it was listed, or once the first of its directories was read.
-fn changed(home: &Path, when: When, change: impl Fn() + Sync) -> (Manifest, ProgressSnapshot) {
+pub fn changed(home: &Path, when: When, change: impl Fn() + Sync) -> (Manifest, ProgressSnapshot) {
     let context = Context::default();
     let identity = Identity::new("host".to_owned(), "instance".to_owned(), 7, &Rules::none());
     let roots = [RootSpec { id: RootId::DATA_0, home: home.to_owned(), rules: RootRules::none() }];
@@ -68,7 +68,7 @@ fn changed(home: &Path, when: When, change: impl Fn() + Sync) -> (Manifest, Prog
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum When {
+pub enum When {
     Listed,
     Read,
 }
