@@ -18,6 +18,7 @@ mod identity;
 mod links;
 mod matching;
 mod notes;
+mod packing;
 mod plan;
 mod record;
 mod rollup;

@@ -1,5 +1,7 @@
 //! The directories of one root as a flat table in pre-order, checked before anything relies on its shape.
 
+use rayon::prelude::*;
+
 use super::directory::{Directory, DirectoryIndex, MAX_DIRECTORIES, Totals};
 use super::hash::{HashKind, SubtreeHash, instance_hash, subtree_hash};
 use super::shape::{check_shape, sum_of_sizes, sums};
@@ -35,6 +37,22 @@ impl DirectoryTable {
             directory.metadata = hash;
         }
         self
+    }
+
+    /// The metadata hashes that these files give, one list for each directory. Directories without children first, side by side; then the
+    /// others bottom-up: in pre-order every child comes after its parent, so backwards all children are known.
+    pub(super) fn metadata_hashes(&self, files: &[Vec<FileEntry>]) -> Vec<SubtreeHash> {
+        let is_leaf = |index: &DirectoryIndex| self.children(*index).next().is_none();
+        let hash = |index: DirectoryIndex, hashes: &[SubtreeHash]| {
+            self.hash_of(HashKind::Metadata, index, &files[index.at()], |child| hashes[child.at()])
+        };
+        let indices: Vec<DirectoryIndex> = self.indices().collect();
+        let of_leaf = |index: &DirectoryIndex| if is_leaf(index) { hash(*index, &[]) } else { SubtreeHash::Unproven };
+        let mut hashes: Vec<SubtreeHash> = indices.par_iter().map(of_leaf).collect();
+        for index in indices.into_iter().rev().filter(|index| !is_leaf(index)) {
+            hashes[index.at()] = hash(index, &hashes);
+        }
+        hashes
     }
 
     /// Whether both tables say the same; see [`SubtreeHash::is_same_claim_as`].

@@ -9,13 +9,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::AcqRel};
 
 use parking_lot::Mutex;
-use rayon::prelude::*;
 
 use super::block::{MAX_BLOCK_BYTES, encode_block};
 use super::block_view::decode_block;
-use super::codec::MEMORY_PER_BYTE;
 use super::directory::{Directory, DirectoryIndex};
-use super::hash::{HashKind, SubtreeHash, subtree_hash};
+use super::hash::{HashKind, SubtreeHash};
+use super::packing::pack;
 use super::shape::sum_of_sizes;
 use super::table::DirectoryTable;
 use super::table_error::TableError;
@@ -85,7 +84,7 @@ impl Tree {
             open.push((walked.path, DirectoryIndex(index)));
         }
         let table = DirectoryTable::new(directories)?;
-        let metadata = metadata_hashes(&table, &files);
+        let metadata = table.metadata_hashes(&files);
         let table = table.with_metadata(metadata);
         let pending = table.indices().map(|i| AtomicU32::new(1 + table.children(i).count() as u32)).collect();
         Ok(Self {
@@ -255,8 +254,8 @@ impl Tree {
         };
         let Some(finished) = finished else { return };
         let hash = self.is_last_part(index).then(|| self.hash_directory(index, &files));
-        if let Some(packed) = pack(&files, MAX_BLOCK_BYTES) {
-            *self.files[index.at()].lock() = packed;
+        if let Some(block) = pack(&files, MAX_BLOCK_BYTES) {
+            *self.files[index.at()].lock() = Files::Packed(block.into());
         }
         if let Some(hash) = hash {
             self.finish_upwards(index, hash, finished);
@@ -285,55 +284,5 @@ impl Tree {
             }
             (current, hash) = (parent, self.hash_directory(parent, &self.files(parent)));
         }
-    }
-}
-
-/// The files as a block, where that loses nothing: the block is within the limit, and unpacks within it too. `None` where it
-/// does not; then they stay a list, which takes more memory and is as good.
-fn pack(files: &[FileEntry], limit: usize) -> Option<Files> {
-    let block = encode_block(files);
-    // What unpacks takes at most so many times its bytes; only what comes near the limit has to be tried.
-    let surely = block.len() <= limit / MEMORY_PER_BYTE && files.is_sorted_by(|a, b| a.name < b.name);
-    let whole = surely || (block.len() <= limit && decode_block(&block).is_ok_and(|unpacked| unpacked == files));
-    whole.then(|| Files::Packed(block.into()))
-}
-
-/// Directories without children first, side by side; then the others bottom-up: in pre-order every child comes after its
-/// parent, so backwards all children are known.
-fn metadata_hashes(table: &DirectoryTable, files: &[Vec<FileEntry>]) -> Vec<SubtreeHash> {
-    let is_leaf = |index: &DirectoryIndex| table.children(*index).next().is_none();
-    let hash = |index: DirectoryIndex, hashes: &[SubtreeHash]| match table.get(index).unlisted {
-        Some(_) => SubtreeHash::Unproven,
-        None => {
-            let children = table.children(index).map(|(child, name)| (name, hashes[child.at()]));
-            subtree_hash(HashKind::Metadata, &files[index.at()], children)
-        }
-    };
-    let indices: Vec<DirectoryIndex> = table.indices().collect();
-    let of_leaf = |index: &DirectoryIndex| if is_leaf(index) { hash(*index, &[]) } else { SubtreeHash::Unproven };
-    let mut hashes: Vec<SubtreeHash> = indices.par_iter().map(of_leaf).collect();
-    for index in indices.into_iter().rev().filter(|index| !is_leaf(index)) {
-        hashes[index.at()] = hash(index, &hashes);
-    }
-    hashes
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn file(name: &[u8]) -> FileEntry {
-        let content = Content::Digest(crate::model::Blake3Digest([1; 32]));
-        FileEntry { name: Name::new(name).unwrap(), listed: Listed::File { size: 1, modified_ms: 2, content } }
-    }
-
-    /// A directory whose block would be beyond the limit was once packed all the same, and unpacked to no files at all:
-    /// two such directories had the same content hash, whatever was in them.
-    #[test]
-    fn files_that_cannot_be_packed_stay_as_they_are() {
-        let files = vec![file(b"a"), file(b"b")];
-        assert!(matches!(pack(&files, MAX_BLOCK_BYTES), Some(Files::Packed(_))));
-        assert!(pack(&files, 10).is_none());
-        assert!(pack(&[file(b"b"), file(b"a")], MAX_BLOCK_BYTES).is_none());
     }
 }

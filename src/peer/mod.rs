@@ -11,6 +11,8 @@ mod file_request;
 mod files;
 mod listed_place;
 mod listed_roots;
+#[cfg(test)]
+mod listed_roots_tests;
 mod listing;
 mod pieces;
 mod short_strings;
