@@ -27,6 +27,12 @@ impl Times {
         sorted.get(sorted.len() / 2).map(|time| time.as_secs_f64() * 1e3)
     }
 
+    /// The shortest time of each round.
+    pub fn best_of(all: &[Self]) -> Self {
+        let rounds = all.iter().map(|times| times.0.len()).min().unwrap_or(0);
+        Self((0..rounds).filter_map(|round| all.iter().map(|times| times.0[round]).min()).collect())
+    }
+
     /// The least and the most, in milliseconds.
     pub fn spread(&self) -> String {
         let ms = |time: Option<&Duration>| time.map_or(0.0, |time| time.as_secs_f64() * 1e3);
@@ -51,6 +57,15 @@ pub fn line(what: &str, times: &Times) {
 pub fn ratio(what: &str, of: &Times, to: &Times, most: f64) {
     if let (Some(of), Some(to)) = (of.median(), to.median()) {
         bound(what, of / to, most);
+    }
+}
+
+/// Prints the median of the rounds' ratios: what a disk gives in one round it may not give in the next.
+pub fn paired(what: &str, of: &Times, to: &Times, most: f64) {
+    let mut ratios: Vec<f64> = of.0.iter().zip(&to.0).map(|(of, to)| of.as_secs_f64() / to.as_secs_f64()).collect();
+    ratios.sort_unstable_by(f64::total_cmp);
+    if let Some(median) = ratios.get(ratios.len() / 2) {
+        bound(what, *median, most);
     }
 }
 

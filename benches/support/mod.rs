@@ -1,5 +1,6 @@
 //! What the benchmarks share: trees, services as processes, a network with a round trip, and tables of figures.
 
+pub mod cold;
 pub mod figures;
 pub mod forwarder;
 pub mod services;

@@ -73,10 +73,9 @@ impl Pair {
                 "cassandra_instances:\n  - {{id: 1, host: 127.0.0.1, storage_dir: {none:?}, data_dirs: [{:?}]}}\n\
                  sidecar: {{host: 127.0.0.1, port: {port}}}\n\
                  live_migration:\n  migration_map: {{'127.0.0.1:{called}': '127.0.0.1:{destination_port}'}}\n\
-                 twintree:\n  threads: {}\n{}",
+                 {}",
                 std::path::absolute(data)?,
-                threads(),
-                setup.settings.replace("STATE", &state.display().to_string()),
+                section(&setup.settings.replace("STATE", &state.display().to_string())),
             );
             let path = scratch.join(format!("{side}.yaml"));
             std::fs::write(&path, yaml)?;
@@ -163,6 +162,11 @@ impl Pair {
     pub fn peak_memory(&self) -> [u64; 2] {
         self.processes().map(peak_memory)
     }
+}
+
+/// The section `twintree` with these lines; none where there are none, so that all is as by default.
+fn section(lines: &str) -> String {
+    if lines.is_empty() { String::new() } else { format!("twintree:\n{lines}") }
 }
 
 /// As many threads as there are cores, on both sides.

@@ -1,0 +1,193 @@
+//! Both trees with nothing of them in the page cache: `diff`, a manifest and a whole task, against reading alone (`cat`, as many at a
+//! time as reads best), `rsync -c`, and for direct reads `fio`.
+//!
+//! `cargo bench --bench cold [-- A] [-- B] [-- C] [-- direct]`; without a name all four. A and B are those of `versus_per_file`; C has
+//! 400,000 files of 50 to 1,000 bytes a side. Needs the right to drop the caches, and says so where it has it not. Takes 18 GB of
+//! disk. See `docs/performance.md`.
+
+#![allow(clippy::print_stdout, missing_docs, unreachable_pub, dead_code, reason = "a benchmark, not a library")]
+
+mod support;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use support::figures::{Times, fact, line, paired, title};
+use support::services::{Pair, Setup};
+use support::trees::{self, Shape};
+use support::{directory, installed, rounds, wants};
+
+/// What is asked of one tree: at most so much of the time of what it is compared with.
+struct Asked {
+    shape: Shape,
+    files_per_cat: usize,
+    manifest_to_cat: Option<f64>,
+    diff_to_cat: f64,
+    task_to_cat: Option<f64>,
+    diff_to_rsync: f64,
+}
+
+fn main() -> io::Result<()> {
+    let a = Asked {
+        shape: Shape::A,
+        files_per_cat: 400,
+        manifest_to_cat: None,
+        diff_to_cat: 1.0,
+        task_to_cat: Some(1.15),
+        diff_to_rsync: 0.5,
+    };
+    let b = Asked { shape: Shape::B, files_per_cat: 4, manifest_to_cat: Some(1.1), diff_to_cat: 1.1, ..a };
+    let c = Asked { shape: Shape::small(400_000), diff_to_cat: 0.6, task_to_cat: None, diff_to_rsync: 0.33, ..a };
+    for (name, asked) in [("A", a), ("B", b), ("C", c)] {
+        if wants(name) {
+            through_the_cache(name, &asked)?;
+        }
+    }
+    if wants("direct") {
+        direct()?;
+    }
+    Ok(())
+}
+
+fn copies(name: &str, shape: Shape) -> io::Result<[PathBuf; 2]> {
+    let sides = ["source", "copy"].map(|side| directory().join(format!("{name}-{side}")));
+    std::fs::create_dir_all(directory())?;
+    trees::make(&sides[0], shape)?;
+    trees::copy(&sides[0], &sides[1])?;
+    Ok(sides)
+}
+
+fn through_the_cache(name: &str, asked: &Asked) -> io::Result<()> {
+    let [source, copy] = copies(name, asked.shape)?;
+    let both: [&Path; 2] = [&source, &copy];
+    let scratch = tempfile::tempdir()?;
+    let pair = Pair::start(&Setup::of(&source, &copy)?, scratch.path())?;
+    let manifest = scratch.path().join("one.manifest");
+    let [mut one, mut diff, mut task, mut rsync] = <[Times; 4]>::default();
+    let [mut cats, mut cats_of_one] = <[[Times; 3]; 2]>::default();
+    let mut cold = true;
+    for _ in 0..rounds() {
+        for (at, at_a_time) in [2, 8, 32].into_iter().enumerate() {
+            cold &= measure(&mut cats[at], || cat(&both, at_a_time, asked.files_per_cat))?;
+            if asked.manifest_to_cat.is_some() {
+                measure(&mut cats_of_one[at], || cat(&both[..1], at_a_time, asked.files_per_cat))?;
+            }
+        }
+        measure(&mut diff, || twintree(["diff", "--quiet"].map(Path::new).iter().copied().chain(both)))?;
+        if asked.manifest_to_cat.is_some() {
+            let arguments = [Path::new("manifest"), Path::new("--quiet"), both[0], Path::new("-o"), &manifest];
+            measure(&mut one, || twintree(arguments))?;
+        }
+        if asked.task_to_cat.is_some() {
+            support::cold::drop_caches();
+            let verified = pair.verify("MD5", 10)?;
+            assert_eq!(verified.report["state"], "COMPLETED", "{:#}", verified.report);
+            task.add(verified.elapsed);
+        }
+        if installed("rsync") {
+            measure(&mut rsync, || rsync_check(&source, &copy))?;
+        }
+    }
+    let limit = Times::best_of(&cats);
+    title(&format!("{name}, both sides on one disk, {}", if cold { "nothing in the page cache" } else { "NOT COLD" }));
+    for (at, at_a_time) in [2, 8, 32].into_iter().enumerate() {
+        line(&format!("cat, {at_a_time} at a time"), &cats[at]);
+    }
+    line("twintree diff", &diff);
+    line("a whole task, both services here", &task);
+    line("rsync -rtcn, local", &rsync);
+    paired("diff to reading alone", &diff, &limit, asked.diff_to_cat);
+    if let Some(most) = asked.task_to_cat {
+        paired("task to reading alone", &task, &limit, most);
+    }
+    paired("diff to rsync -c", &diff, &rsync, asked.diff_to_rsync);
+    if let Some(most) = asked.manifest_to_cat {
+        let limit = Times::best_of(&cats_of_one);
+        line("one side: the best of cat", &limit);
+        line("one side: twintree manifest", &one);
+        paired("one side: manifest to reading alone", &one, &limit, most);
+    }
+    Ok(())
+}
+
+/// One side of B around the page cache.
+fn direct() -> io::Result<()> {
+    let [source, _] = copies("B", Shape::B)?;
+    if !installed("fio") {
+        fact("direct reads of B", "not measured: fio is not installed");
+        return Ok(());
+    }
+    let scratch = tempfile::tempdir()?;
+    let manifest = scratch.path().join("one.manifest");
+    let depths = [1, 2, 4, 8, 16, 32];
+    let mut fio: [Times; 6] = Default::default();
+    let mut own = Times::default();
+    let mut cold = true;
+    for _ in 0..rounds() {
+        for (times, depth) in fio.iter_mut().zip(depths) {
+            cold &= measure(times, || fio_reads(&source, depth))?;
+        }
+        let arguments =
+            [Path::new("manifest"), Path::new("--quiet"), Path::new("--direct"), &source, Path::new("-o"), &manifest];
+        measure(&mut own, || twintree(arguments))?;
+    }
+    title(&format!("B, one side, direct reads, {}", if cold { "nothing in the page cache" } else { "NOT COLD" }));
+    for (times, depth) in fio.iter().zip(depths) {
+        line(&format!("fio, O_DIRECT, 1 MiB, depth {depth}"), times);
+    }
+    line("twintree manifest --direct", &own);
+    paired("manifest --direct to fio", &own, &Times::best_of(&fio), 1.1);
+    Ok(())
+}
+
+/// Times some work with nothing in the page cache; whether it could be emptied.
+fn measure(times: &mut Times, work: impl FnOnce() -> io::Result<()>) -> io::Result<bool> {
+    let cold = support::cold::drop_caches();
+    let begun = Instant::now();
+    work()?;
+    times.add(begun.elapsed());
+    Ok(cold)
+}
+
+fn twintree<'a>(arguments: impl IntoIterator<Item = &'a Path>) -> io::Result<()> {
+    succeeds(Command::new(env!("CARGO_BIN_EXE_twintree")).args(arguments))
+}
+
+/// Reads all files of the trees in the order in which they are found.
+fn cat(trees: &[&Path], at_a_time: usize, files_each: usize) -> io::Result<()> {
+    let script = format!("find \"$@\" -type f -print0 | xargs -0 -P{at_a_time} -n{files_each} cat");
+    succeeds(Command::new("sh").args(["-c", &script, "sh"]).args(trees))
+}
+
+/// A dry run that compares checksums.
+fn rsync_check(source: &Path, copy: &Path) -> io::Result<()> {
+    let slash = |path: &Path| format!("{}/", path.display());
+    succeeds(Command::new("rsync").arg("-rtcn").args([slash(source), slash(copy)]))
+}
+
+/// Reads all large files of a tree directly, this many reads at a time.
+fn fio_reads(tree: &Path, depth: u32) -> io::Result<()> {
+    let escaped = |path: PathBuf| path.display().to_string().replace(':', "\\:");
+    let large = |path: &PathBuf| path.metadata().is_ok_and(|metadata| metadata.len() >= 1 << 20);
+    let files: Vec<String> = trees::files(tree)?.into_iter().filter(large).map(escaped).collect();
+    let mut fio = Command::new("fio");
+    fio.args([
+        "--name=read",
+        "--rw=read",
+        "--direct=1",
+        "--bs=1M",
+        "--ioengine=libaio",
+        "--file_service_type=sequential",
+    ]);
+    succeeds(fio.arg(format!("--iodepth={depth}")).arg(format!("--filename={}", files.join(":"))))
+}
+
+fn succeeds(command: &mut Command) -> io::Result<()> {
+    let output = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).output()?;
+    match output.status.success() {
+        true => Ok(()),
+        false => Err(io::Error::other(format!("{command:?}: {}", String::from_utf8_lossy(&output.stderr)))),
+    }
+}
