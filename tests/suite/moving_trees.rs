@@ -6,12 +6,14 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use twintree::manifest::{Depth, diff};
 use twintree::model::Verdict;
 
 use crate::support::manifests::manifest_of;
+use crate::support::material::missing;
 use crate::support::mutator::{MOTIONS, Moving, Twins};
 use crate::support::random::Random;
 use crate::support::services::{Pair, Setup, storage_dirs};
@@ -59,15 +61,22 @@ fn moving_trees_are_never_equal_by_diff() {
     assert!(moves > scans(), "they hardly moved: {moves}");
 }
 
-/// The services stay; what they serve is another tree with every seed. `twintree` is that section of both configurations.
-async fn never_completed(twintree: &str) {
-    let home = tempfile::tempdir().unwrap();
-    let [mut s, mut d] = ["source", "destination"].map(|side| home.path().join(side).display().to_string());
-    let of =
-        |side: &str| format!("twintree: {{state_dir: {:?}, {twintree}}}", home.path().join(format!("state-{side}")));
-    let (source, destination) = (of("source"), of("destination"));
+/// A pair of services for the trees of [`twins`] below `home`. `twintree` is that section of both configurations, with which the
+/// source's goes on.
+async fn pair(home: &Path, twintree: &str, source_only: &str) -> Pair {
+    let [mut s, mut d] = ["source", "destination"].map(|side| home.join(side).display().to_string());
+    let of = |side: &str, more: &str| {
+        format!("twintree: {{state_dir: {:?}, {twintree}{more}}}", home.join(format!("state-{side}")))
+    };
+    let (source, destination) = (of("source", source_only), of("destination", ""));
     let setup = Setup { source_extra: &source, destination_extra: &destination, ..storage_dirs(&mut s, &mut d) };
-    let pair = Pair::start(setup).await;
+    Pair::start(setup).await
+}
+
+/// The services stay; what they serve is another tree with every seed.
+async fn never_completed(twintree: &str, source_only: &str) {
+    let home = tempfile::tempdir().unwrap();
+    let pair = pair(home.path(), twintree, source_only).await;
     for seed in 0..scans() {
         for side in ["source", "destination"] {
             let _ = std::fs::remove_dir_all(home.path().join(side));
@@ -87,17 +96,47 @@ fn keep_going() -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn moving_trees_are_never_completed_by_manifests() {
-    never_completed("direct_io: false").await;
+    never_completed("direct_io: false", "").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn moving_trees_are_never_completed_by_direct_reads() {
-    never_completed("direct_io: true").await;
+    never_completed("direct_io: true", "").await;
 }
 
+/// The source is ours and offers no manifests.
+#[tokio::test(flavor = "multi_thread")]
+async fn moving_trees_are_never_completed_file_by_file() {
+    never_completed("direct_io: false", ", serve_manifests: false").await;
+}
+
+/// The trees rest until their digests can be recorded, beside the build, for a temporary directory may lie in memory; then the same
+/// trees move on from scan to scan.
 #[tokio::test(flavor = "multi_thread")]
 async fn moving_trees_are_never_completed_where_recorded_digests_are_trusted() {
-    never_completed("digest_cache: trust").await;
+    const SCANS_OF_A_TREE: u64 = 6;
+    let mut trusted = 0;
+    for tree in 0..scans().div_ceil(SCANS_OF_A_TREE) {
+        let home = tempfile::tempdir_in("target").or_else(|_| tempfile::tempdir()).unwrap();
+        let (twins, _) = twins(home.path(), tree);
+        let pair = pair(home.path(), "digest_cache: trust", "").await;
+        tokio::time::sleep(Duration::from_millis(2_200)).await;
+        assert_eq!(pair.verify(&keep_going()).await["state"], "FAILED", "tree {tree} at rest");
+        for seed in 0..SCANS_OF_A_TREE {
+            let moving = twins.start(seed);
+            let report = pair.verify(&keep_going()).await;
+            drop(moving);
+            assert_eq!(report["state"], "FAILED", "tree {tree}, seed {seed}: {report:#}");
+            trusted += ["source", "destination"]
+                .map(|side| report["read"][side]["from"]["trustedFiles"].as_u64().unwrap_or_default())
+                .iter()
+                .sum::<u64>();
+        }
+        pair.stop().await;
+    }
+    if trusted == 0 {
+        missing("leases", "nothing was trusted: digests cannot be recorded where the build lies");
+    }
 }
 
 /// A stock source stands still: what it cannot show of itself, nobody can. This side moves.

@@ -3,8 +3,8 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
@@ -48,12 +48,14 @@ pub struct Twins {
     pub moving: PathBuf,
     pub still: PathBuf,
     motion: Motion,
+    at: Arc<Mutex<Position>>,
 }
 
 impl Twins {
     /// Makes both trees; the directories named must not exist yet.
     pub fn new(moving: PathBuf, still: PathBuf, motion: Motion) -> Self {
-        let twins = Self { moving, still, motion };
+        let at = Position { odd: "a/odd-0".to_owned(), directory: "a/odd".to_owned() };
+        let twins = Self { moving, still, motion, at: Arc::new(Mutex::new(at)) };
         twins.make(&twins.moving);
         twins.make(&twins.still);
         let other = twins.other_root();
@@ -89,17 +91,17 @@ impl Twins {
         self.moving.with_file_name("other-root")
     }
 
-    /// Sets the tree in motion until what is returned is dropped.
+    /// Sets the tree in motion until what is returned is dropped; it goes on from where it stopped the last time.
     pub fn start(&self, seed: u64) -> Moving {
         let stop = Arc::new(AtomicBool::new(false));
         let moves = Arc::new(AtomicU64::new(0));
         let (root, other, motion) = (self.moving.clone(), self.other_root(), self.motion);
-        let (stopped, counted) = (Arc::clone(&stop), Arc::clone(&moves));
+        let (stopped, counted, at) = (Arc::clone(&stop), Arc::clone(&moves), Arc::clone(&self.at));
         let thread = std::thread::spawn(move || {
             let mut random = Random::new(seed);
             // From nearly always to a few times in a scan.
             let pause = *random.pick(&[0, 20, 200, 1_000, 5_000, 20_000]);
-            let mut at = Position { odd: "a/odd-0".to_owned(), directory: "a/odd".to_owned() };
+            let mut at = at.lock().unwrap();
             while !stopped.load(SeqCst) {
                 at.move_on(&root, &other, motion, &mut random);
                 noise(&root, &mut random);
