@@ -150,7 +150,7 @@ pub struct ScanArgs {
     /// Only this keyspace, or this keyspace.table; may be given more than once
     #[arg(long, value_name = "NAME")]
     pub keyspace: Vec<String>,
-    /// How many threads read and hash; one for each core where it is not given
+    /// How many threads read and hash; where it is not given, one for each core, and more while they wait for a disk
     #[arg(long, value_name = "N", value_parser = threads)]
     pub threads: Option<NonZeroUsize>,
     /// Read at most so much in a second, such as 100MiB/s

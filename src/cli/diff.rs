@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::args::{Common, DiffArgs};
 use super::exit_code::{CommandError, ExitCode};
-use super::local::{Scan, Tree, pool};
+use super::local::{Scan, Tree, readers};
 use super::output;
 use super::signals::Stop;
 use super::streamed::{Kept, Streamed};
@@ -59,13 +59,13 @@ fn compare(
 ) -> Result<(Verdict, ReportBody, Pages), CommandError> {
     let (began, clock) = (now_ms(), Instant::now());
     let elapsed_ms = || Some(u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX));
-    let pool = pool(&args.scan)?;
+    let readers = readers(&args.scan)?;
     let trees = sides.iter().zip(["source", "destination"]).filter_map(|(side, label)| match side {
         Side::Directory(tree) => Some((label, tree)),
         Side::File(_) => None,
     });
     let scan = Scan::new(trees.collect(), &args.scan, common.quiet, stop);
-    let walked = scan.walk(&pool)?;
+    let walked = scan.walk(&readers)?;
     let mut timings = Timings { walked_ms: elapsed_ms(), source_walked_ms: elapsed_ms(), ..Timings::default() };
     let (source, destination) = pair(sides, &walked)?;
     let mut found = Found::new(None);
@@ -73,7 +73,7 @@ fn compare(
         find(source, destination, Depth::Metadata, &mut found)?;
     }
     if found.tally().counters.metadata_summary() == MetadataSummary::Same {
-        scan.hash(&pool, &walked)?;
+        scan.hash(&readers, &walked)?;
         (timings.hashed_ms, timings.source_hashed_ms) = (elapsed_ms(), elapsed_ms());
         found = Found::new(None);
         find(source, destination, Depth::Content, &mut found)?;

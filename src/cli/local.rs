@@ -12,7 +12,7 @@ use crate::config::{Config, Instance};
 use crate::exclude::Rules;
 use crate::manifest::{BuildError, HashError, Identity, Manifest, RootSpec};
 use crate::model::{Provenance, RootId, Selection};
-use crate::scan::{Context, Engine, ReadLimit, ReadMode, host_name};
+use crate::scan::{Context, Engine, ReadLimit, ReadMode, Readers, Threads, host_name};
 use crate::work::now_ms;
 
 /// How often progress is shown.
@@ -73,11 +73,10 @@ fn rules(configured: &Rules, scan: &ScanArgs) -> Result<Rules, CommandError> {
     Ok(rules.restricted_to(&selection))
 }
 
-/// A pool with the threads asked for, else one for each core.
-pub(super) fn pool(scan: &ScanArgs) -> Result<rayon::ThreadPool, CommandError> {
-    let threads = scan.threads.map_or(0, std::num::NonZeroUsize::get);
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-    pool.map_err(|error| CommandError::Failed(format!("no threads: {error}")))
+/// The threads asked for, else as many as read best.
+pub(super) fn readers(scan: &ScanArgs) -> Result<Readers, CommandError> {
+    let readers = Readers::start(Threads::of_command(scan.threads));
+    readers.map_err(|error| CommandError::Failed(format!("no threads: {error}")))
 }
 
 /// Trees being scanned side by side in one pool, with a bar for each.
@@ -102,7 +101,7 @@ impl<'a> Scan<'a> {
     }
 
     /// Walks all trees.
-    pub(super) fn walk(&self, pool: &rayon::ThreadPool) -> Result<Vec<Manifest>, CommandError> {
+    pub(super) fn walk(&self, readers: &Readers) -> Result<Vec<Manifest>, CommandError> {
         use rayon::prelude::*;
         let jobs: Vec<_> = self
             .trees
@@ -113,19 +112,20 @@ impl<'a> Scan<'a> {
             let walk = |(identity, specs, context): (Identity, Vec<RootSpec>, &Context)| {
                 Manifest::walk(identity, &specs, context).map_err(build_error)
             };
-            pool.install(|| jobs.into_par_iter().map(walk).collect())
+            readers.run(|| jobs.into_par_iter().map(walk).collect())
         })
     }
 
     /// Hashes the content of manifests that [`Scan::walk`] made, in the same order.
-    pub(super) fn hash(&self, pool: &rayon::ThreadPool, manifests: &[Manifest]) -> Result<(), CommandError> {
+    pub(super) fn hash(&self, readers: &Readers, manifests: &[Manifest]) -> Result<(), CommandError> {
         use rayon::prelude::*;
         self.showing(|| {
-            pool.install(|| {
-                let both = manifests.par_iter().zip(&self.trees);
-                both.try_for_each(|(manifest, (_, context))| manifest.hash_contents(context, &|_, _, _, _| ()))
-            })
-            .map_err(hash_error)
+            readers
+                .run(|| {
+                    let both = manifests.par_iter().zip(&self.trees);
+                    both.try_for_each(|(manifest, (_, context))| manifest.hash_contents(context, &|_, _, _, _| ()))
+                })
+                .map_err(hash_error)
         })
     }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::args::{Common, ManifestArgs};
 use super::exit_code::{CommandError, ExitCode};
-use super::local::{Scan, Tree, pool};
+use super::local::{Scan, Tree, readers};
 use super::output;
 use super::signals::Stop;
 use crate::config::Config;
@@ -16,10 +16,10 @@ pub(super) fn run(args: &ManifestArgs, common: &Common, stop: &Stop) -> Result<E
     let config = args.config.as_deref().map(Config::load).transpose()?;
     let options = config.as_ref().map_or_else(|| args.scan.clone(), |config| args.scan.or_configured(&config.twintree));
     let tree = tree(args, config.as_ref())?;
-    let pool = pool(&options)?;
+    let readers = readers(&options)?;
     let scan = Scan::new(vec![("", &tree)], &options, common.quiet, stop);
-    let walked = scan.walk(&pool)?;
-    scan.hash(&pool, &walked)?;
+    let walked = scan.walk(&readers)?;
+    scan.hash(&readers, &walked)?;
     let Some(manifest) = walked.first() else {
         return Err(CommandError::Failed("nothing was scanned".to_owned()));
     };

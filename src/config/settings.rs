@@ -24,7 +24,7 @@ const AT_LEAST: &str = "256MiB or more";
 pub struct Settings {
     /// Where state is kept; `None`: nowhere.
     pub state_dir: Option<PathBuf>,
-    /// How many threads read and hash; `None`: as many as there are cores.
+    /// How many threads read and hash; `None`: as many as there are cores, and more while they wait for a disk.
     pub threads: Option<NonZeroUsize>,
     /// How many finished tasks are remembered; at least 1.
     pub history_max_tasks: usize,

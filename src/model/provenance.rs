@@ -27,6 +27,8 @@ pub struct Provenance {
     /// Files read whose digests were to be recorded and never can be, here: they belong to another user, or their file system does
     /// not tell of every later write.
     pub unrecordable_files: u64,
+    /// The most reads that were kept in flight while something came from the media; 0 where nothing did.
+    pub reads_in_flight: u64,
 }
 
 impl Provenance {

@@ -288,6 +288,7 @@ fn write_provenance(from: &Provenance, record: Writer) -> Writer {
         .with(8, &from.trusted_bytes)
         .with(9, &from.audited_files)
         .with_some(10, (from.unrecordable_files > 0).then_some(&from.unrecordable_files))
+        .with_some(11, (from.reads_in_flight > 0).then_some(&from.reads_in_flight))
 }
 
 fn read_provenance(fields: &mut FrameReader) -> Result<Provenance, FrameError> {
@@ -302,6 +303,7 @@ fn read_provenance(fields: &mut FrameReader) -> Result<Provenance, FrameError> {
         trusted_bytes: fields.required(8)?,
         audited_files: fields.required(9)?,
         unrecordable_files: fields.optional(10)?.unwrap_or_default(),
+        reads_in_flight: fields.optional(11)?.unwrap_or_default(),
     })
 }
 

@@ -35,7 +35,8 @@ pub(super) fn provenance(from: &Provenance) -> String {
     let audited = (from.audited_files > 0).then(|| format!("{} recorded digests audited", from.audited_files));
     let unrecordable = (from.unrecordable_files > 0)
         .then(|| format!("digests of {} files not to be recorded", from.unrecordable_files));
-    bytes.chain(files).chain(audited).chain(unrecordable).collect::<Vec<_>>().join(", ")
+    let reads = (from.reads_in_flight > 0).then(|| format!("up to {} reads in flight", from.reads_in_flight));
+    bytes.chain(reads).chain(files).chain(audited).chain(unrecordable).collect::<Vec<_>>().join(", ")
 }
 
 /// Root and path, without the prefix that all file URLs share; the exact bytes where the text does not have them.

@@ -9,7 +9,7 @@ use super::context::Context;
 use super::direct::{self, ALIGNMENT};
 use super::engine::ReadMode;
 use super::lease::Lease;
-use super::page_cache;
+use super::page_cache::Way;
 use super::progress::Origin;
 
 /// Bytes read at a time: large enough to make system calls cheap, small enough to stay in a core's cache until it is
@@ -45,6 +45,8 @@ pub(super) struct Reader<'a> {
     size: u64,
     pub(super) context: &'a Context,
     pub(super) counted: AtomicU64,
+    /// How it is read through the page cache.
+    way: Way,
     /// The file is read around the page cache.
     direct: AtomicBool,
     /// Nobody writes to the file while it is held.
@@ -57,12 +59,14 @@ impl<'a> Reader<'a> {
     /// Begins to read a file of this size.
     pub(super) fn new(file: &'a File, size: u64, context: &'a Context) -> Self {
         let direct = context.engine().mode() == ReadMode::Direct && direct::enable(file);
-        // A file that one read takes whole has nothing ahead.
-        if !direct && size > BLOCK_BYTES as u64 {
-            page_cache::read_nothing_ahead(file);
-        }
+        let way = Way::of(file, size, direct || size <= BLOCK_BYTES as u64);
         let (counted, unread) = (AtomicU64::new(0), AtomicU64::new(size));
-        Self { file, size, context, counted, direct: AtomicBool::new(direct), lease: None, unread }
+        Self { file, size, context, counted, way, direct: AtomicBool::new(direct), lease: None, unread }
+    }
+
+    /// Whether pieces of it may be read side by side.
+    pub(super) fn in_any_order(&self) -> bool {
+        matches!(self.way, Way::Probing)
     }
 
     /// The same, with a lease that is given up between two blocks where somebody asks for that, and ends with the last block.
@@ -132,7 +136,7 @@ impl<'a> Reader<'a> {
                 None => self.direct.store(false, Relaxed),
             }
         }
-        let pieces = page_cache::read(self.file, &mut buffer[..most], want, offset)?;
+        let pieces = self.way.read(self.file, &mut buffer[..most], want, offset)?;
         self.count(pieces.cached, Origin::PageCache);
         self.count(pieces.media, Origin::Media);
         self.count(pieces.unknown, Origin::Unknown);

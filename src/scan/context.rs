@@ -6,6 +6,7 @@ use super::cache::DigestCache;
 use super::cancel::Cancel;
 use super::engine::Engine;
 use super::progress::{Origin, Progress};
+use super::readers::in_flight;
 
 /// Cancel flag, counters and engine of one scan. Clones share all three.
 #[derive(Debug, Clone, Default)]
@@ -35,6 +36,9 @@ impl Context {
 
     /// Counts bytes that were read and hashed, for this scan and for all scans of the engine.
     pub(super) fn read(&self, bytes: u64, origin: Origin) {
+        if matches!(origin, Origin::Media | Origin::Direct) {
+            self.progress.reads_in_flight(in_flight() as u64);
+        }
         self.progress.read(bytes, origin);
         self.engine.meter().read(bytes);
     }

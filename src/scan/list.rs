@@ -10,6 +10,7 @@ use super::context::Context;
 use super::directory_look::DirectoryLook;
 use super::entries::{Found, FoundFile, look, names, unrepresentable};
 use super::identity::{FileIdentity, Look, directory_ms};
+use super::readers::turn;
 use super::steady::problem_of;
 use super::walked::{Looks, WalkedDirectory};
 use crate::exclude::RootRules;
@@ -49,6 +50,7 @@ pub fn list_directory(
     rested: Option<Look>,
     context: &Context,
 ) -> Listing {
+    let _turn = turn();
     context.progress.listed();
     match list(root, rules, path, rested) {
         Ok(listing) => listing,

@@ -41,6 +41,7 @@ struct Counts {
     trusted_bytes: AtomicU64,
     audited_files: AtomicU64,
     unrecordable_files: AtomicU64,
+    reads_in_flight: AtomicU64,
 }
 
 /// One look at the counters.
@@ -91,6 +92,7 @@ impl Progress {
             trusted_bytes: sum(|counts| &counts.trusted_bytes),
             audited_files: sum(|counts| &counts.audited_files),
             unrecordable_files: sum(|counts| &counts.unrecordable_files),
+            reads_in_flight: self.0.most(|counts| &counts.reads_in_flight),
         }
     }
 
@@ -104,6 +106,11 @@ impl Progress {
     pub(super) fn lost(&self, (files, bytes): (u64, u64)) {
         self.0.own().files_total.fetch_sub(files, Relaxed);
         self.0.own().bytes_total.fetch_sub(bytes, Relaxed);
+    }
+
+    /// So many reads may be in flight while something is read from the media.
+    pub(super) fn reads_in_flight(&self, reads: u64) {
+        self.0.own().reads_in_flight.fetch_max(reads, Relaxed);
     }
 
     /// A directory was listed.

@@ -47,7 +47,7 @@ fn hash(reader: Reader<'_>, size: u64, also: &[DigestAlgorithm]) -> Result<FileD
         reader.unsized_file(|| reader.one_pass_to_the_end(also))
     } else if also.is_empty() && size <= BLOCK_BYTES as u64 {
         reader.one_block(size).map(|blake3| FileDigests { blake3, also: Vec::new() })
-    } else if also.is_empty() && size > SEGMENT_BYTES {
+    } else if also.is_empty() && size > SEGMENT_BYTES && reader.in_any_order() {
         reader.parallel_blake3(size).map(|blake3| FileDigests { blake3, also: Vec::new() })
     } else {
         reader.one_pass(size, also)

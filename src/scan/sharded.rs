@@ -24,6 +24,11 @@ impl<T> Sharded<T> {
         &self.0[NUMBER.with(|number| number % SHARDS)].0
     }
 
+    /// The most that any thread has of one counter.
+    pub(super) fn most(&self, counter: impl Fn(&T) -> &AtomicU64) -> u64 {
+        self.0.iter().map(|shard| counter(&shard.0).load(Relaxed)).max().unwrap_or_default()
+    }
+
     /// One counter over all threads.
     pub(super) fn sum(&self, counter: impl Fn(&T) -> &AtomicU64) -> u64 {
         self.0.iter().fold(0, |sum, shard| sum.wrapping_add(counter(&shard.0).load(Relaxed)))

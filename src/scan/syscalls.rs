@@ -1,5 +1,6 @@
-//! System calls that no safe crate has: leases on files (`fcntl(2)`). Neither rustix nor nix wraps them. This is the only module
-//! with `unsafe` code, which is denied everywhere else; where there are no leases, `lease` goes without.
+//! System calls that no safe crate has: leases on files (`fcntl(2)`) and `cachestat(2)`. Neither rustix nor nix wraps them. This is
+//! the only module with `unsafe` code, which is denied everywhere else; where there are no leases, `lease` goes without, and where
+//! the page cache cannot be asked, `page_cache` does.
 #![allow(unsafe_code, reason = "a system call that no safe crate has")]
 
 use std::io;
@@ -31,6 +32,36 @@ fn set_lease(file: BorrowedFd<'_>, lease: libc::c_int) -> io::Result<()> {
         -1 => Err(io::Error::last_os_error()),
         _ => Ok(()),
     }
+}
+
+/// `cachestat(2)`, under one number on every architecture; libc has it for few.
+const SYS_CACHESTAT: libc::c_long = 451;
+
+/// How many pages of `length` bytes of a file from `offset` on the page cache holds, without disturbing it. Fails with ENOSYS before Linux
+/// 6.5, and with EPERM where this process is neither the owner of the file nor may write to it.
+pub(super) fn cached_pages(file: BorrowedFd<'_>, offset: u64, length: u64) -> io::Result<u64> {
+    /// `struct cachestat_range` of `linux/mman.h`.
+    #[repr(C)]
+    struct Range {
+        offset: u64,
+        length: u64,
+    }
+    /// `struct cachestat` of `linux/mman.h`.
+    #[repr(C)]
+    #[derive(Default)]
+    struct Pages {
+        cached: u64,
+        dirty: u64,
+        writeback: u64,
+        evicted: u64,
+        recently_evicted: u64,
+    }
+    let range = Range { offset, length };
+    let mut pages = Pages::default();
+    // SAFETY: the kernel reads one range and writes one set of counters; both live until the call has returned and have the layout
+    // that the kernel's header gives them. The descriptor is open as long as it is borrowed.
+    let done = unsafe { libc::syscall(SYS_CACHESTAT, file.as_raw_fd(), &raw const range, &raw mut pages, 0) };
+    if done == 0 { Ok(pages.cached) } else { Err(io::Error::last_os_error()) }
 }
 
 #[cfg(test)]

@@ -19,12 +19,12 @@ use crate::model::{RootId, Selection};
 use crate::net::{Endpoint, Patience, RetryPolicy};
 use crate::peer::{Allowance, Peer, PeerError, PeerSettings};
 use crate::protocol::{MigrationState, TaskRequest};
-use crate::scan::Engine;
+use crate::scan::{Engine, Threads};
 use crate::source::{Completion, Offers};
 use crate::task::{History, HistoryLimits, Slots, Tasks, Unfinished};
 use crate::verify::{RunInput, Verification};
 use crate::work::{
-    BuildJob, Busy, Client, FairSlot, FairSlots, Holder, MemoryBudget, MemoryPermit, OverBudget, Threads, Turns, now_ms,
+    BuildJob, Busy, Client, FairSlot, FairSlots, Holder, MemoryBudget, MemoryPermit, OverBudget, Turns, now_ms,
 };
 
 /// How many listings a service makes and sends at once: each is a walk, and stands in memory until it was sent.

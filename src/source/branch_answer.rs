@@ -15,8 +15,8 @@ use crate::protocol::{
     BranchDirectory, BranchFrame, BranchRequest, BranchRequestError, FileRead, MAX_SENT_BLOCK_BYTES, ReadOutcome,
     SourceFailure, encode_frame,
 };
-use crate::scan::{Context, FileDigests};
-use crate::work::{MemoryPermit, OverBudget, Phase, Threads, Turns, in_pool};
+use crate::scan::{Context, FileDigests, Threads};
+use crate::work::{MemoryPermit, OverBudget, Phase, Turns, in_pool};
 
 /// How often the destination hears of progress.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);

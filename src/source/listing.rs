@@ -9,8 +9,8 @@ use super::error::ServeError;
 use crate::manifest::RootSpec;
 use crate::model::{EntryKind, FileUrl, Listed, Problem, Reason, RootId};
 use crate::protocol::{ListingEntry, UnlistedEntry};
-use crate::scan::{Context, DirectoryLook, WalkedDirectory, WalkedRoot, walk_roots};
-use crate::work::{Threads, in_pool};
+use crate::scan::{Context, DirectoryLook, Threads, WalkedDirectory, WalkedRoot, walk_roots};
+use crate::work::in_readers;
 
 /// About how many bytes of JSON are made at a time.
 const CHUNK_BYTES: usize = 64 << 10;
@@ -23,7 +23,7 @@ const CHUNK_BYTES: usize = 64 << 10;
 pub async fn listing(roots: Vec<RootSpec>, listed: &[RootId], threads: Threads) -> Result<Listing, ServeError> {
     let context = Context::default();
     let _stop = context.cancel.clone().on_drop();
-    let walked = in_pool(threads, move || {
+    let walked = in_readers(threads, move || {
         let homes: Vec<_> = roots.iter().map(|spec| (spec.home.as_path(), &spec.rules)).collect();
         let walked = walk_roots(&homes, &context).map_err(|_| ServeError::Cancelled)?;
         let directories = walked.roots.into_iter().map(|root| match root {

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use super::found::Found;
 use crate::model::{DigestAlgorithm, Selection};
 use crate::peer::Peer;
-use crate::work::{BuildJob, Threads};
+use crate::scan::Threads;
+use crate::work::BuildJob;
 
 /// What a run needs.
 #[derive(Debug)]

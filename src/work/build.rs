@@ -5,11 +5,11 @@ use std::sync::{Arc, OnceLock};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use super::pool::{Died, Threads, in_pool};
+use super::pool::{Died, in_readers};
 use crate::manifest::{BuildError, DirectoryIndex, HashError, Identity, Manifest, RootSpec, SubtreeHash};
 use crate::model::{Problem, Provenance};
 use crate::protocol::FinishedDirectory;
-use crate::scan::{Cancel, Context, Engine, ProgressSnapshot};
+use crate::scan::{Cancel, Context, Engine, ProgressSnapshot, Threads};
 
 /// What to build.
 #[derive(Debug, Clone)]
@@ -104,7 +104,7 @@ impl Build {
         let context = build.context.clone();
         tokio::spawn(async move {
             let worker = Arc::clone(&shared);
-            let result = in_pool(job.threads, move || worker.work(job, &context)).await;
+            let result = in_readers(job.threads, move || worker.work(job, &context)).await;
             let phase = match result {
                 Ok(Ok(())) => Phase::Done,
                 Ok(Err(failure)) => Phase::Failed(failure),

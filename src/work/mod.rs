@@ -17,6 +17,6 @@ pub use build::{Build, BuildFailure, BuildJob, Phase};
 pub use client::Client;
 pub use clock::now_ms;
 pub use fair_slots::{Busy, FairSlot, FairSlots};
-pub use pool::{Died, Threads, blocking, in_pool};
+pub use pool::{Died, blocking, in_pool, in_readers};
 pub use turns::Turns;
 pub use warm::warm;

@@ -3,10 +3,10 @@
 
 use std::sync::Arc;
 
-use super::pool::{Threads, in_pool};
+use super::pool::in_readers;
 use crate::manifest::RootSpec;
 use crate::model::Provenance;
-use crate::scan::{Context, Engine, warm_roots};
+use crate::scan::{Context, Engine, Threads, warm_roots};
 
 /// Records the digests that are missing below these roots, on one thread; only files that are written once are read. Tells
 /// how much was read; `None` where nothing is remembered or the work died. Dropping the future stops the work.
@@ -15,7 +15,7 @@ pub async fn warm(roots: Vec<RootSpec>, engine: Arc<Engine>) -> Option<Provenanc
     let _stop = context.cancel.clone().on_drop();
     let cache = Arc::clone(engine.cache()?);
     let work = context.clone();
-    let warmed = in_pool(Threads::ONE, move || {
+    let warmed = in_readers(Threads::ONE, move || {
         let written_once = roots.iter().filter(|root| root.id.directory_type.is_written_once());
         warm_roots(written_once.map(|root| (root.home.as_path(), &root.rules)), &cache, &work)
     });

@@ -102,6 +102,7 @@ fn manifest_frames() -> Vec<(&'static str, ManifestFrame)> {
         trusted_bytes: 8,
         audited_files: 300,
         unrecordable_files: 0,
+        reads_in_flight: 0,
     };
     let end = End { files: 1, directories: 2, bytes: 3, metadata: Some([0x11; 32]), content: None };
     let failure = SourceFailure { code: "c".to_owned(), message: "m".to_owned() };

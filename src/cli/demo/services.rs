@@ -7,7 +7,7 @@ use super::disk::disk;
 use super::instance::Instance;
 use crate::cli::args::ScanArgs;
 use crate::cli::exit_code::CommandError;
-use crate::cli::local::{Scan, Tree, pool};
+use crate::cli::local::{Scan, Tree, readers};
 use crate::cli::signals::Stop;
 use crate::config::Config;
 use crate::manifest::HashKind;
@@ -65,10 +65,10 @@ pub(super) fn content_hash(config: &Config, stop: &Stop) -> Result<Option<Blake3
     let scan = ScanArgs::default();
     let trees = config.instances.iter().map(|instance| Tree::of_instance(config, instance, &scan));
     let trees: Vec<Tree> = trees.collect::<Result<_, _>>()?;
-    let pool = pool(&scan)?;
+    let readers = readers(&scan)?;
     let jobs = Scan::new(trees.iter().map(|tree| ("", tree)).collect(), &scan, true, stop);
-    let manifests = jobs.walk(&pool)?;
-    jobs.hash(&pool, &manifests)?;
+    let manifests = jobs.walk(&readers)?;
+    jobs.hash(&readers, &manifests)?;
     Ok(manifests.first().and_then(|manifest| manifest.instance_hash(HashKind::Content).digest()))
 }
 

@@ -11,7 +11,7 @@ use crate::model::{DigestAlgorithm, FileEntry, Name, Problem, RootId};
 use crate::protocol::BranchRequest;
 use crate::scan::{Context, FileDigests};
 use crate::work::BuildFailure;
-use crate::work::in_pool;
+use crate::work::in_readers;
 
 /// The destination's own second reads, running beside the source's.
 #[derive(Default)]
@@ -77,7 +77,7 @@ impl SecondReads {
         let (sides, work, threads) = (sides.clone(), context.clone(), sides.threads);
         let (pairs, request, files) = (Arc::clone(pairs), Arc::clone(request), Arc::clone(files));
         let result = tokio::spawn(async move {
-            let reads = in_pool(threads, move || {
+            let reads = in_readers(threads, move || {
                 let (keys, targets) = wanted(&sides, &pairs, &request, &files);
                 let reads = Mutex::new(Reads::new());
                 read_again(&sides.local, &targets, algorithm, &work, &|at, outcome| {

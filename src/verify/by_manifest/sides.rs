@@ -11,8 +11,8 @@ use crate::manifest::{
 use crate::model::{FileEntry, FileUrl, Findings, RootId};
 use crate::peer::{Contents, Peer, PeerError, RemoteManifest};
 use crate::scan::Engine;
+use crate::scan::Threads;
 use crate::verify::error::RunError;
-use crate::work::Threads;
 
 /// Both sides of a comparison to some depth. Clones are cheap and share everything.
 #[derive(Clone)]

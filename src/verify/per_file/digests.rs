@@ -21,7 +21,7 @@ use crate::verify::error::RunError;
 use crate::verify::input::RunInput;
 use crate::verify::kind::{Passed, Verification};
 use crate::work::BuildFailure;
-use crate::work::in_pool;
+use crate::work::in_readers;
 
 /// The comparison of all digests.
 pub(super) struct Digests<'a> {
@@ -116,7 +116,7 @@ impl<'a> Digests<'a> {
     async fn own_digests(&self, local: &Arc<Look>) -> Result<(), RunError> {
         let (files, pairs, local) = (Arc::clone(&self.files), Arc::clone(&self.pairs), Arc::clone(local));
         let (algorithm, context) = (self.input.algorithm, self.context.clone());
-        let hashed = in_pool(self.input.threads, move || {
+        let hashed = in_readers(self.input.threads, move || {
             let directories = files.par_iter().enumerate().with_max_len(1);
             directories.try_for_each(|(at, directory)| {
                 hash_directory(&local.manifest, directory, algorithm, &context, &|number, answer| {

@@ -15,13 +15,13 @@ use crate::peer::{ListingError, PeerError, SourceListing, read_listing};
 use crate::scan::{Context, WalkedDirectory};
 use crate::verify::error::RunError;
 use crate::verify::kind::Passed;
-use crate::work::{BuildFailure, blocking, in_pool};
+use crate::work::{BuildFailure, blocking, in_readers};
 
 impl PerFileRun<'_> {
     /// This side's own tree.
     pub(super) async fn walk(&self, context: Context) -> Result<Look, RunError> {
         let job = self.input.job.clone();
-        let walked = in_pool(job.threads, move || Manifest::walk(job.identity, &job.roots, &context)).await;
+        let walked = in_readers(job.threads, move || Manifest::walk(job.identity, &job.roots, &context)).await;
         let manifest = walked.map_err(BuildFailure::from)?.map_err(BuildFailure::from)?;
         self.task.passed(Passed::Walked);
         Ok(Look { manifest, times: DirectoryTimes::new(), unsteady: BTreeMap::new(), held: None })
@@ -34,7 +34,7 @@ impl PerFileRun<'_> {
         context: Context,
     ) -> Result<BTreeMap<FileUrl, Problem>, RunError> {
         let local = Arc::clone(local);
-        let looked = in_pool(self.input.threads, move || {
+        let looked = in_readers(self.input.threads, move || {
             local.manifest.look_again(&context, &|_, _, _| ()).map(|()| unsteady_of(&local.manifest))
         });
         let looked = looked.await.map_err(BuildFailure::from)?;
@@ -78,7 +78,7 @@ impl PerFileRun<'_> {
     pub(super) async fn looked_at(&self, listed: SourceListing, local: &Arc<Look>) -> Result<Arc<Look>, RunError> {
         let (local, identity) = (Arc::clone(local), self.source_identity(&local.manifest));
         let peer = self.input.peer.address().clone();
-        let look = in_pool(self.input.threads, move || {
+        let look = in_readers(self.input.threads, move || {
             let SourceListing { roots, unsteady, held } = listed;
             let times = directory_times(&roots);
             let manifest = Manifest::of_listed(identity, with_empty_roots(roots, &local.manifest))?;

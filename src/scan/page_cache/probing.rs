@@ -1,27 +1,11 @@
-//! Reading through the page cache and leaving it as it was found: a verification that reads terabytes once must not push
-//! out what a database on the same machine has in memory.
+//! Reads that tell by themselves where their bytes came from.
 
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-/// Where the bytes of one read came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Pieces {
-    /// The page cache held them.
-    pub cached: usize,
-    /// It did not; they are dropped from it again.
-    pub media: usize,
-    /// The system does not say.
-    pub unknown: usize,
-}
-
-impl Pieces {
-    pub(super) fn total(&self) -> usize {
-        self.cached + self.media + self.unknown
-    }
-}
+use super::pieces::{Pieces, retried};
 
 /// Tells the system that the file is not read from its begin to its end, so that it reads nothing ahead: what it reads ahead
 /// would look as if it had been in the cache.
@@ -90,6 +74,18 @@ fn read_leaving_nothing(file: &File, buffer: &mut [u8], offset: u64) -> io::Resu
     Ok(read)
 }
 
+/// Whether the system drops what a read fetched by itself, as far as is known.
+#[cfg(target_os = "linux")]
+pub(super) fn knows_uncached() -> bool {
+    KNOWS_UNCACHED.load(Relaxed)
+}
+
+/// One read that leaves in the cache only what was there, where the system knows such reads.
+#[cfg(target_os = "linux")]
+pub(super) fn read_uncached(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    Ok(preadv2_uncached(file, buffer, offset, rustix::io::ReadWriteFlags::empty())?)
+}
+
 /// A read that leaves in the cache only what was there, where the system knows such reads; an ordinary one elsewhere.
 #[cfg(target_os = "linux")]
 fn preadv2_uncached(
@@ -117,7 +113,7 @@ const UNCACHED: rustix::io::ReadWriteFlags = rustix::io::ReadWriteFlags::from_bi
 
 /// Whether kernel and file systems know [`UNCACHED`]; false for good from the first that does not.
 #[cfg(target_os = "linux")]
-static KNOWS_UNCACHED: AtomicBool = AtomicBool::new(true);
+pub(super) static KNOWS_UNCACHED: AtomicBool = AtomicBool::new(true);
 
 /// The smallest page of any system here, in bytes.
 #[cfg(target_os = "linux")]
@@ -140,50 +136,17 @@ pub(super) fn read(file: &File, buffer: &mut [u8], enough: usize, offset: u64) -
     Ok(pieces)
 }
 
-/// Repeats a call that a signal interrupted.
-pub(super) fn retried(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
-    loop {
-        match call() {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            done => return done,
-        }
-    }
-}
-
 #[cfg(target_os = "linux")]
 #[cfg(test)]
 mod tests {
+    use super::super::material::{HALF, ONE_AT_A_TIME, SIZE, cold_file, held};
     use super::*;
     use rustix::fs::{Advice, fadvise};
     use std::io::Write as _;
 
-    const SIZE: usize = 1 << 20;
-    const HALF: usize = SIZE / 2;
-
-    /// A file of which the cache holds nothing; `None` on a file system that lies in memory.
-    fn cold_file() -> Option<File> {
-        let mut file = tempfile::tempfile_in("target").or_else(|_| tempfile::tempfile()).unwrap();
-        file.write_all(&vec![7; SIZE]).unwrap();
-        file.sync_all().unwrap();
-        fadvise(&file, 0, None, Advice::DontNeed).unwrap();
-        let cold = held(&file, 0) == 0;
-        if !cold {
-            let why = "the cache cannot be emptied here, or the system does not say what it holds";
-            crate::material::missing("cold-cache", why);
-        }
-        cold.then_some(file)
-    }
-
-    /// How many bytes from `offset` on the cache holds in one piece.
-    fn held(file: &File, offset: u64) -> usize {
-        let mut buffer = vec![0; SIZE];
-        let mut buffers = [std::io::IoSliceMut::new(&mut buffer)];
-        read_nothing_ahead(file);
-        rustix::io::preadv2(file, &mut buffers, offset, rustix::io::ReadWriteFlags::NOWAIT).unwrap_or(0)
-    }
-
     #[test]
     fn what_was_not_in_the_cache_is_not_left_there() {
+        let _alone = ONE_AT_A_TIME.lock();
         let Some(file) = cold_file() else { return };
         for knows_uncached in [KNOWS_UNCACHED.load(Relaxed), false] {
             KNOWS_UNCACHED.store(knows_uncached, Relaxed);
@@ -204,6 +167,7 @@ mod tests {
 
     #[test]
     fn what_was_in_the_cache_stays_there() {
+        let _alone = ONE_AT_A_TIME.lock();
         let Some(file) = cold_file() else { return };
         let mut buffer = vec![0; HALF];
         file.read_exact_at(&mut buffer, 0).unwrap();
