@@ -173,7 +173,10 @@ fn with_buffer<T>(work: impl FnOnce(&mut [u8]) -> T) -> T {
     }
     // No rayon call happens while the buffer is borrowed, so no stolen job can borrow it a second time.
     BUFFER.with_borrow_mut(|buffer| {
-        buffer.resize(BLOCK_BYTES + 2 * ALIGNMENT, 0);
+        if buffer.is_empty() {
+            // As the system gives it: what is never read into takes no memory, and most threads read small files.
+            *buffer = vec![0; BLOCK_BYTES + 2 * ALIGNMENT];
+        }
         work(direct::aligned(buffer, BLOCK_BYTES + ALIGNMENT))
     })
 }
