@@ -1,7 +1,7 @@
 //! Both trees with nothing of them in the page cache: `diff`, a manifest and a whole task, against reading alone (`cat`, as many at a
-//! time as reads best), `rsync -c`, and for direct reads `fio`.
+//! time as reads best), and `rsync -c`.
 //!
-//! `cargo bench --bench cold [-- A] [-- B] [-- C] [-- direct]`; without a name all four. A and B are those of `versus_per_file`; C has
+//! `cargo bench --bench cold [-- A] [-- B] [-- C]`; without a name all three. A and B are those of `versus_per_file`; C has
 //! 400,000 files of 50 to 1,000 bytes a side. Needs the right to drop the caches, and says so where it has it not. Takes 18 GB of
 //! disk. See `docs/performance.md`.
 
@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use support::figures::{Times, fact, line, paired, title};
+use support::figures::{Times, line, paired, title};
 use support::services::{Pair, Setup};
 use support::trees::{self, Shape};
 use support::{directory, installed, rounds, wants};
@@ -44,9 +44,6 @@ fn main() -> io::Result<()> {
         if wants(name) {
             through_the_cache(name, &asked)?;
         }
-    }
-    if wants("direct") {
-        direct()?;
     }
     Ok(())
 }
@@ -112,36 +109,6 @@ fn through_the_cache(name: &str, asked: &Asked) -> io::Result<()> {
     Ok(())
 }
 
-/// One side of B around the page cache.
-fn direct() -> io::Result<()> {
-    let [source, _] = copies("B", Shape::B)?;
-    if !installed("fio") {
-        fact("direct reads of B", "not measured: fio is not installed");
-        return Ok(());
-    }
-    let scratch = tempfile::tempdir()?;
-    let manifest = scratch.path().join("one.manifest");
-    let depths = [1, 2, 4, 8, 16, 32];
-    let mut fio: [Times; 6] = Default::default();
-    let mut own = Times::default();
-    let mut cold = true;
-    for _ in 0..rounds() {
-        for (times, depth) in fio.iter_mut().zip(depths) {
-            cold &= measure(times, || fio_reads(&source, depth))?;
-        }
-        let arguments =
-            [Path::new("manifest"), Path::new("--quiet"), Path::new("--direct"), &source, Path::new("-o"), &manifest];
-        measure(&mut own, || twintree(arguments))?;
-    }
-    title(&format!("B, one side, direct reads, {}", if cold { "nothing in the page cache" } else { "NOT COLD" }));
-    for (times, depth) in fio.iter().zip(depths) {
-        line(&format!("fio, O_DIRECT, 1 MiB, depth {depth}"), times);
-    }
-    line("twintree manifest --direct", &own);
-    paired("manifest --direct to fio", &own, &Times::best_of(&fio), 1.1);
-    Ok(())
-}
-
 /// Times some work with nothing in the page cache; whether it could be emptied.
 fn measure(times: &mut Times, work: impl FnOnce() -> io::Result<()>) -> io::Result<bool> {
     let cold = support::cold::drop_caches();
@@ -165,23 +132,6 @@ fn cat(trees: &[&Path], at_a_time: usize, files_each: usize) -> io::Result<()> {
 fn rsync_check(source: &Path, copy: &Path) -> io::Result<()> {
     let slash = |path: &Path| format!("{}/", path.display());
     succeeds(Command::new("rsync").arg("-rtcn").args([slash(source), slash(copy)]))
-}
-
-/// Reads all large files of a tree directly, this many reads at a time.
-fn fio_reads(tree: &Path, depth: u32) -> io::Result<()> {
-    let escaped = |path: PathBuf| path.display().to_string().replace(':', "\\:");
-    let large = |path: &PathBuf| path.metadata().is_ok_and(|metadata| metadata.len() >= 1 << 20);
-    let files: Vec<String> = trees::files(tree)?.into_iter().filter(large).map(escaped).collect();
-    let mut fio = Command::new("fio");
-    fio.args([
-        "--name=read",
-        "--rw=read",
-        "--direct=1",
-        "--bs=1M",
-        "--ioengine=libaio",
-        "--file_service_type=sequential",
-    ]);
-    succeeds(fio.arg(format!("--iodepth={depth}")).arg(format!("--filename={}", files.join(":"))))
 }
 
 fn succeeds(command: &mut Command) -> io::Result<()> {
