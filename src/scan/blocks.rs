@@ -11,6 +11,7 @@ use super::engine::ReadMode;
 use super::lease::Lease;
 use super::page_cache::Way;
 use super::progress::Origin;
+use super::readers::turn;
 
 /// Bytes read at a time: large enough to make system calls cheap, small enough to stay in a core's cache until it is
 /// hashed.
@@ -77,6 +78,7 @@ impl<'a> Reader<'a> {
     /// Hands the bytes from `offset` on to `take`, block by block, from this thread's buffer. `offset` is a multiple of
     /// [`super::SEGMENT_BYTES`].
     pub(super) fn blocks(&self, offset: u64, length: u64, mut take: impl FnMut(&[u8])) -> Result<(), ReadFailure> {
+        let _turn = turn(|| self.give_up_if_asked());
         with_buffer(|buffer| {
             let mut done = 0;
             while done < length {
@@ -103,6 +105,7 @@ impl<'a> Reader<'a> {
 
     /// Hands on everything that the file holds, whatever its size says; how many bytes that was.
     pub(super) fn to_the_end(&self, mut take: impl FnMut(&[u8])) -> Result<u64, ReadFailure> {
+        let _turn = turn(|| self.give_up_if_asked());
         with_buffer(|buffer| {
             let mut done = 0;
             while done < MAX_UNSIZED_BYTES {
@@ -143,7 +146,7 @@ impl<'a> Reader<'a> {
         Ok(pieces.total())
     }
 
-    /// A read that takes long must not hold up who wants to write.
+    /// A read that takes long, or waits for its turn, must not hold up who wants to write.
     fn give_up_if_asked(&self) {
         self.lease.iter().for_each(|lease| lease.give_up_if_asked());
     }

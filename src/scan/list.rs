@@ -50,7 +50,7 @@ pub fn list_directory(
     rested: Option<Look>,
     context: &Context,
 ) -> Listing {
-    let _turn = turn();
+    let _turn = turn(|| ());
     context.progress.listed();
     match list(root, rules, path, rested) {
         Ok(listing) => listing,

@@ -12,7 +12,6 @@ use super::context::Context;
 use super::digests::FileDigests;
 use super::identity::{FileIdentity, Look};
 use super::read::{digest_open_file, hash_open_file};
-use super::readers::turn;
 use crate::model::{Blake3Digest, ContentDigest, DigestAlgorithm, Name, Problem, Reason};
 
 /// How often a file that changes under the read is read before it is given up on.
@@ -116,8 +115,6 @@ pub(super) fn steadily<T>(
     open: impl Fn() -> io::Result<File>,
     read: impl Fn(&File, u64) -> Result<T, ReadFailure>,
 ) -> Result<(T, FileIdentity), ReadError> {
-    // Before anything is held for which others might wait.
-    let _turn = turn();
     if let Some(Expected { size, look: Some(seen), .. }) = expected
         && let Some(read) = since_the_walk(size, seen, context, &open, &read)
     {

@@ -16,7 +16,7 @@ use crate::protocol::{
     SourceFailure, encode_frame,
 };
 use crate::scan::{Context, FileDigests, Threads};
-use crate::work::{MemoryPermit, OverBudget, Phase, Turns, in_pool};
+use crate::work::{MemoryPermit, OverBudget, Phase, Turns, in_readers};
 
 /// How often the destination hears of progress.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
@@ -189,7 +189,7 @@ fn stream(
             let _stop = CancelOnDrop(context.clone());
             let (sender, mut results) = mpsc::channel(READS_AHEAD);
             let work = context.clone();
-            let job = in_pool(threads, move || {
+            let job = in_readers(threads, move || {
                 let (positions, targets): (Vec<u32>, Vec<SecondRead>) = targets.into_iter().unzip();
                 read_again(&manifest, &targets, algorithm, &work, &|at, outcome| {
                     // Waits where the destination does not take what was read. Nobody listens any more once it has hung up.

@@ -17,40 +17,40 @@ const PAGE_BYTES: u64 = 4096;
 /// What is known of a file before it is read in order.
 #[derive(Debug)]
 pub(in crate::scan) struct InOrder {
+    /// Bytes.
+    size: u64,
     /// Bytes of it that the cache held and that were not counted yet; `None` where the system does not say.
     cached: Option<AtomicU64>,
-    /// The windows of which the cache held nothing, by their number, where the system does not drop what a read fetched.
-    dropped: Vec<bool>,
+    /// Of the windows of the file, by their number, whether the cache held nothing of them; `None` where the system itself drops what
+    /// a read fetched.
+    cold: Option<Vec<bool>>,
 }
 
 impl InOrder {
     /// `None` where the file is better not read in order: the cache holds all of it, or would not be left as it was.
     #[cfg(target_os = "linux")]
     pub(super) fn of(file: &File, size: u64) -> Option<Self> {
+        Self::with(file, size, super::probing::drops_by_itself(file, size))
+    }
+
+    /// The same where the system drops what a read fetched, or does not.
+    #[cfg(target_os = "linux")]
+    fn with(file: &File, size: u64, drops_by_itself: bool) -> Option<Self> {
         use std::os::fd::AsFd as _;
 
-        use super::probing::knows_uncached;
         use crate::scan::syscalls::cached_pages;
 
-        let pages = size.div_ceil(PAGE_BYTES);
         match cached_pages(file.as_fd(), 0, size) {
-            Ok(cached) if cached >= pages => None,
-            Ok(cached) => {
-                let windows = 0..size.div_ceil(WINDOW_BYTES);
-                let dropped = match knows_uncached() {
-                    true => Vec::new(),
-                    false if cached == 0 => windows.map(|_| true).collect(),
-                    false => windows
-                        .map(|number| {
-                            cached_pages(file.as_fd(), number * WINDOW_BYTES, WINDOW_BYTES).is_ok_and(|held| held == 0)
-                        })
-                        .collect(),
+            Ok(held) if held >= size.div_ceil(PAGE_BYTES) => None,
+            Ok(held) => {
+                let nothing_held = |window: u64| {
+                    held == 0 || matches!(cached_pages(file.as_fd(), window * WINDOW_BYTES, WINDOW_BYTES), Ok(0))
                 };
-                Some(Self { cached: Some((cached * PAGE_BYTES).into()), dropped })
+                let cold = (!drops_by_itself).then(|| (0..size.div_ceil(WINDOW_BYTES)).map(nothing_held).collect());
+                Some(Self { size, cached: Some((held * PAGE_BYTES).into()), cold })
             }
             // Who may not ask is not told where bytes come from; the system drops them all the same.
-            Err(_) if knows_uncached() => Some(Self { cached: None, dropped: Vec::new() }),
-            Err(_) => None,
+            Err(_) => drops_by_itself.then_some(Self { size, cached: None, cold: None }),
         }
     }
 
@@ -63,13 +63,19 @@ impl InOrder {
     /// See [`super::Way::read`].
     #[cfg(target_os = "linux")]
     pub(super) fn read(&self, file: &File, buffer: &mut [u8], enough: usize, offset: u64) -> io::Result<Pieces> {
+        use std::os::unix::fs::FileExt as _;
+
         use super::pieces::retried;
         use super::probing::read_uncached;
 
+        let read_at = |buffer: &mut [u8], offset| match self.cold {
+            None => read_uncached(file, buffer, offset),
+            Some(_) => file.read_at(buffer, offset),
+        };
         let mut total = 0;
         // One more read where there are enough: it shows whether the file ends.
         while total < buffer.len() {
-            match retried(|| read_uncached(file, &mut buffer[total..], offset + total as u64))? {
+            match retried(|| read_at(&mut buffer[total..], offset + total as u64))? {
                 0 => break,
                 read => total += read,
             }
@@ -77,7 +83,7 @@ impl InOrder {
                 break;
             }
         }
-        self.drop_behind(file, offset, total as u64);
+        self.drop_behind(file, offset + total as u64, total < enough);
         Ok(self.counted(total))
     }
 
@@ -95,19 +101,22 @@ impl InOrder {
         Pieces { cached, media: bytes - cached, unknown: 0 }
     }
 
-    /// Drops the windows that end in what was just read.
+    /// Drops the window that ended with the read up to `end`; `at_end` where the file ended before it should.
     #[cfg(target_os = "linux")]
-    fn drop_behind(&self, file: &File, offset: u64, read: u64) {
+    fn drop_behind(&self, file: &File, end: u64, at_end: bool) {
         use std::num::NonZeroU64;
 
         use rustix::fs::{Advice, fadvise};
 
-        let last = (offset + read).saturating_sub(1) / WINDOW_BYTES;
-        let ended = (offset + read).is_multiple_of(WINDOW_BYTES) || read == 0;
-        let dropped = usize::try_from(last).ok().and_then(|last| self.dropped.get(last));
-        if ended && dropped == Some(&true) {
+        let end = end.min(self.size);
+        if !(at_end || end == self.size || end.is_multiple_of(WINDOW_BYTES)) {
+            return;
+        }
+        let window = end.saturating_sub(1) / WINDOW_BYTES;
+        let cold = usize::try_from(window).ok().and_then(|window| self.cold.as_ref()?.get(window));
+        if cold == Some(&true) {
             // Advice that is not taken harms nothing but the cache.
-            let _ = fadvise(file, last * WINDOW_BYTES, NonZeroU64::new(WINDOW_BYTES), Advice::DontNeed);
+            let _ = fadvise(file, window * WINDOW_BYTES, NonZeroU64::new(WINDOW_BYTES), Advice::DontNeed);
         }
     }
 }
@@ -115,11 +124,12 @@ impl InOrder {
 #[cfg(target_os = "linux")]
 #[cfg(test)]
 mod tests {
-    use super::super::material::{HALF, ONE_AT_A_TIME, SIZE, cold_file};
-    use super::super::probing::KNOWS_UNCACHED;
+    use super::super::material::{HALF, SIZE, cold_file};
+    use super::super::probing::drops_by_itself;
     use super::*;
     use crate::scan::syscalls::cached_pages;
     use rustix::fs::{Advice, fadvise};
+    use std::io::Write as _;
     use std::os::fd::AsFd as _;
     use std::os::unix::fs::FileExt as _;
 
@@ -150,31 +160,52 @@ mod tests {
 
     #[test]
     fn what_was_not_in_the_cache_is_read_in_order_and_not_left_there() {
-        let _alone = ONE_AT_A_TIME.lock();
         let Some(file) = askable() else { return };
-        for knows_uncached in [knows_uncached_here(), false] {
-            KNOWS_UNCACHED.store(knows_uncached, Relaxed);
-            let in_order = InOrder::of(&file, SIZE as u64).unwrap();
+        for drops_by_itself in [drops_by_itself(&file, SIZE as u64), false] {
+            let in_order = InOrder::with(&file, SIZE as u64, drops_by_itself).unwrap();
             let pieces = read_whole(&file, &in_order);
-            // The last window is dropped by the read that finds the end.
-            in_order.read(&file, &mut [0], 1, SIZE as u64).unwrap();
-            KNOWS_UNCACHED.store(true, Relaxed);
             assert_eq!((pieces.cached, pieces.media), (0, SIZE));
-            assert_eq!(
-                cached_pages(file.as_fd(), 0, SIZE as u64).unwrap(),
-                0,
-                "knows uncached reads: {knows_uncached}"
-            );
+            let left = cached_pages(file.as_fd(), 0, SIZE as u64).unwrap();
+            assert_eq!(left, 0, "the system drops by itself: {drops_by_itself}");
         }
     }
 
-    fn knows_uncached_here() -> bool {
-        super::super::probing::knows_uncached()
+    /// Windows of which the cache held something stay as they are, the others are dropped, the last and shorter one too.
+    #[test]
+    fn where_the_system_drops_nothing_cold_windows_are_dropped() {
+        let Some(mut file) = askable() else { return };
+        let size = WINDOW_BYTES * 2 + SIZE as u64;
+        file.write_all(&vec![7; usize::try_from(size).unwrap()]).unwrap();
+        file.set_len(size).unwrap();
+        file.sync_all().unwrap();
+        fadvise(&file, 0, None, Advice::DontNeed).unwrap();
+        fadvise(&file, 0, None, Advice::Random).unwrap();
+        file.read_exact_at(&mut vec![0; 4096], WINDOW_BYTES).unwrap();
+        fadvise(&file, 0, None, Advice::Normal).unwrap();
+        let in_order = InOrder::with(&file, size, false).unwrap();
+        assert_eq!(in_order.cold, Some(vec![true, false, true]));
+        let mut buffer = vec![0; SIZE];
+        for block in 0..size / SIZE as u64 {
+            let offset = block * SIZE as u64;
+            let last = offset + SIZE as u64 == size;
+            buffer.resize(SIZE + usize::from(last), 0);
+            assert_eq!(in_order.read(&file, &mut buffer, SIZE, offset).unwrap().total(), SIZE);
+        }
+        let held = |window| cached_pages(file.as_fd(), window * WINDOW_BYTES, WINDOW_BYTES).unwrap();
+        assert_eq!((held(0), held(1), held(2)), (0, WINDOW_BYTES / PAGE_BYTES, 0));
+    }
+
+    /// Who may not ask what the cache holds could not leave it as it was.
+    #[test]
+    fn what_cannot_be_asked_is_read_in_order_only_where_the_system_drops_by_itself() {
+        let path = rustix::fs::open(".", rustix::fs::OFlags::PATH, rustix::fs::Mode::empty()).unwrap();
+        let unasked = File::from(path);
+        assert!(InOrder::with(&unasked, SIZE as u64, false).is_none());
+        assert!(InOrder::with(&unasked, SIZE as u64, true).is_some_and(|in_order| in_order.cached.is_none()));
     }
 
     #[test]
     fn what_was_in_the_cache_is_counted_and_stays() {
-        let _alone = ONE_AT_A_TIME.lock();
         let Some(file) = askable() else { return };
         fadvise(&file, 0, None, Advice::Random).unwrap();
         file.read_exact_at(&mut vec![0; HALF], 0).unwrap();
@@ -192,7 +223,6 @@ mod tests {
 
     #[test]
     fn what_the_cache_holds_whole_is_not_read_in_order() {
-        let _alone = ONE_AT_A_TIME.lock();
         let Some(file) = askable() else { return };
         file.read_exact_at(&mut vec![0; SIZE], 0).unwrap();
         assert!(InOrder::of(&file, SIZE as u64).is_none());
@@ -200,7 +230,6 @@ mod tests {
 
     #[test]
     fn a_file_that_is_longer_or_shorter_than_its_size_shows() {
-        let _alone = ONE_AT_A_TIME.lock();
         let Some(file) = askable() else { return };
         let in_order = InOrder::of(&file, SIZE as u64).unwrap();
         let mut buffer = vec![0; SIZE + 1];

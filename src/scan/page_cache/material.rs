@@ -7,9 +7,6 @@ use rustix::fs::{Advice, fadvise};
 
 use super::probing::read_nothing_ahead;
 
-/// Held by each test that reads, for some switch off what the system can.
-pub(super) static ONE_AT_A_TIME: parking_lot::Mutex<()> = parking_lot::Mutex::new(());
-
 pub(super) const SIZE: usize = 1 << 20;
 pub(super) const HALF: usize = SIZE / 2;
 

@@ -74,16 +74,19 @@ fn read_leaving_nothing(file: &File, buffer: &mut [u8], offset: u64) -> io::Resu
     Ok(read)
 }
 
-/// Whether the system drops what a read fetched by itself, as far as is known.
+/// Whether the system itself drops from the cache what a read of this file fetched: not before Linux 6.14, and not on every file
+/// system. A read at the `end` of the file fetches nothing.
 #[cfg(target_os = "linux")]
-pub(super) fn knows_uncached() -> bool {
-    KNOWS_UNCACHED.load(Relaxed)
+pub(super) fn drops_by_itself(file: &File, end: u64) -> bool {
+    read_uncached(file, &mut [0], end).is_ok()
 }
 
-/// One read that leaves in the cache only what was there, where the system knows such reads.
+/// One read that leaves in the cache only what was there; fails with EOPNOTSUPP where the system knows no such reads.
 #[cfg(target_os = "linux")]
 pub(super) fn read_uncached(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-    Ok(preadv2_uncached(file, buffer, offset, rustix::io::ReadWriteFlags::empty())?)
+    use std::io::IoSliceMut;
+
+    Ok(rustix::io::preadv2(file, &mut [IoSliceMut::new(buffer)], offset, UNCACHED)?)
 }
 
 /// A read that leaves in the cache only what was there, where the system knows such reads; an ordinary one elsewhere.
@@ -113,7 +116,7 @@ const UNCACHED: rustix::io::ReadWriteFlags = rustix::io::ReadWriteFlags::from_bi
 
 /// Whether kernel and file systems know [`UNCACHED`]; false for good from the first that does not.
 #[cfg(target_os = "linux")]
-pub(super) static KNOWS_UNCACHED: AtomicBool = AtomicBool::new(true);
+static KNOWS_UNCACHED: AtomicBool = AtomicBool::new(true);
 
 /// The smallest page of any system here, in bytes.
 #[cfg(target_os = "linux")]
@@ -139,10 +142,13 @@ pub(super) fn read(file: &File, buffer: &mut [u8], enough: usize, offset: u64) -
 #[cfg(target_os = "linux")]
 #[cfg(test)]
 mod tests {
-    use super::super::material::{HALF, ONE_AT_A_TIME, SIZE, cold_file, held};
+    use super::super::material::{HALF, SIZE, cold_file, held};
     use super::*;
     use rustix::fs::{Advice, fadvise};
     use std::io::Write as _;
+
+    /// Held by each test that reads, for one switches off what the system can.
+    static ONE_AT_A_TIME: parking_lot::Mutex<()> = parking_lot::Mutex::new(());
 
     #[test]
     fn what_was_not_in_the_cache_is_not_left_there() {

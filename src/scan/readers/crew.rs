@@ -3,8 +3,12 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
+
+/// How often who waits for a turn looks at what it holds.
+const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 
 thread_local! {
     /// Those of the pool to which this thread belongs.
@@ -58,14 +62,16 @@ impl Crew {
         self.allow(usize::MAX);
     }
 
-    fn take(self: &Arc<Self>) -> Option<Turn> {
+    fn take(self: &Arc<Self>, while_waiting: impl Fn()) -> Option<Turn> {
         let all = || self.allowed.load(Relaxed) >= self.awake.load(Relaxed);
         if all() {
             return None;
         }
         let mut reading = self.reading.lock();
         while !all() && *reading >= self.allowed.load(Relaxed) {
-            self.freed.wait(&mut reading);
+            if self.freed.wait_for(&mut reading, LOOK_INTERVAL).timed_out() {
+                MutexGuard::unlocked(&mut reading, &while_waiting);
+            }
         }
         *reading += 1;
         Some(Turn(Arc::clone(self)))
@@ -82,9 +88,10 @@ impl Drop for Turn {
     }
 }
 
-/// Waits until this thread may read, where its pool reads in turns. Whoever has a turn must not wait for other threads of the pool.
-pub(in crate::scan) fn turn() -> Option<Turn> {
-    OWN.with_borrow(|own| own.as_ref().and_then(Crew::take))
+/// Waits until this thread may read, where its pool reads in turns. Whoever has a turn must not wait for other threads of the pool, for
+/// these may wait for a turn. `while_waiting` is called now and then meanwhile.
+pub(in crate::scan) fn turn(while_waiting: impl Fn()) -> Option<Turn> {
+    OWN.with_borrow(|own| own.as_ref().and_then(|own| own.take(while_waiting)))
 }
 
 /// How many threads of this thread's pool may read at once; one where it belongs to none.
@@ -95,7 +102,6 @@ pub(in crate::scan) fn in_flight() -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     #[test]
     fn no_more_read_at_once_than_are_allowed() {
@@ -108,7 +114,7 @@ mod tests {
                 scope.spawn(move || {
                     crew.join(number);
                     for _ in 0..20 {
-                        let _turn = turn();
+                        let _turn = turn(|| ());
                         most.fetch_max(now.fetch_add(1, Relaxed) + 1, Relaxed);
                         std::thread::sleep(Duration::from_micros(100));
                         now.fetch_sub(1, Relaxed);
@@ -144,6 +150,6 @@ mod tests {
 
     #[test]
     fn a_thread_of_no_pool_reads_at_once() {
-        assert!(turn().is_none());
+        assert!(turn(|| ()).is_none());
     }
 }

@@ -41,6 +41,7 @@ enum Phase {
 /// The number of reads in flight, and what is being tried.
 #[derive(Debug)]
 pub(super) struct Depth {
+    first: usize,
     most: usize,
     now: usize,
     phase: Phase,
@@ -51,13 +52,18 @@ pub(super) struct Depth {
 impl Depth {
     /// Begins with `now` reads, of at most `most`.
     pub(super) fn new(now: usize, most: usize) -> Self {
-        Self { most, now, phase: Phase::Settled(0), upward: true, patience: PATIENCE }
+        Self { first: now, most, now, phase: Phase::Settled(0), upward: true, patience: PATIENCE }
     }
 
-    /// How many reads to keep in flight next. A window in which nothing came from the media teaches nothing.
+    /// How many reads to keep in flight next. A window in which nothing came from the media teaches nothing, and ends what was tried:
+    /// the page cache feeds at least as many as this began with.
     pub(super) fn next(&mut self, window: Window) -> usize {
         if window.media_bytes == 0 {
-            return self.now;
+            if let Phase::Trial { from, .. } = self.phase {
+                self.now = from;
+                self.phase = Phase::Settled(self.patience);
+            }
+            return self.now.max(self.first);
         }
         let rate = window.media_bytes as f64 / window.elapsed.as_secs_f64().max(1e-9);
         match self.phase {
@@ -146,6 +152,20 @@ mod tests {
     #[test]
     fn what_the_page_cache_feeds_is_left_alone() {
         assert_eq!(run(|_| 0.0, 2, 100), [2; 100]);
+    }
+
+    /// A trial must not last for as long as the page cache feeds the rest.
+    #[test]
+    fn a_trial_ends_where_nothing_comes_from_the_media_any_more() {
+        let elapsed = Duration::from_millis(20);
+        for windows in 1..200 {
+            let (mut depth, mut now) = (Depth::new(8, 64), 8);
+            for _ in 0..windows {
+                now = depth.next(Window { elapsed, media_bytes: (spinning(now) * 0.02) as u64 });
+            }
+            let cached = depth.next(Window { elapsed, media_bytes: 0 });
+            assert!(cached >= 8, "{cached} after {windows} windows, {now} before");
+        }
     }
 
     #[test]

@@ -8,10 +8,10 @@ mod depth;
 mod media;
 
 use std::num::NonZeroUsize;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
 use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 
 use crew::Crew;
@@ -95,12 +95,9 @@ impl Readers {
             .num_threads(most.get())
             .thread_name(|number| format!("read-{number}"))
             .start_handler(move |number| woken.join(number))
-            .build();
-        let Ok(pool) = pool else {
+            .build()
             // Those that did start would sleep for ever.
-            crew.end();
-            return Err(pool.err().unwrap_or_else(|| unreachable!()));
-        };
+            .inspect_err(|_| crew.end())?;
         let depth = (first < most).then(|| Mutex::new(Depth::new(first.get(), most.get())));
         Ok(Self { pool, crew, depth })
     }
@@ -108,16 +105,15 @@ impl Readers {
     /// Runs the work in the pool and waits for it. Its parallel jobs may open, list and read files.
     pub fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         let Some(depth) = &self.depth else { return self.pool.install(work) };
-        let (done, result) = (Done::default(), Mutex::new(None));
-        self.pool.in_place_scope(|scope| {
-            scope.spawn(|_| {
-                let _done = SetDone(&done);
-                *result.lock() = Some(work());
-            });
-            look_after(&self.crew, &mut depth.lock(), &done);
-        });
-        // A panic of the work has gone on through the scope.
-        result.into_inner().unwrap_or_else(|| unreachable!("the scope waits for the work"))
+        let (done, waiting) = mpsc::channel::<()>();
+        std::thread::scope(|scope| {
+            let watch = move || look_after(&self.crew, &mut depth.lock(), &waiting);
+            // Where the system has no thread left the work goes on with as many readers as are awake.
+            let _watcher = std::thread::Builder::new().name("read-depth".to_owned()).spawn_scoped(scope, watch);
+            // Dropped also where the work panics.
+            let _done = done;
+            self.pool.install(work)
+        })
     }
 }
 
@@ -128,10 +124,11 @@ impl Drop for Readers {
     }
 }
 
-fn look_after(crew: &Crew, depth: &mut Depth, done: &Done) {
+/// Finds the depth until the work is done.
+fn look_after(crew: &Crew, depth: &mut Depth, done: &mpsc::Receiver<()>) {
     let Some(mut read) = media::media_bytes() else { return };
     let mut begun = Instant::now();
-    while !done.wait(WINDOW) {
+    while let Err(mpsc::RecvTimeoutError::Timeout) = done.recv_timeout(WINDOW) {
         let Some(now) = media::media_bytes() else { return };
         let window = Window { elapsed: begun.elapsed(), media_bytes: now.saturating_sub(read) };
         if window.media_bytes < WINDOW_BYTES && window.elapsed < LONGEST_WINDOW {
@@ -142,35 +139,14 @@ fn look_after(crew: &Crew, depth: &mut Depth, done: &Done) {
     }
 }
 
-/// Whether the work is done.
-#[derive(Default)]
-struct Done(Mutex<bool>, Condvar);
-
-impl Done {
-    /// Waits so long at most; whether it is done.
-    fn wait(&self, most: Duration) -> bool {
-        let mut done = self.0.lock();
-        if !*done {
-            self.1.wait_for(&mut done, most);
-        }
-        *done
-    }
-}
-
-/// Says that the work is done, also where it panicked.
-struct SetDone<'a>(&'a Done);
-
-impl Drop for SetDone<'_> {
-    fn drop(&mut self) {
-        *self.0.0.lock() = true;
-        self.0.1.notify_all();
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Name;
+    use crate::scan::context::Context;
+    use crate::scan::steady::{Expected, hash_identified, look_at};
     use rayon::prelude::*;
+    use std::os::fd::AsFd as _;
 
     #[test]
     fn a_task_gets_what_it_asks_for_up_to_what_there_is() {
@@ -194,6 +170,32 @@ mod tests {
                 assert_eq!(readers.run(|| (0..100_000_u64).into_par_iter().sum::<u64>()), 4_999_950_000);
             }
         }
+    }
+
+    /// Pieces of a large file are hashed by whoever is free, and whoever waits for a piece takes other files meanwhile.
+    #[test]
+    fn who_reads_in_turns_waits_for_nobody_who_waits_for_a_turn() {
+        let dir = tempfile::tempdir().unwrap();
+        let names: Vec<Name> = (0..24).map(|number| Name::new(format!("{number}").as_bytes()).unwrap()).collect();
+        for name in &names {
+            std::fs::write(dir.path().join(name.to_string()), vec![7; 20 << 20]).unwrap();
+        }
+        let (done, waiting) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let four = NonZeroUsize::new(4);
+            let readers = Readers::start(Threads::choose(four, 4)).unwrap();
+            readers.crew.allow(1);
+            let open = std::fs::File::open(dir.path()).unwrap();
+            let read = |name: &Name| {
+                let look = look_at(open.as_fd(), name).unwrap();
+                let expected = Expected { size: look.size(), modified_ms: look.modified_ms().unwrap(), look: None };
+                hash_identified(open.as_fd(), name, expected, &[], &Context::default()).unwrap().0.blake3
+            };
+            let digests: Vec<_> = readers.run(|| names.par_iter().with_max_len(1).map(read).collect());
+            let _ = done.send(digests);
+        });
+        let digests = waiting.recv_timeout(Duration::from_secs(60)).expect("it hangs");
+        assert_eq!(digests, vec![blake3::hash(&vec![7; 20 << 20]).into(); 24]);
     }
 
     #[test]
