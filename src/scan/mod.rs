@@ -68,6 +68,8 @@ pub use served::{ServedFile, digest_served};
 pub use settle::{ROUNDS, walk_roots};
 pub use steady::{Expected, ReadError, digest_again, digest_file, problem_of};
 pub use stream_digest::StreamDigest;
+#[cfg(target_os = "linux")]
+pub use syscalls::give_memory_back_from;
 pub use walked::{Looks, Walked, WalkedDirectory, WalkedRoot};
 pub use warm::warm_roots;
 

@@ -1,6 +1,6 @@
-//! System calls that no safe crate has: leases on files (`fcntl(2)`) and `cachestat(2)`. Neither rustix nor nix wraps them. This is
-//! the only module with `unsafe` code, which is denied everywhere else; where there are no leases, `lease` goes without, and where
-//! the page cache cannot be asked, `page_cache` does.
+//! Calls that no safe crate has: leases on files (`fcntl(2)`), `cachestat(2)`, and `mallopt(3)` of the C library. Neither rustix nor
+//! nix wraps them. This is the only module with `unsafe` code, which is denied everywhere else; where there are no leases, `lease` goes
+//! without, where the page cache cannot be asked, `page_cache` does, and another C library keeps what it keeps.
 #![allow(unsafe_code, reason = "a system call that no safe crate has")]
 
 use std::io;
@@ -64,9 +64,49 @@ pub(super) fn cached_pages(file: BorrowedFd<'_>, offset: u64, length: u64) -> io
     if done == 0 { Ok(pages.cached) } else { Err(io::Error::last_os_error()) }
 }
 
+/// Gives pieces of memory of at least this many bytes back to the system as soon as they are freed. The C library else raises its bound
+/// to 32 MiB by itself, as large pieces come and go, and keeps what was freed below it. Whether it knows the call: only glibc does.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+pub fn give_memory_back_from(bytes: u32) -> bool {
+    let Ok(bytes) = libc::c_int::try_from(bytes) else { return false };
+    // SAFETY: `mallopt` takes two integers, takes the allocator's own locks, and touches no memory but the allocator's parameters.
+    unsafe { libc::mallopt(libc::M_MMAP_THRESHOLD, bytes) == 1 }
+}
+
+/// Another C library is left as it is.
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+pub fn give_memory_back_from(_: u32) -> bool {
+    false
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What the process has in memory, in bytes.
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    fn resident() -> usize {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().strip_suffix(" kB").unwrap().parse::<usize>().unwrap() << 10
+    }
+
+    #[test]
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    fn large_pieces_go_back_to_the_system_when_they_are_freed() {
+        assert!(give_memory_back_from(1 << 20));
+        // Freeing this would raise the bound above the pieces below.
+        drop(vec![7_u8; 31 << 20]);
+        let pieces: Vec<Vec<u8>> = (0..64).map(|_| vec![7; 2 << 20]).collect();
+        let held = resident();
+        // The last one stays, so that what is below it could not be given back as the end of a heap.
+        let mut pieces = pieces.into_iter();
+        let last = pieces.next_back();
+        drop(pieces);
+        // Other tests run at the same time.
+        assert!(resident() + (64 << 20) < held, "{} of {held} bytes are held", resident());
+        drop(last);
+    }
     use std::fs::File;
     use std::os::fd::AsFd as _;
 

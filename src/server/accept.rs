@@ -12,15 +12,20 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::busy_body::BusyBody;
 use super::connections::{Connection, Connections};
+use super::lobby::Lobby;
 use super::patience::Patient;
 use crate::work::Client;
 
 /// How long the loop waits before it tries again where the system has no descriptor or memory for a connection.
 const REST: Duration = Duration::from_secs(1);
+
+/// The least time between two connections that are let in while all are in use: each ends another one, whose client comes back.
+const PACE: Duration = Duration::from_millis(1);
 
 /// How long a client may take for the head of its request on a connection that is kept for health and metrics.
 const RESERVED_HEAD_TIMEOUT: Duration = Duration::from_secs(5);
@@ -60,26 +65,41 @@ pub(super) async fn serve(
     stopping: CancellationToken,
 ) {
     let mut conversations = JoinSet::new();
+    let mut lobby = Lobby::new(connections.limit());
+    let mut last = Instant::now();
     loop {
+        let turn = connections.all_in_use().then(|| last + PACE);
         tokio::select! {
             () = stopping.cancelled() => break,
             // Those that ended make room.
             Some(_) = conversations.join_next() => {}
+            // All are taken at once from the system's queue, where a client that is owed a connection stands behind all others.
             accepted = socket.accept() => match accepted {
-                Ok((stream, address)) => {
-                    let connection = connections.admit(Client::at(address.ip()));
-                    conversations.spawn(converse(stream, connection, router.clone(), manners, stopping.clone()));
-                }
+                Ok((stream, address)) => drop(lobby.enter(Client::at(address.ip()), stream)),
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
                     tracing::warn!(%error, "no connection can be taken for now");
                     tokio::time::sleep(REST).await;
                 }
             },
+            () = until(turn), if !lobby.is_empty() => {
+                last = Instant::now();
+                if let Some((client, stream)) = lobby.leave(connections.counts()) {
+                    let connection = connections.admit(client);
+                    conversations.spawn(converse(stream, connection, router.clone(), manners, stopping.clone()));
+                }
+            }
         }
     }
     drop(socket);
     while conversations.join_next().await.is_some() {}
+}
+
+/// Waits until then; a timer would round the present up to the next millisecond.
+async fn until(then: Option<Instant>) {
+    if let Some(then) = then {
+        tokio::time::sleep_until(then).await;
+    }
 }
 
 /// One connection from its first request to its last. How it ends is the client's affair, and nobody's error.

@@ -1,5 +1,6 @@
 //! Which connection ends where a new one comes and all are in use. Pure.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::time::Duration;
@@ -26,8 +27,8 @@ pub(super) enum Place<N> {
 
 /// The place of a connection of `client`. At the limit an idle one ends for it, of the client that has the most, the one that
 /// was idle for longest. Where none is idle, the client with the most gives one up if it has at least two more than the
-/// one who comes: the one it opened last. Else it is a connection for health and metrics, and of those the oldest ends where
-/// the reserve is full.
+/// one who comes: the one it opened last. Else it is a connection for health and metrics, and where the reserve is full the oldest of
+/// those ends that the client with the most of them has.
 pub(super) fn place<C: Copy + Eq + Hash, N: Copy + Ord>(
     open: &[Seen<C, N>],
     limit: usize,
@@ -38,9 +39,7 @@ pub(super) fn place<C: Copy + Eq + Hash, N: Copy + Ord>(
     if ordinary.len() < limit {
         return Place::Ordinary(None);
     }
-    let mut counts: HashMap<C, usize> = HashMap::new();
-    ordinary.iter().for_each(|seen| *counts.entry(seen.client).or_default() += 1);
-    let count = |client: C| counts.get(&client).copied().unwrap_or_default();
+    let count = counts(&ordinary);
     let idle = ordinary.iter().filter_map(|seen| Some((count(seen.client), seen.idle?, seen.number)));
     if let Some((.., number)) = idle.max() {
         return Place::Ordinary(Some(number));
@@ -49,8 +48,16 @@ pub(super) fn place<C: Copy + Eq + Hash, N: Copy + Ord>(
     if let Some((_, number)) = greedy.map(|seen| (count(seen.client), seen.number)).max() {
         return Place::Ordinary(Some(number));
     }
-    let oldest = reserved.iter().map(|seen| seen.number).min();
-    Place::Reserved(oldest.filter(|_| reserved.len() >= reserve))
+    let count = counts(&reserved);
+    let oldest = reserved.iter().max_by_key(|seen| (count(seen.client), Reverse(seen.number)));
+    Place::Reserved(oldest.map(|seen| seen.number).filter(|_| reserved.len() >= reserve))
+}
+
+/// How many of these each client has.
+fn counts<C: Copy + Eq + Hash, N>(seen: &[&Seen<C, N>]) -> impl Fn(C) -> usize + use<C, N> {
+    let mut counts: HashMap<C, usize> = HashMap::new();
+    seen.iter().for_each(|seen| *counts.entry(seen.client).or_default() += 1);
+    move |client| counts.get(&client).copied().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -96,5 +103,6 @@ mod tests {
     fn the_reserve_turns_over() {
         assert_eq!(place_of("AAAA|A", 4, 'a'), Place::Reserved(None));
         assert_eq!(place_of("AAAA|Aa", 4, 'a'), Place::Reserved(Some(4)));
+        assert_eq!(place_of("AAAA|BAA", 4, 'a'), Place::Reserved(Some(5)), "not that of who has fewer");
     }
 }

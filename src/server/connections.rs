@@ -68,12 +68,30 @@ impl Connections {
         self.0.state.lock().surplus
     }
 
+    /// Whether the next one makes another one end, or comes to the reserve.
+    pub(super) fn all_in_use(&self) -> bool {
+        self.open() >= self.0.limit
+    }
+
+    /// How many each client has; none of anybody while there is room for all.
+    pub(super) fn counts(&self) -> impl Fn(Client) -> usize + use<> {
+        let mut counts: HashMap<Client, usize> = HashMap::new();
+        let state = self.0.state.lock();
+        if state.open.len() >= self.0.limit {
+            state.open.values().for_each(|open| *counts.entry(open.client).or_default() += 1);
+        }
+        move |client| counts.get(&client).copied().unwrap_or_default()
+    }
+
     /// Takes a connection in. Another one may be cut for it.
     pub(super) fn admit(&self, client: Client) -> Connection {
         let now = Instant::now();
         let mut state = self.0.state.lock();
-        let seen: Vec<Seen<Client, u64>> = state.open.iter().map(|(number, open)| open.seen(*number, now)).collect();
-        let (reserved, instead) = match place(&seen, self.0.limit, RESERVE, client) {
+        let place = match state.open.len() < self.0.limit {
+            true => Place::Ordinary(None),
+            false => place(&state.seen(now), self.0.limit, RESERVE, client),
+        };
+        let (reserved, instead) = match place {
             Place::Ordinary(instead) => (false, instead),
             Place::Reserved(instead) => (true, instead),
         };
@@ -97,6 +115,12 @@ impl Connections {
         if let Some(open) = self.0.state.lock().open.get_mut(&number) {
             open.idle_since = idle_since;
         }
+    }
+}
+
+impl State {
+    fn seen(&self, now: Instant) -> Vec<Seen<Client, u64>> {
+        self.open.iter().map(|(number, open)| open.seen(*number, now)).collect()
     }
 }
 

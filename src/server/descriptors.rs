@@ -11,6 +11,9 @@ const FEWEST: u64 = 16;
 /// Descriptors that are left for everything but connections: roots, walks on all threads, the history.
 const OTHERS: u64 = 256;
 
+/// Descriptors for each connection: its own, that of a file it reads, and that of one that waits to be let in.
+const EACH: u64 = 3;
+
 /// What a connection takes in memory, in bytes: the head of a request, and what is written to it of small answers.
 pub(super) const CONNECTION_BYTES: u64 = 2 * super::accept::BUFFER_BYTES as u64;
 
@@ -30,10 +33,20 @@ pub(super) fn raise_limit() -> Option<u64> {
     }
 }
 
+/// Makes the system's table of this process's descriptors large enough for so many connections, and what else may be open. It grows by
+/// itself, but lets a process of several threads wait tens of milliseconds each time.
+pub(super) fn make_room(connections: usize) {
+    let last = EACH * connections as u64 + OTHERS;
+    // Where so many are not allowed, it grows by itself.
+    if let Ok(last) = i32::try_from(last) {
+        drop(rustix::io::fcntl_dupfd_cloexec(std::io::stdin(), last));
+    }
+}
+
 /// How many connections there may be with so many descriptors and so much memory for what others make the service hold, in
-/// bytes. Each may have a file open besides; together they take a quarter of the memory at most. Pure.
+/// bytes. Together they take a quarter of the memory at most. Pure.
 pub(super) fn most_connections(descriptors: Option<u64>, memory: u64) -> usize {
-    let by_descriptors = descriptors.map_or(MOST, |descriptors| descriptors.saturating_sub(OTHERS) / 2);
+    let by_descriptors = descriptors.map_or(MOST, |descriptors| descriptors.saturating_sub(OTHERS) / EACH);
     let most = MOST.min(by_descriptors).min(memory / 4 / CONNECTION_BYTES).max(FEWEST);
     usize::try_from(most).unwrap_or(usize::MAX)
 }
@@ -47,7 +60,7 @@ mod tests {
         let gigabyte = 1 << 30;
         assert_eq!(most_connections(None, gigabyte), 1024);
         assert_eq!(most_connections(Some(1_000_000), gigabyte), 1024);
-        assert_eq!(most_connections(Some(1024), gigabyte), 384);
+        assert_eq!(most_connections(Some(1024), gigabyte), 256);
         assert_eq!(most_connections(Some(100), gigabyte), 16);
         assert_eq!(most_connections(None, 256 << 20), 1024);
         assert_eq!(most_connections(None, 64 << 20), 256);

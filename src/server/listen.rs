@@ -11,6 +11,9 @@ use super::routes::router;
 use super::setup::SetupError;
 use crate::net::Endpoint;
 
+/// How many connections may wait in the system's queue. One that finds it full is only tried again after a second, whoever it comes from.
+const QUEUE: i32 = 4096;
+
 /// An address that is bound and not served yet.
 #[derive(Debug)]
 pub struct Listener {
@@ -24,6 +27,8 @@ impl Listener {
         let address = Endpoint::http(host, port).to_string();
         let failed = |cause| SetupError::Listen { address: address.clone(), cause };
         let socket = TcpListener::bind(&address).await.map_err(failed)?;
+        // Where it is refused the queue is only shorter.
+        let _ = rustix::net::listen(&socket, QUEUE);
         let address = socket.local_addr().map_err(failed)?;
         Ok(Self { socket, address })
     }

@@ -14,6 +14,7 @@ mod file_target;
 mod handlers;
 mod keep_warm;
 mod listen;
+mod lobby;
 mod metrics;
 mod metrics_format;
 mod openapi;

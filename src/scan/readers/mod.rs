@@ -94,7 +94,12 @@ impl Readers {
         let pool = ThreadPoolBuilder::new()
             .num_threads(most.get())
             .thread_name(|number| format!("read-{number}"))
-            .start_handler(move |number| woken.join(number))
+            .start_handler(move |number| {
+                if number >= first.get() {
+                    give_way();
+                }
+                woken.join(number);
+            })
             .build()
             // Those that did start would sleep for ever.
             .inspect_err(|_| crew.end())?;
@@ -122,6 +127,16 @@ impl Drop for Readers {
     fn drop(&mut self) {
         self.crew.end();
     }
+}
+
+/// How much less of a busy core a thread gets that is there to wait for the disk (nice(2)).
+const GIVES_WAY: i32 = 10;
+
+/// Lets the other threads of the process come first, those that answer requests above all: the calling one is one of many.
+fn give_way() {
+    // On Linux this concerns the calling thread alone. Where it is refused only others wait longer.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::setpriority_process(None, GIVES_WAY);
 }
 
 /// Finds the depth until the work is done.

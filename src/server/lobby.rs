@@ -1,0 +1,83 @@
+//! Connections that were accepted and wait to be let in. Pure.
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::Hash;
+
+/// What waits, by who came.
+#[derive(Debug)]
+pub(super) struct Lobby<C, T> {
+    most: usize,
+    waiting: HashMap<C, VecDeque<(u64, T)>>,
+    count: usize,
+    next: u64,
+}
+
+impl<C: Copy + Eq + Hash, T> Lobby<C, T> {
+    /// At most so many may wait.
+    pub(super) fn new(most: usize) -> Self {
+        Self { most, waiting: HashMap::new(), count: 0, next: 0 }
+    }
+
+    /// Whether nobody waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Takes one in. Where too many wait, the last one of the client with the most of them is given back: it is turned away.
+    pub(super) fn enter(&mut self, client: C, what: T) -> Option<T> {
+        self.waiting.entry(client).or_default().push_back((self.next, what));
+        self.next += 1;
+        self.count += 1;
+        if self.count <= self.most {
+            return None;
+        }
+        let greediest = *self.waiting.iter().max_by_key(|(_, waiting)| waiting.len())?.0;
+        self.take(greediest, VecDeque::pop_back).map(|(_, what)| what)
+    }
+
+    /// Takes out whose client has the fewest connections `open`; of several the one that came first.
+    pub(super) fn leave(&mut self, open: impl Fn(C) -> usize) -> Option<(C, T)> {
+        let rank = |(client, waiting): (&C, &VecDeque<(u64, T)>)| {
+            waiting.front().map(|(number, _)| (open(*client), *number, *client))
+        };
+        let (_, _, client) = self.waiting.iter().filter_map(rank).min_by_key(|(open, number, _)| (*open, *number))?;
+        self.take(client, VecDeque::pop_front).map(|(_, what)| (client, what))
+    }
+
+    fn take(&mut self, client: C, end: impl Fn(&mut VecDeque<(u64, T)>) -> Option<(u64, T)>) -> Option<(u64, T)> {
+        let waiting = self.waiting.get_mut(&client)?;
+        let taken = end(waiting)?;
+        if waiting.is_empty() {
+            self.waiting.remove(&client);
+        }
+        self.count -= 1;
+        Some(taken)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_has_the_fewest_connections_comes_first_and_else_who_came_first() {
+        let mut lobby = Lobby::new(9);
+        for (number, client) in "aabac".chars().enumerate() {
+            assert_eq!(lobby.enter(client, number), None);
+        }
+        let open = |client| if client == 'c' { 0 } else { 5 };
+        let order: Vec<_> = std::iter::from_fn(|| lobby.leave(open)).collect();
+        assert_eq!(order, [('c', 4), ('a', 0), ('a', 1), ('b', 2), ('a', 3)]);
+        assert!(lobby.is_empty());
+    }
+
+    #[test]
+    fn where_too_many_wait_the_last_of_the_greediest_is_turned_away() {
+        let mut lobby = Lobby::new(3);
+        let turned_away: Vec<_> =
+            "aabbaa".chars().enumerate().map(|(number, client)| lobby.enter(client, number)).collect();
+        assert!(matches!(turned_away[..], [None, None, None, Some(1 | 3), ..]), "{turned_away:?}");
+        assert_eq!(turned_away.iter().flatten().count(), 3);
+        assert_eq!(std::iter::from_fn(|| lobby.leave(|_| 0)).count(), 3);
+    }
+}
