@@ -4,7 +4,7 @@
 use super::codec::CodecError;
 use super::record::{FileRecords, RecordError};
 use super::tagged::{TaggedError, Writer};
-use crate::model::FileEntry;
+use crate::model::{Blake3Digest, Content, FileEntry, Listed};
 
 /// The largest block, in bytes: some three million files in one directory, with names of 40 bytes.
 pub const MAX_BLOCK_BYTES: usize = 256 << 20;
@@ -41,6 +41,24 @@ pub fn encode_block(files: &[FileEntry]) -> Vec<u8> {
     encode_records(FileRecords::of(files))
 }
 
+/// How many bytes the block of these files has at most, without making it.
+pub(super) fn most_block_bytes(files: &[FileEntry]) -> u64 {
+    /// Tags and lengths of the columns.
+    const COLUMNS: u64 = 256;
+    /// Each of the numbers of a file takes ten bytes at most.
+    const NUMBERS: usize = 5 * 10;
+    let of_file = |file: &FileEntry| {
+        let problem = match &file.listed {
+            Listed::Unlistable(problem) | Listed::File { content: Content::Unverified(problem), .. } => {
+                problem.detail.len()
+            }
+            Listed::File { .. } => 0,
+        };
+        (file.name.as_bytes().len() + size_of::<Blake3Digest>() + NUMBERS + problem) as u64
+    };
+    files.iter().map(of_file).sum::<u64>() + COLUMNS
+}
+
 /// The block with these columns.
 pub(super) fn encode_records(records: FileRecords) -> Vec<u8> {
     Writer::default()
@@ -58,7 +76,7 @@ mod tests {
     use super::super::block_view::decode_block;
     use super::super::tagged::Reader;
     use super::*;
-    use crate::model::{Blake3Digest, Content, Listed, Name};
+    use crate::model::{Name, Problem, Reason};
 
     fn sample() -> Vec<FileEntry> {
         let content = Content::Digest(Blake3Digest([3; 32]));
@@ -93,6 +111,23 @@ mod tests {
         assert!(matches!(missing, Err(BlockError::Columns(TaggedError::Field(BLAKE3)))));
         let twice = decode_block(&spoilt(None, &[(NAMES, b"a")]));
         assert!(matches!(twice, Err(BlockError::Columns(TaggedError::Field(NAMES)))));
+    }
+
+    #[test]
+    fn no_block_is_larger_than_its_files_make_one_expect() {
+        let name = |at: usize| Name::new(format!("{at:0250}").as_bytes()).unwrap();
+        let problem = || Problem::new(Reason::Unreadable, "x".repeat(500));
+        let listed = |at: usize| match at % 4 {
+            0 => Listed::Unlistable(problem()),
+            1 => Listed::File { size: u64::MAX, modified_ms: i64::MIN, content: Content::Unverified(problem()) },
+            2 => Listed::File { size: 0, modified_ms: 0, content: Content::NotRead },
+            _ => sample().remove(0).listed,
+        };
+        for count in [0, 1, 2, 3, 4, 1000] {
+            let files: Vec<FileEntry> = (0..count).map(|at| FileEntry { name: name(at), listed: listed(at) }).collect();
+            let (block, most) = (encode_block(&files).len() as u64, most_block_bytes(&files));
+            assert!(block <= most && most < 2 * block + 512, "{count} files: {block} and {most} bytes");
+        }
     }
 
     #[test]

@@ -54,7 +54,7 @@ pub use notes::{
 };
 pub use plan::{DirectoryPair, PairSide, PlannedRoot, RootPlan, plan, plan_instance};
 pub use record::{ProblemColumn, RecordError, decode_problem};
-pub use rollup::{DifferenceSums, Rollup, RollupState, rollups};
+pub use rollup::{DifferenceSums, Rollup, RollupState, rollups, summed_up};
 pub use root_hashes::{Depth, RootHashes};
 pub use scope::{Described, RootTables, scope, scope_of_one_side};
 pub use second_read::{SecondRead, read_again};

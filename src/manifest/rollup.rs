@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::directory::DirectoryIndex;
 use super::scope::RootTables;
 use super::table::DirectoryTable;
-use crate::model::{Difference, DifferenceKind, DirectoryType, EntryKind, RootId, Selection, table_name};
+use crate::model::{Difference, DifferenceKind, DirectoryType, EntryKind, Name, RootId, Selection, table_name};
 
 /// What a comparison says of one table, keyspace or root.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -123,6 +123,18 @@ pub fn rollups(
         sums.entry(key).or_default().differences = differences;
     }
     sums.into_iter().map(|(key, sums)| rollup(key, sums, content_compared, &unlisted)).collect()
+}
+
+/// The names of the keyspaces and tables of one side, as many times as each may be summed up: a keyspace for what lies beside its
+/// tables, a table under its own name and its keyspace's.
+pub fn summed_up<'a>(tables: &'a RootTables<'a>) -> impl Iterator<Item = (&'a Name, Option<&'a Name>)> {
+    let covered = tables.iter().filter(|(id, _)| Selection::covers(*id)).filter_map(|(_, table)| *table);
+    covered.flat_map(|table| {
+        table.children(DirectoryIndex::ROOT).flat_map(|(keyspace, name)| {
+            let below = table.children(keyspace).map(move |(_, table)| (name, Some(table)));
+            std::iter::once((name, None)).chain(below)
+        })
+    })
 }
 
 fn add_unlisted(id: RootId, table: &DirectoryTable, unlisted: &mut Unlisted) {

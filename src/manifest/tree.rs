@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering::AcqRel};
 
 use parking_lot::Mutex;
 
-use super::block::{MAX_BLOCK_BYTES, encode_block};
+use super::block::{MAX_BLOCK_BYTES, encode_block, most_block_bytes};
 use super::block_view::decode_block;
 use super::directory::{Directory, DirectoryIndex};
 use super::hash::{HashKind, SubtreeHash};
@@ -147,6 +147,15 @@ impl Tree {
         match self.slot(index) {
             Files::Listed(files) => encode_block(&files).into(),
             Files::Packed(bytes) => bytes,
+        }
+    }
+
+    /// What it takes in memory at most to make the block of a directory and its frames, in bytes, besides what is kept anyway.
+    pub fn block_cost(&self, index: DirectoryIndex) -> u64 {
+        match self.slot(index) {
+            // As it is encoded, as it is shared, and in frames.
+            Files::Listed(files) => 3 * most_block_bytes(&files),
+            Files::Packed(bytes) => bytes.len() as u64,
         }
     }
 

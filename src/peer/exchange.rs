@@ -176,6 +176,7 @@ impl Exchange {
                 Step::Taken => {}
                 Step::Progress(progress) => self.state().progress = progress,
                 Step::Metadata(manifest) => {
+                    held.take(weight::of_sums(&manifest.tables())).map_err(self.peer.too_much(routes::MANIFESTS))?;
                     self.publish(manifest)?;
                     // What an earlier attempt had published is not needed any more.
                     self.state().tables_held = Some(std::mem::replace(&mut held, self.peer.hold()));

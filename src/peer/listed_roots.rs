@@ -72,7 +72,7 @@ impl Roots {
                 let modified_ms = entry.last_modified_time;
                 let directory =
                     WalkedDirectory { path: path.clone(), modified_ms, unlisted, ..WalkedDirectory::empty_root() };
-                self.take(weight::of_listed(&directory))?;
+                self.take(weight::of_listed(root, &directory))?;
                 match self.root(root).directories.insert(path.clone(), directory) {
                     Some(_) if mangled(path.as_bytes()).is_none() => Err(twice(&root, &path)),
                     Some(_) => {

@@ -1,7 +1,7 @@
 //! What a source sends, by the memory it takes here, before it is kept. Pure.
 
-use crate::manifest::{Directory, DirectoryIndex, SubtreeHash, Totals};
-use crate::model::{Content, FileEntry, Listed, Name, Problem, RelPath, RootId};
+use crate::manifest::{Directory, DirectoryIndex, Rollup, RootTables, SubtreeHash, Totals, summed_up};
+use crate::model::{Content, DifferenceKind, FileEntry, Listed, Name, Problem, RelPath, RootId, Selection};
 use crate::protocol::{FileRead, FinishedDirectory, ManifestFrame, ReadOutcome};
 use crate::scan::{FileDigests, WalkedDirectory};
 
@@ -36,6 +36,25 @@ fn of_late_problem(problem: &Problem) -> usize {
     size_of::<(RootId, DirectoryIndex, Problem)>() * GROWN + 2 * of_problem(Some(problem))
 }
 
+/// What is summed up by keyspace and table: as differences are counted, as all is summed up, and as the report is written.
+pub(super) fn of_sums(tables: &RootTables<'_>) -> usize {
+    summed_up(tables)
+        .map(|(keyspace, table)| of_sum(keyspace.as_bytes().len() + table.map_or(0, |table| table.as_bytes().len())))
+        .sum()
+}
+
+/// A line of the sums, with names of so many bytes: each stands in two maps, in the list, and in its JSON.
+fn of_sum(names: usize) -> usize {
+    let kinds = size_of::<(DifferenceKind, u64)>() * KINDS;
+    4 * (names + 2 * PIECE) + 2 * (kinds + size_of::<Rollup>()) * GROWN + size_of::<Rollup>() + SUM_JSON
+}
+
+/// How many kinds of differences a node of their map has room for.
+const KINDS: usize = 11;
+
+/// A line of the sums without its names as JSON, in bytes.
+const SUM_JSON: usize = 300;
+
 /// The files of an opened directory.
 pub(super) fn of_files(files: &[FileEntry]) -> usize {
     files.iter().map(of_file).sum()
@@ -59,10 +78,13 @@ pub(super) fn of_file(file: &FileEntry) -> usize {
     size_of::<FileEntry>() * GROWN + of_name(&file.name) + of_problem(problem)
 }
 
-/// A directory of a listing: its path stands here several times until the table is made.
-pub(super) fn of_listed(directory: &WalkedDirectory) -> usize {
-    let path = directory.path.as_bytes().len() + PIECE;
-    (size_of::<WalkedDirectory>() + size_of::<Directory>()) * GROWN + 4 * path + of_problem(directory.unlisted.as_ref())
+/// A directory of a listing: its path stands here several times until the table is made. Keyspaces and tables are summed up.
+pub(super) fn of_listed(root: RootId, directory: &WalkedDirectory) -> usize {
+    let path = directory.path.as_bytes().len();
+    let is_summed_up = Selection::covers(root) && matches!(directory.path.names().take(3).count(), 1 | 2);
+    let sum = if is_summed_up { of_sum(path) } else { 0 };
+    let row = (size_of::<WalkedDirectory>() + size_of::<Directory>()) * GROWN + 4 * (path + PIECE);
+    row + of_problem(directory.unlisted.as_ref()) + sum
 }
 
 /// An entry that a source cannot vouch for.

@@ -1,10 +1,12 @@
 //! The accept loop: takes connections and speaks HTTP/1.1 on each of them until the service stops.
 
 use std::io;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::time::Duration;
 
 use axum::Router;
+use futures_util::FutureExt as _;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
@@ -26,6 +28,9 @@ const REST: Duration = Duration::from_secs(1);
 
 /// The least time between two connections that are let in while all are in use: each ends another one, whose client comes back.
 const PACE: Duration = Duration::from_millis(1);
+
+/// How many connections are taken from the system's queue for each that is let in.
+const AT_ONCE: usize = 64;
 
 /// How long a client may take for the head of its request on a connection that is kept for health and metrics.
 const RESERVED_HEAD_TIMEOUT: Duration = Duration::from_secs(5);
@@ -73,15 +78,7 @@ pub(super) async fn serve(
             () = stopping.cancelled() => break,
             // Those that ended make room.
             Some(_) = conversations.join_next() => {}
-            // All are taken at once from the system's queue, where a client that is owed a connection stands behind all others.
-            accepted = socket.accept() => match accepted {
-                Ok((stream, address)) => drop(lobby.enter(Client::at(address.ip()), stream)),
-                Err(error) if is_of_one_connection(&error) => {}
-                Err(error) => {
-                    tracing::warn!(%error, "no connection can be taken for now");
-                    tokio::time::sleep(REST).await;
-                }
-            },
+            accepted = socket.accept() => take_in(&socket, accepted, &mut lobby).await,
             () = until(turn), if !lobby.is_empty() => {
                 last = Instant::now();
                 if let Some((client, stream)) = lobby.leave(connections.counts()) {
@@ -93,6 +90,27 @@ pub(super) async fn serve(
     }
     drop(socket);
     while conversations.join_next().await.is_some() {}
+}
+
+/// Takes what waits in the system's queue, where a client that is owed a connection may stand behind all others.
+async fn take_in(
+    socket: &TcpListener,
+    first: io::Result<(TcpStream, SocketAddr)>,
+    lobby: &mut Lobby<Client, TcpStream>,
+) {
+    let (mut next, mut left) = (Some(first), AT_ONCE);
+    while let Some(accepted) = next {
+        match accepted {
+            Ok((stream, address)) => drop(lobby.enter(Client::at(address.ip()), stream)),
+            Err(error) if is_of_one_connection(&error) => {}
+            Err(error) => {
+                tracing::warn!(%error, "no connection can be taken for now");
+                return tokio::time::sleep(REST).await;
+            }
+        }
+        left -= 1;
+        next = if left > 0 { socket.accept().now_or_never() } else { None };
+    }
 }
 
 /// Waits until then; a timer would round the present up to the next millisecond.
@@ -171,7 +189,7 @@ mod tests {
     use crate::server::routes::check_request;
     use axum::middleware::from_fn;
     use axum::routing::get;
-    use std::net::{Ipv4Addr, SocketAddr};
+    use std::net::Ipv4Addr;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpSocket;
 
@@ -234,6 +252,36 @@ mod tests {
         stream.write_all(b"GET / HTTP/1.1\r\nHost:").await.unwrap();
         let answer = rest(&mut stream).await;
         assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 408"), "{answer}");
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_is_silent_between_two_requests_ends() {
+        let manners = Manners { head_timeout: Duration::from_millis(50), ..Manners::default() };
+        let service = service(9, manners).await;
+        let mut stream = ask(&service, Ipv4Addr::LOCALHOST, "/").await;
+        assert!(said(&mut stream).await.starts_with("HTTP/1.1 200 "));
+        assert_eq!((rest(&mut stream).await, service.connections.open()), (String::new(), 0));
+    }
+
+    /// A flood stands before it in the system's queue, and comes again as fast as it is turned away.
+    #[tokio::test]
+    async fn who_has_no_connection_is_let_in_before_a_flood() {
+        let service = service(4, Manners::default()).await;
+        let elsewhere = Ipv4Addr::new(127, 0, 0, 2);
+        let connect = async |from: Ipv4Addr| {
+            let socket = TcpSocket::new_v4().unwrap();
+            socket.bind((from, 0).into()).unwrap();
+            socket.connect(service.address).await.unwrap()
+        };
+        let mut flood = Vec::new();
+        for _ in 0..500 {
+            flood.push(connect(elsewhere).await);
+        }
+        let before = service.connections.surplus();
+        let answer = said(&mut ask(&service, Ipv4Addr::LOCALHOST, "/").await).await;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+        let meanwhile = service.connections.surplus() - before;
+        assert!(meanwhile < 100, "{meanwhile} others were let in before");
     }
 
     #[tokio::test]

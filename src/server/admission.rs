@@ -15,6 +15,9 @@ const SILENCE: Duration = Duration::from_secs(30);
 /// The slowest pace at which a body is taken, in bytes a second; a slow line between two data centres is much faster.
 const SLOWEST_PACE: u64 = 64 << 10;
 
+/// After so many bytes of a body others have their turn: a body that comes as fast as it is read never waits by itself.
+const TURN_BYTES: usize = 256 << 10;
+
 /// The body of a request of at most `limit` bytes. It is counted as it comes, and as long as anybody has a piece of it.
 ///
 /// To be called once nothing else in the head of the request speaks against it.
@@ -32,7 +35,7 @@ pub(super) async fn read_body(app: &App, client: Client, body: Body, limit: usiz
 
 async fn read(app: &App, memory: &mut MemoryPermit, body: Body, limit: usize) -> Result<Vec<u8>, ApiError> {
     let mut pieces = body.into_data_stream();
-    let mut bytes = Vec::new();
+    let (mut bytes, mut turn) = (Vec::new(), 0);
     loop {
         let piece = tokio::time::timeout(SILENCE, pieces.next()).await.map_err(|_| ApiError::BodyTooSlow)?;
         let Some(piece) = piece else { return Ok(bytes) };
@@ -49,6 +52,11 @@ async fn read(app: &App, memory: &mut MemoryPermit, body: Body, limit: usize) ->
             bytes.reserve_exact(capacity - bytes.len());
         }
         bytes.extend_from_slice(&piece);
+        turn += piece.len();
+        if turn >= TURN_BYTES {
+            turn = 0;
+            tokio::task::yield_now().await;
+        }
     }
 }
 

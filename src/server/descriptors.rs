@@ -67,6 +67,16 @@ mod tests {
     }
 
     #[test]
+    #[cfg(target_os = "linux")]
+    fn room_for_descriptors_is_made_at_once() {
+        let connections = most_connections(raise_limit(), u64::MAX);
+        make_room(connections);
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let size: usize = status.lines().find_map(|line| line.strip_prefix("FDSize:")).unwrap().trim().parse().unwrap();
+        assert!(size > 3 * connections, "{size} for {connections} connections");
+    }
+
+    #[test]
     fn the_limit_is_raised_as_far_as_allowed() {
         let raised = raise_limit();
         assert_eq!(getrlimit(Resource::Nofile).current, raised);

@@ -10,10 +10,9 @@ use tokio::sync::mpsc;
 
 use super::offers::Listener;
 use crate::manifest::{BlockError, DirectoryIndex, Manifest, SecondRead, differing_files, read_again};
-use crate::model::{ContentDigest, DigestAlgorithm, FileEntry, Problem, RootId, UnknownAlgorithm};
+use crate::model::{ContentDigest, DigestAlgorithm, Problem, RootId, UnknownAlgorithm};
 use crate::protocol::{
-    BranchDirectory, BranchFrame, BranchRequest, BranchRequestError, FileRead, MAX_SENT_BLOCK_BYTES, ReadOutcome,
-    SourceFailure, encode_frame,
+    BranchDirectory, BranchFrame, BranchRequest, BranchRequestError, FileRead, ReadOutcome, SourceFailure, encode_frame,
 };
 use crate::scan::{Context, FileDigests, Threads};
 use crate::work::{MemoryPermit, OverBudget, Phase, Turns, in_readers};
@@ -135,7 +134,7 @@ fn find(
             return Err(missing());
         }
         let files = tree.table().get(directory).files;
-        largest = largest.max(files);
+        largest = largest.max(tree.block_cost(directory));
         if let Some(leaves) = wanted.leaves {
             let differing = differing_files(&tree.block(directory), &leaves)?;
             // One directory's differing files at a time stand in memory as more than what is held for them.
@@ -146,14 +145,9 @@ fn find(
         }
         asked.push(Asked { root: root.id, directory, has_files: files > 0 });
     }
-    memory.grow(2 * block_bytes(largest))?;
+    // One directory's block at a time stands in memory, with its frames.
+    memory.grow(largest)?;
     Ok(Found { asked, targets, memory })
-}
-
-/// What a block of so many files, as it is sent, takes at most in memory, in bytes: twice of it, since one is made while the
-/// other is sent. Pure.
-fn block_bytes(files: u64) -> u64 {
-    files.saturating_mul(size_of::<FileEntry>() as u64).min(MAX_SENT_BLOCK_BYTES as u64)
 }
 
 fn stream(

@@ -11,12 +11,13 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::Response;
 use futures_util::StreamExt as _;
 use tokio_util::io::{StreamReader, SyncIoBridge};
-use twintree::manifest::{Directory, DirectoryIndex, Identity, SubtreeHash};
+use twintree::manifest::{Directory, DirectoryIndex, Identity, SubtreeHash, Writer};
 use twintree::model::{DigestAlgorithm, FileUrl, Name, Problem, Reason, RelPath, RootId};
 use twintree::net::{Endpoint, RetryPolicy};
 use twintree::peer::{Allowance, DigestFailure, Exchange, ListingError, Peer, PeerError, PeerSettings, read_listing};
 use twintree::protocol::{
-    Hello, MANIFEST_MEDIA_TYPE, ManifestFrame, ManifestRequest, ProgressFrame, RootFrame, encode_frame,
+    Frame, FrameError, FrameReader, Hello, MANIFEST_MEDIA_TYPE, ManifestFrame, ManifestRequest, ProgressFrame,
+    RootFrame, encode_frame,
 };
 
 const FILES: &str = "/api/v1/live-migration/files";
@@ -181,7 +182,54 @@ async fn a_flood_of_directories_with_long_problems_is_given_up_when_it_is_too_mu
     }
 }
 
-/// One that is busy for ever, one that sends the bytes of a frame one by one, one that lists a directory now and then: none
+/// A keyspace and so many tables, none of which could be listed: the smallest directories there are.
+fn tables(count: u64) -> Vec<u8> {
+    let directory = |at: u64| Directory {
+        parent: DirectoryIndex(at.min(2).saturating_sub(1) as u32),
+        name: (at > 0).then(|| Name::new(format!("{at:06}").as_bytes()).unwrap()),
+        link: false,
+        files: 0,
+        bytes: 0,
+        metadata: SubtreeHash::Unproven,
+        unlisted: Some(Problem { reason: Reason::Unreadable, detail: String::new() }),
+    };
+    let root = RootFrame { directory_type: 0, index: 0, directories: Some(count + 2) };
+    let directories: Vec<Directory> = (0..count + 2).map(directory).collect();
+    let pages = directories.chunks(4096).map(|page| ManifestFrame::Directories(page.to_vec()));
+    let frames = std::iter::once(ManifestFrame::Root(root)).chain(pages).chain([ManifestFrame::MetadataEnd]);
+    frames.fold(hello(), |bytes, frame| [bytes, encode_frame(&frame).to_vec()].concat())
+}
+
+/// The sums of many tables take more than the tables themselves.
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_count_with_what_is_summed_up_of_them() {
+    let busy = |_| encode_frame(&ManifestFrame::Progress(ProgressFrame::default())).to_vec();
+    let few = Endless::start(tables(1000), Duration::from_millis(5), busy).await;
+    let error = few.exchange(ALLOWANCE, Duration::from_millis(300)).await;
+    few.assert_named(&error, MANIFESTS, "it keeps the connection alive and brings nothing");
+    let many = Endless::start(tables(4000), Duration::from_millis(5), busy).await;
+    let error = many.exchange(ALLOWANCE, LONG).await;
+    many.assert_named(
+        &error,
+        MANIFESTS,
+        "it sends too much: it is more than the 4194304 bytes that may be held of a source",
+    );
+}
+
+/// A frame of a kind that nobody knows yet.
+struct Unknown;
+
+impl Frame for Unknown {
+    fn write(&self) -> (u32, Writer) {
+        (99, Writer::default())
+    }
+
+    fn read(_: u32, _: &mut FrameReader<'_>) -> Result<Option<Self>, FrameError> {
+        Ok(None)
+    }
+}
+
+/// One that is busy for ever, one that sends frames that nobody knows, one that sends the bytes of a frame one by one, one that lists a directory now and then: none
 /// of them is ever silent.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_source_that_brings_next_to_nothing_is_given_up() {
@@ -192,10 +240,11 @@ async fn a_source_that_brings_next_to_nothing_is_given_up() {
         encode_frame(&ManifestFrame::Progress(busy)).to_vec()
     };
     let busy = Endless::start(hello(), pause, progress);
+    let unknown = Endless::start(hello(), pause, |_| encode_frame(&Unknown).to_vec());
     let trickling = Endless::start([hello(), vec![255, 255, 0, 0]].concat(), pause, |_| vec![0]);
     // Each directory is worth 100 ms.
     let slow = Endless::start(announced(), Duration::from_millis(400), |number| directories(number, 1, ""));
-    for source in [busy.await, trickling.await, slow.await] {
+    for source in [busy.await, unknown.await, trickling.await, slow.await] {
         let error = source.exchange(1 << 30, PATIENCE).await;
         source.assert_named(&error, MANIFESTS, "it keeps the connection alive and brings nothing, or next to nothing");
     }

@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use twintree::manifest::encode_block;
 use twintree::model::{Blake3Digest, Content, FileEntry, Listed, Name};
 use twintree::protocol::{BranchDirectory, BranchRequest, MAX_BRANCH_REQUEST_BYTES, ManifestFrame};
-use twintree::work::MemoryBudget;
+use twintree::work::{Holder, MemoryBudget};
 
 use crate::support::greedy::{ELSEWHERE, ask, connect, head, read_head};
 use crate::support::random::Random;
@@ -167,6 +167,29 @@ async fn leaves_of_a_million_files_are_compared_where_they_stand() {
     let _ = tokio::time::timeout(Duration::from_secs(1), stream.read_to_end(&mut Vec::new())).await;
     drop(stream);
     until(&budget, |held| held == before).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_of_many_files_counts_with_the_block_that_is_sent() {
+    let (pair, trees) = pair().await;
+    let large = trees.path().join("source/large");
+    std::fs::create_dir(&large).unwrap();
+    for number in 0..20_000 {
+        std::fs::write(large.join(format!("{number:0250}")), b"").unwrap();
+    }
+    let id = kept_manifest(&pair).await;
+    let directories = (0..).map(|directory| BranchDirectory { root: 0, directory, leaves: None });
+    let asked = BranchRequest { directories: directories.take(2).collect(), algorithm: None, last: false };
+    let (path, body) = (format!("manifests/{id}/branches"), asked.encode());
+    let request = head("POST", &path, pair.source_port, body.len());
+    let budget = pair.source.app().memory();
+    // The names alone are 5 MB.
+    let taken = budget.take(Holder::Service, budget.limit() - budget.held() - (4 << 20)).unwrap();
+    let (_, answer) = ask(ELSEWHERE, pair.source_port, &request, &body).await;
+    assert!(is_busy(&answer), "{answer}");
+    drop(taken);
+    let (_, answer) = ask(ELSEWHERE, pair.source_port, &request, &body).await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
 }
 
 /// Directories beyond what the system's buffers take of a stream, and as many differences.

@@ -18,6 +18,8 @@ use crew::Crew;
 pub(super) use crew::{in_flight, turn};
 use depth::{Depth, Window};
 
+use super::priority::give_way;
+
 /// How many reads may be in flight for each thread that was asked for: a network volume that answers after a millisecond needs tens of
 /// them for its full rate.
 const READS_PER_THREAD: usize = 32;
@@ -95,6 +97,7 @@ impl Readers {
             .num_threads(most.get())
             .thread_name(|number| format!("read-{number}"))
             .start_handler(move |number| {
+                // There are many of them, and they are there to wait.
                 if number >= first.get() {
                     give_way();
                 }
@@ -127,16 +130,6 @@ impl Drop for Readers {
     fn drop(&mut self) {
         self.crew.end();
     }
-}
-
-/// How much less of a busy core a thread gets that is there to wait for the disk (nice(2)).
-const GIVES_WAY: i32 = 10;
-
-/// Lets the other threads of the process come first, those that answer requests above all: the calling one is one of many.
-fn give_way() {
-    // On Linux this concerns the calling thread alone. Where it is refused only others wait longer.
-    #[cfg(target_os = "linux")]
-    let _ = rustix::process::setpriority_process(None, GIVES_WAY);
 }
 
 /// Finds the depth until the work is done.
@@ -175,6 +168,18 @@ mod tests {
         assert_eq!(numbers(four, 0), (1, 1));
         assert_eq!(numbers(None, 1), (1, READS_PER_THREAD));
         assert_eq!(numbers(None, u32::MAX), (cores().get(), MOST_READS.max(cores().get())));
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn threads_beyond_the_cores_give_way_to_all_others() {
+        let readers = Readers::start(Threads::choose(None, 2)).unwrap();
+        readers.crew.allow(MOST_READS);
+        let own = rustix::process::getpriority_process(None).unwrap();
+        let priorities = readers.pool.broadcast(|_| rustix::process::getpriority_process(None).unwrap());
+        let first = cores().get().min(2);
+        assert_eq!(priorities.iter().filter(|priority| **priority == own).count(), first, "{priorities:?}");
+        assert_eq!(priorities.iter().filter(|priority| **priority > own).count(), MOST_READS - first, "{priorities:?}");
     }
 
     #[test]
