@@ -26,8 +26,11 @@ use crate::work::Client;
 /// How long the loop waits before it tries again where the system has no descriptor or memory for a connection.
 const REST: Duration = Duration::from_secs(1);
 
-/// The least time between two connections that are let in while all are in use: each ends another one, whose client comes back.
+/// The least time between two connections that are let in while all are in use.
 const PACE: Duration = Duration::from_millis(1);
+
+/// The same where it only takes the place of another one of a client with as many: nobody is served better, and who is cut comes back.
+const SLOW_PACE: Duration = Duration::from_millis(20);
 
 /// How many connections are taken from the system's queue for each that is let in.
 const AT_ONCE: usize = 64;
@@ -73,7 +76,7 @@ pub(super) async fn serve(
     let mut lobby = Lobby::new(connections.limit());
     let mut last = Instant::now();
     loop {
-        let turn = connections.all_in_use().then(|| last + PACE);
+        let turn = pace(&lobby, &connections).map(|pace| last + pace);
         tokio::select! {
             () = stopping.cancelled() => break,
             // Those that ended make room.
@@ -81,7 +84,7 @@ pub(super) async fn serve(
             accepted = socket.accept() => take_in(&socket, accepted, &mut lobby).await,
             () = until(turn), if !lobby.is_empty() => {
                 last = Instant::now();
-                if let Some((client, stream)) = lobby.leave(connections.counts()) {
+                if let Some((client, stream)) = lobby.leave(|client| connections.of(client)) {
                     let connection = connections.admit(client);
                     conversations.spawn(converse(stream, connection, router.clone(), manners, stopping.clone()));
                 }
@@ -111,6 +114,16 @@ async fn take_in(
         left -= 1;
         next = if left > 0 { socket.accept().now_or_never() } else { None };
     }
+}
+
+/// How long the next one that waits has to wait after the one before it.
+fn pace(lobby: &Lobby<Client, TcpStream>, connections: &Connections) -> Option<Duration> {
+    if !connections.all_in_use() {
+        return None;
+    }
+    let is_owed = |client| connections.of(client) + 2 <= connections.most();
+    let owed = lobby.next(|client| connections.of(client)).is_some_and(is_owed);
+    Some(if owed { PACE } else { SLOW_PACE })
 }
 
 /// Waits until then; a timer would round the present up to the next millisecond.

@@ -1,6 +1,7 @@
 //! The connections of a service: how many there may be, and which one ends so that another can begin.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -34,6 +35,8 @@ struct Inner {
 struct State {
     next: u64,
     open: HashMap<u64, Open>,
+    /// How many each client has, of those that have any.
+    counts: HashMap<Client, usize>,
     surplus: u64,
     logged: Option<Instant>,
 }
@@ -73,14 +76,14 @@ impl Connections {
         self.open() >= self.0.limit
     }
 
-    /// How many each client has; none of anybody while there is room for all.
-    pub(super) fn counts(&self) -> impl Fn(Client) -> usize + use<> {
-        let mut counts: HashMap<Client, usize> = HashMap::new();
-        let state = self.0.state.lock();
-        if state.open.len() >= self.0.limit {
-            state.open.values().for_each(|open| *counts.entry(open.client).or_default() += 1);
-        }
-        move |client| counts.get(&client).copied().unwrap_or_default()
+    /// How many this client has.
+    pub(super) fn of(&self, client: Client) -> usize {
+        self.0.state.lock().counts.get(&client).copied().unwrap_or_default()
+    }
+
+    /// How many the client with the most has.
+    pub(super) fn most(&self) -> usize {
+        self.0.state.lock().counts.values().copied().max().unwrap_or_default()
     }
 
     /// Takes a connection in. Another one may be cut for it.
@@ -102,11 +105,12 @@ impl Connections {
                 tracing::warn!(limit = self.0.limit, %client, "all connections are in use; idle ones make room, and health and metrics are still answered");
             }
         }
-        if let Some(ended) = instead.and_then(|number| state.open.remove(&number)) {
+        if let Some(ended) = instead.and_then(|number| state.remove(number)) {
             ended.cut.0.cancel();
         }
         let (number, cut) = (state.next, Cut::default());
         state.next += 1;
+        *state.counts.entry(client).or_default() += 1;
         state.open.insert(number, Open { client, reserved, idle_since: Some(now), cut: cut.clone() });
         Connection { connections: self.clone(), number, client, reserved, cut }
     }
@@ -119,6 +123,17 @@ impl Connections {
 }
 
 impl State {
+    fn remove(&mut self, number: u64) -> Option<Open> {
+        let ended = self.open.remove(&number)?;
+        if let Entry::Occupied(mut count) = self.counts.entry(ended.client) {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
+            }
+        }
+        Some(ended)
+    }
+
     fn seen(&self, now: Instant) -> Vec<Seen<Client, u64>> {
         self.open.iter().map(|(number, open)| open.seen(*number, now)).collect()
     }
@@ -154,7 +169,7 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.connections.0.state.lock().open.remove(&self.number);
+        self.connections.0.state.lock().remove(self.number);
     }
 }
 
@@ -197,6 +212,8 @@ mod tests {
         let last = connections.admit(client(1));
         assert!(last.reserved && reserved.iter().filter(|connection| connection.cut.0.is_cancelled()).count() == 1);
         drop(request);
-        assert!(!connections.admit(client(1)).reserved, "an answer that was sent makes its connection idle");
+        let one_of_another = connections.admit(client(2));
+        assert!(!one_of_another.reserved, "an answer that was sent makes its connection idle");
+        assert_eq!((connections.of(client(1)), connections.of(client(2)), connections.most()), (17, 1, 17));
     }
 }

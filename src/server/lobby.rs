@@ -9,13 +9,13 @@ pub(super) struct Lobby<C, T> {
     most: usize,
     waiting: HashMap<C, VecDeque<(u64, T)>>,
     count: usize,
-    next: u64,
+    number: u64,
 }
 
 impl<C: Copy + Eq + Hash, T> Lobby<C, T> {
     /// At most so many may wait.
     pub(super) fn new(most: usize) -> Self {
-        Self { most, waiting: HashMap::new(), count: 0, next: 0 }
+        Self { most, waiting: HashMap::new(), count: 0, number: 0 }
     }
 
     /// Whether nobody waits.
@@ -25,8 +25,8 @@ impl<C: Copy + Eq + Hash, T> Lobby<C, T> {
 
     /// Takes one in. Where too many wait, the last one of the client with the most of them is given back: it is turned away.
     pub(super) fn enter(&mut self, client: C, what: T) -> Option<T> {
-        self.waiting.entry(client).or_default().push_back((self.next, what));
-        self.next += 1;
+        self.waiting.entry(client).or_default().push_back((self.number, what));
+        self.number += 1;
         self.count += 1;
         if self.count <= self.most {
             return None;
@@ -35,12 +35,17 @@ impl<C: Copy + Eq + Hash, T> Lobby<C, T> {
         self.take(greediest, VecDeque::pop_back).map(|(_, what)| what)
     }
 
+    /// The client whose turn is next; see [`Self::leave`].
+    pub(super) fn next(&self, open: impl Fn(C) -> usize) -> Option<C> {
+        let rank = |(client, waiting): (&C, &VecDeque<(u64, T)>)| {
+            waiting.front().map(|(number, _)| ((open(*client), *number), *client))
+        };
+        self.waiting.iter().filter_map(rank).min_by_key(|(rank, _)| *rank).map(|(_, client)| client)
+    }
+
     /// Takes out whose client has the fewest connections `open`; of several the one that came first.
     pub(super) fn leave(&mut self, open: impl Fn(C) -> usize) -> Option<(C, T)> {
-        let rank = |(client, waiting): (&C, &VecDeque<(u64, T)>)| {
-            waiting.front().map(|(number, _)| (open(*client), *number, *client))
-        };
-        let (_, _, client) = self.waiting.iter().filter_map(rank).min_by_key(|(open, number, _)| (*open, *number))?;
+        let client = self.next(open)?;
         self.take(client, VecDeque::pop_front).map(|(_, what)| (client, what))
     }
 

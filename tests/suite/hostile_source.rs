@@ -183,9 +183,9 @@ async fn a_flood_of_directories_with_long_problems_is_given_up_when_it_is_too_mu
 }
 
 /// A keyspace and so many tables, none of which could be listed: the smallest directories there are.
-fn tables(count: u64) -> Vec<u8> {
-    let directory = |at: u64| Directory {
-        parent: DirectoryIndex(at.min(2).saturating_sub(1) as u32),
+fn tables(count: u32) -> Vec<u8> {
+    let directory = |at: u32| Directory {
+        parent: DirectoryIndex(at.min(2).saturating_sub(1)),
         name: (at > 0).then(|| Name::new(format!("{at:06}").as_bytes()).unwrap()),
         link: false,
         files: 0,
