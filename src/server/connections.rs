@@ -86,6 +86,20 @@ impl Connections {
         self.0.state.lock().counts.values().copied().max().unwrap_or_default()
     }
 
+    /// Notes that a connection of `client` has come. Where all are in use it waits, and the log says so now and then.
+    pub(super) fn came(&self, client: Client) {
+        let now = Instant::now();
+        let mut state = self.0.state.lock();
+        if state.open.len() < self.0.limit {
+            return;
+        }
+        state.surplus += 1;
+        if state.logged.is_none_or(|logged| now.duration_since(logged) >= LOG_INTERVAL) {
+            state.logged = Some(now);
+            tracing::warn!(limit = self.0.limit, %client, "all connections are in use; idle ones make room, and health and metrics are still answered");
+        }
+    }
+
     /// Takes a connection in. Another one may be cut for it.
     pub(super) fn admit(&self, client: Client) -> Connection {
         let now = Instant::now();
@@ -98,13 +112,6 @@ impl Connections {
             Place::Ordinary(instead) => (false, instead),
             Place::Reserved(instead) => (true, instead),
         };
-        if reserved || instead.is_some() {
-            state.surplus += 1;
-            if state.logged.is_none_or(|logged| now.duration_since(logged) >= LOG_INTERVAL) {
-                state.logged = Some(now);
-                tracing::warn!(limit = self.0.limit, %client, "all connections are in use; idle ones make room, and health and metrics are still answered");
-            }
-        }
         if let Some(ended) = instead.and_then(|number| state.remove(number)) {
             ended.cut.0.cancel();
         }
@@ -201,6 +208,7 @@ mod tests {
         let busy = connections.admit(client(1));
         let request = busy.request();
         assert_eq!((connections.open(), connections.surplus()), (2, 0));
+        connections.came(client(1));
         let third = connections.admit(client(1));
         assert!(idle.cut.0.is_cancelled() && !busy.cut.0.is_cancelled() && !third.reserved);
         assert_eq!((connections.open(), connections.surplus()), (2, 1));

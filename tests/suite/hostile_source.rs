@@ -191,7 +191,7 @@ fn tables(count: u32) -> Vec<u8> {
         files: 0,
         bytes: 0,
         metadata: SubtreeHash::Unproven,
-        unlisted: Some(Problem { reason: Reason::Unreadable, detail: String::new() }),
+        unlisted: (at > 1).then(|| Problem { reason: Reason::Unreadable, detail: String::new() }),
     };
     let root = RootFrame { directory_type: 0, index: 0, directories: Some(count + 2) };
     let directories: Vec<Directory> = (0..count + 2).map(directory).collect();

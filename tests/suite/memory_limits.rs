@@ -172,7 +172,7 @@ async fn leaves_of_a_million_files_are_compared_where_they_stand() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_directory_of_many_files_counts_with_the_block_that_is_sent() {
     let (pair, trees) = pair().await;
-    let large = trees.path().join("source/large");
+    let large = trees.path().join("source/data/a");
     std::fs::create_dir(&large).unwrap();
     for number in 0..20_000 {
         std::fs::write(large.join(format!("{number:0250}")), b"").unwrap();
