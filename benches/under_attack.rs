@@ -35,6 +35,9 @@ const DIFFERENCES: usize = 3000;
 /// In the environment of the attackers' process: what is attacked, and how.
 const ATTACK: &str = "TWINTREE_BENCH_ATTACK";
 
+/// No attack, for as long as each of them: what else makes an answer late on this machine.
+const NONE: &str = "none of these, as long";
+
 /// All attacks together, in the list of them.
 const ALL: &str = "all of these at once";
 
@@ -62,7 +65,9 @@ fn main() -> io::Result<()> {
         ""
     );
     let mut worst = Figures::default();
-    for name in attacks(&targets).iter().map(|attack| attack.name).chain([ALL]).filter(|name| wants_word(name)) {
+    let every = attacks(&targets);
+    let names = [NONE].into_iter().chain(every.iter().map(|attack| attack.name)).chain([ALL]);
+    for name in names.filter(|name| wants_word(name)) {
         let figures = measure(&home, &pair, name, &targets, Duration::from_secs(time))?;
         worst = worst.or(figures);
     }

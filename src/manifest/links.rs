@@ -9,7 +9,7 @@ use crate::scan::{FileContent, FileId};
 
 /// Which of a file's names an entry is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Role {
+pub enum Role {
     /// The one that is read.
     First(FileId),
     /// One that is known by it.
@@ -55,6 +55,11 @@ impl HardLinks {
             }
         }
         Self { roles, known: Mutex::default() }
+    }
+
+    /// Whether any file of a directory has another name in the manifest.
+    pub(super) fn concerns(&self, place: Place) -> bool {
+        self.roles.contains_key(&place)
     }
 
     /// The role of a directory's file; `None` for one that has no other name in the manifest.

@@ -48,6 +48,7 @@ pub use file::{FileError, FormatFault, ManifestFile, write, write_unless_cancell
 pub use hash::{HashKind, SubtreeHash, instance_hash, subtree_hash};
 pub use hashing::HashError;
 pub use identity::{Identity, IdentityError};
+pub use links::Role;
 pub use matching::{MatchingDirectory, matching_files};
 pub use notes::{
     begun_again_note, fetched_note, notes, nothing_compared_note, rules_unknown_note, trusted_note, unrecordable_note,

@@ -125,8 +125,7 @@ pub fn rollups(
     sums.into_iter().map(|(key, sums)| rollup(key, sums, content_compared, &unlisted)).collect()
 }
 
-/// The names of the keyspaces and tables of one side, as many times as each may be summed up: a keyspace for what lies beside its
-/// tables, a table under its own name and its keyspace's.
+/// The places of one side that [`rollups`] may have a line for: each keyspace, for what lies beside its tables, and each of its tables.
 pub fn summed_up<'a>(tables: &'a RootTables<'a>) -> impl Iterator<Item = (&'a Name, Option<&'a Name>)> {
     let covered = tables.iter().filter(|(id, _)| Selection::covers(*id)).filter_map(|(_, table)| *table);
     covered.flat_map(|table| {

@@ -176,9 +176,14 @@ impl Tree {
         self.looks[index.at()].lock().clone()
     }
 
+    /// The place of a file among those of a directory that is not read yet.
+    pub(super) fn position(&self, index: DirectoryIndex, name: &Name) -> Option<usize> {
+        self.listed(index).binary_search_by(|file| file.name.cmp(name)).ok()
+    }
+
     /// The walk's look at a file of a directory that is not read yet.
     pub fn look(&self, index: DirectoryIndex, name: &Name) -> Option<Look> {
-        let position = self.listed(index).binary_search_by(|file| file.name.cmp(name)).ok()?;
+        let position = self.position(index, name)?;
         self.looks[index.at()].lock().files.get(position).copied().flatten()
     }
 

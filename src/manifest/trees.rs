@@ -7,12 +7,12 @@ use rayon::prelude::*;
 use super::directory::{DirectoryIndex, Totals};
 use super::hash::{HashKind, SubtreeHash};
 use super::identity::Identity;
-use super::links::HardLinks;
+use super::links::{HardLinks, Place as At, Role};
 use super::table::{DirectoryTable, hash_of_roots, totals_of_roots};
 use super::table_error::TableError;
 use super::tree::{Place, Tree};
 use crate::exclude::RootRules;
-use crate::model::RootId;
+use crate::model::{Name, RootId};
 use crate::scan::{Cancelled, Context, FileId, Moment, Mounts, Walked, WalkedDirectory, WalkedRoot, walk_roots};
 
 /// A root to be walked.
@@ -117,6 +117,25 @@ impl Manifest {
     /// The root with this id.
     pub fn root(&self, id: RootId) -> Option<&Root> {
         self.roots.binary_search_by_key(&id, |root| root.id).ok().map(|at| &self.roots[at])
+    }
+
+    /// Which of its names this one of a directory's files is; `None` where it is the only one in the manifest.
+    pub fn role(&self, root: RootId, directory: DirectoryIndex, name: &Name) -> Option<Role> {
+        let at = self.at(root, directory)?;
+        if !self.links.concerns(at) {
+            return None;
+        }
+        let position = self.roots[at.0].tree.as_ref()?.position(directory, name)?;
+        self.links.role(at, position)
+    }
+
+    /// Whether a directory holds a further name of a file.
+    pub fn has_further_names(&self, root: RootId, directory: DirectoryIndex) -> bool {
+        self.at(root, directory).is_some_and(|at| self.links.waits(at))
+    }
+
+    fn at(&self, root: RootId, directory: DirectoryIndex) -> Option<At> {
+        self.roots.binary_search_by_key(&root, |root| root.id).ok().map(|number| (number, directory))
     }
 
     /// The files with several names.

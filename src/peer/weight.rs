@@ -43,10 +43,11 @@ pub(super) fn of_sums(tables: &RootTables<'_>) -> usize {
         .sum()
 }
 
-/// A line of the sums, with names of so many bytes: each stands in two maps, in the list, and in its JSON.
+/// A line of the sums, with names of so many bytes: each stands in two maps, in the list, and in its JSON, and a byte that is no text
+/// takes three.
 fn of_sum(names: usize) -> usize {
     let kinds = size_of::<(DifferenceKind, u64)>() * KINDS;
-    4 * (names + 2 * PIECE) + 2 * (kinds + size_of::<Rollup>()) * GROWN + size_of::<Rollup>() + SUM_JSON
+    4 * (3 * names + 2 * PIECE) + 2 * (kinds + size_of::<Rollup>()) * GROWN + size_of::<Rollup>() + SUM_JSON
 }
 
 /// How many kinds of differences a node of their map has room for.

@@ -68,7 +68,7 @@ pub use readers::{Readers, Threads};
 pub use regular_file::open_regular;
 pub use served::{ServedFile, digest_served};
 pub use settle::{ROUNDS, walk_roots};
-pub use steady::{Expected, ReadError, digest_again, digest_file, problem_of};
+pub use steady::{Expected, ReadError, digest_again, digest_file, is_further_name, problem_of};
 pub use stream_digest::StreamDigest;
 #[cfg(target_os = "linux")]
 pub use syscalls::give_memory_back_from;

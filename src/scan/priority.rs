@@ -6,8 +6,8 @@ const STEPS: i32 = 5;
 /// The last step there is.
 const LAST: i32 = 19;
 
-/// Lets others come first, on this machine and in this process, for as long as the calling thread lives; those that it starts
-/// begin where it stands. Alone on a core it is as fast as ever.
+/// Lets the other threads of the process come first, and those of its control group, for as long as the calling thread lives; those that it
+/// starts begin where it stands. Alone on a core it is as fast as ever.
 pub fn give_way() {
     // On Linux this concerns the calling thread alone. Where it is refused others only wait longer.
     #[cfg(target_os = "linux")]

@@ -93,6 +93,14 @@ pub fn digest_file(
     between_looks(is_listed, context, opener(directory, name, context), read).map(|(digest, _)| digest)
 }
 
+/// Whether a further name still leads to the file of exactly the `listed` look, and so to bytes that were read under another name of
+/// the same look. It then counts as known by that.
+pub fn is_further_name(directory: BorrowedFd<'_>, name: &Name, listed: Look, context: &Context) -> bool {
+    let now = look_at(directory, name).filter(|identity| identity.is_regular() && identity.look() == listed);
+    now.iter().for_each(|identity| context.progress.linked(identity.size()));
+    now.is_some()
+}
+
 /// Opens the file of this name for reading, following a symbolic link as the listing did, and counts that.
 pub(super) fn opener<'a>(
     directory: BorrowedFd<'a>,

@@ -30,6 +30,9 @@ use crate::work::{
 /// How many listings a service makes and sends at once: each is a walk, and stands in memory until it was sent.
 const MAX_LISTINGS: usize = 4;
 
+/// How many answers may read files a second time on more threads than there are cores.
+const MAX_SECOND_READS: usize = 4;
+
 /// How long a client that waits for a digest is left without a byte: well below the shortest read time-out that is in use.
 const LONGEST_SILENCE: Duration = Duration::from_secs(5);
 
@@ -52,6 +55,8 @@ struct Inner {
     file_slots: FairSlots,
     /// As many as listings may be made and sent at once.
     listing_slots: FairSlots,
+    /// For second reads on more threads than there are cores.
+    second_read_slots: FairSlots,
     /// What others can make the service hold.
     memory: MemoryBudget,
     /// For what answers compute.
@@ -97,6 +102,7 @@ impl App {
             offers: Offers::new(settings.manifest_retention),
             file_slots: FairSlots::new(config.live_migration.max_concurrent_file_requests as usize),
             listing_slots: FairSlots::new(MAX_LISTINGS),
+            second_read_slots: FairSlots::new(MAX_SECOND_READS),
             memory,
             turns: Turns::default(),
             requests: AtomicU64::new(0),
@@ -180,6 +186,11 @@ impl App {
     /// The right to make one listing for a client, likewise.
     pub(super) fn listing_slot(&self, client: Client, connection: &Cut) -> Result<FairSlot, Busy> {
         self.inner.listing_slots.take(client, connection.0.clone())
+    }
+
+    /// Slots for second reads on more threads than there are cores; without one there are fewer threads.
+    pub(super) fn second_read_slots(&self) -> &FairSlots {
+        &self.inner.second_read_slots
     }
 
     /// The budget of what others can make the service hold.

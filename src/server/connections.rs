@@ -35,8 +35,10 @@ struct Inner {
 struct State {
     next: u64,
     open: HashMap<u64, Open>,
-    /// How many each client has, of those that have any.
+    /// How many each client has without the reserve, of those that have any.
     counts: HashMap<Client, usize>,
+    /// How many there are without the reserve.
+    ordinary: usize,
     surplus: u64,
     logged: Option<Instant>,
 }
@@ -73,10 +75,10 @@ impl Connections {
 
     /// Whether the next one makes another one end, or comes to the reserve.
     pub(super) fn all_in_use(&self) -> bool {
-        self.open() >= self.0.limit
+        self.0.state.lock().ordinary >= self.0.limit
     }
 
-    /// How many this client has.
+    /// How many this client has without the reserve.
     pub(super) fn of(&self, client: Client) -> usize {
         self.0.state.lock().counts.get(&client).copied().unwrap_or_default()
     }
@@ -86,11 +88,12 @@ impl Connections {
         self.0.state.lock().counts.values().copied().max().unwrap_or_default()
     }
 
-    /// Notes that a connection of `client` has come. Where all are in use it waits, and the log says so now and then.
-    pub(super) fn came(&self, client: Client) {
+    /// Notes that a connection of `client` has come, before which others wait. Where there is no room for all it waits, too, and the log
+    /// says so now and then.
+    pub(super) fn came(&self, client: Client, waiting: usize) {
         let now = Instant::now();
         let mut state = self.0.state.lock();
-        if state.open.len() < self.0.limit {
+        if state.ordinary + waiting < self.0.limit {
             return;
         }
         state.surplus += 1;
@@ -104,7 +107,7 @@ impl Connections {
     pub(super) fn admit(&self, client: Client) -> Connection {
         let now = Instant::now();
         let mut state = self.0.state.lock();
-        let place = match state.open.len() < self.0.limit {
+        let place = match state.ordinary < self.0.limit {
             true => Place::Ordinary(None),
             false => place(&state.seen(now), self.0.limit, RESERVE, client),
         };
@@ -117,7 +120,10 @@ impl Connections {
         }
         let (number, cut) = (state.next, Cut::default());
         state.next += 1;
-        *state.counts.entry(client).or_default() += 1;
+        if !reserved {
+            state.ordinary += 1;
+            *state.counts.entry(client).or_default() += 1;
+        }
         state.open.insert(number, Open { client, reserved, idle_since: Some(now), cut: cut.clone() });
         Connection { connections: self.clone(), number, client, reserved, cut }
     }
@@ -132,6 +138,10 @@ impl Connections {
 impl State {
     fn remove(&mut self, number: u64) -> Option<Open> {
         let ended = self.open.remove(&number)?;
+        if ended.reserved {
+            return Some(ended);
+        }
+        self.ordinary -= 1;
         if let Entry::Occupied(mut count) = self.counts.entry(ended.client) {
             *count.get_mut() -= 1;
             if *count.get() == 0 {
@@ -208,7 +218,8 @@ mod tests {
         let busy = connections.admit(client(1));
         let request = busy.request();
         assert_eq!((connections.open(), connections.surplus()), (2, 0));
-        connections.came(client(1));
+        connections.came(client(1), 0);
+        assert!(connections.all_in_use());
         let third = connections.admit(client(1));
         assert!(idle.cut.0.is_cancelled() && !busy.cut.0.is_cancelled() && !third.reserved);
         assert_eq!((connections.open(), connections.surplus()), (2, 1));
@@ -222,6 +233,6 @@ mod tests {
         drop(request);
         let one_of_another = connections.admit(client(2));
         assert!(!one_of_another.reserved, "an answer that was sent makes its connection idle");
-        assert_eq!((connections.of(client(1)), connections.of(client(2)), connections.most()), (17, 1, 17));
+        assert_eq!((connections.of(client(1)), connections.of(client(2)), connections.most()), (1, 1, 1));
     }
 }

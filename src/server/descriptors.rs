@@ -38,7 +38,7 @@ pub(super) fn raise_limit() -> Option<u64> {
 pub(super) fn make_room(connections: usize) {
     let last = EACH * connections as u64 + OTHERS;
     // Where so many are not allowed, it grows by itself.
-    if let Ok(last) = i32::try_from(last) {
+    if let Ok(last) = i32::try_from(last - 1) {
         drop(rustix::io::fcntl_dupfd_cloexec(std::io::stdin(), last));
     }
 }
@@ -73,7 +73,7 @@ mod tests {
         make_room(connections);
         let status = std::fs::read_to_string("/proc/self/status").unwrap();
         let size: usize = status.lines().find_map(|line| line.strip_prefix("FDSize:")).unwrap().trim().parse().unwrap();
-        assert!(size > 3 * connections, "{size} for {connections} connections");
+        assert!(size >= 3 * connections, "{size} for {connections} connections");
     }
 
     #[test]

@@ -3,6 +3,9 @@
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 
+/// Each so many-th that leaves is the one that waited for longest.
+const FIRST_COME: u64 = 4;
+
 /// What waits, by who came.
 #[derive(Debug)]
 pub(super) struct Lobby<C, T> {
@@ -10,12 +13,19 @@ pub(super) struct Lobby<C, T> {
     waiting: HashMap<C, VecDeque<(u64, T)>>,
     count: usize,
     number: u64,
+    /// How many have left by [`Self::leave`].
+    left: u64,
 }
 
 impl<C: Copy + Eq + Hash, T> Lobby<C, T> {
     /// At most so many may wait.
     pub(super) fn new(most: usize) -> Self {
-        Self { most, waiting: HashMap::new(), count: 0, number: 0 }
+        Self { most, waiting: HashMap::new(), count: 0, number: 0, left: 0 }
+    }
+
+    /// How many wait.
+    pub(super) fn len(&self) -> usize {
+        self.count
     }
 
     /// Whether nobody waits.
@@ -37,15 +47,27 @@ impl<C: Copy + Eq + Hash, T> Lobby<C, T> {
 
     /// The client whose turn is next; see [`Self::leave`].
     pub(super) fn next(&self, open: impl Fn(C) -> usize) -> Option<C> {
+        let by_arrival = self.left % FIRST_COME == FIRST_COME - 1;
         let rank = |(client, waiting): (&C, &VecDeque<(u64, T)>)| {
-            waiting.front().map(|(number, _)| ((open(*client), *number), *client))
+            let fewest = if by_arrival { 0 } else { open(*client) };
+            waiting.front().map(|(number, _)| ((fewest, *number), *client))
         };
         self.waiting.iter().filter_map(rank).min_by_key(|(rank, _)| *rank).map(|(_, client)| client)
     }
 
-    /// Takes out whose client has the fewest connections `open`; of several the one that came first.
+    /// Takes out whose client has the fewest connections `open`; of several the one that came first. Now and then it is the one that came
+    /// first of all: who opens and closes one connection after the other has few at any time.
     pub(super) fn leave(&mut self, open: impl Fn(C) -> usize) -> Option<(C, T)> {
         let client = self.next(open)?;
+        self.left += 1;
+        self.take(client, VecDeque::pop_front).map(|(_, what)| (client, what))
+    }
+
+    /// Takes out the one that came first.
+    pub(super) fn leave_first(&mut self) -> Option<(C, T)> {
+        let front =
+            |(client, waiting): (&C, &VecDeque<(u64, T)>)| waiting.front().map(|(number, _)| (*number, *client));
+        let (_, client) = self.waiting.iter().filter_map(front).min_by_key(|(number, _)| *number)?;
         self.take(client, VecDeque::pop_front).map(|(_, what)| (client, what))
     }
 
@@ -74,6 +96,19 @@ mod tests {
         let order: Vec<_> = std::iter::from_fn(|| lobby.leave(open)).collect();
         assert_eq!(order, [('c', 4), ('a', 0), ('a', 1), ('b', 2), ('a', 3)]);
         assert!(lobby.is_empty());
+    }
+
+    #[test]
+    fn who_has_many_is_not_left_waiting_for_ever_by_who_has_few_at_a_time() {
+        let mut lobby = Lobby::new(9);
+        let open = |client| usize::from(client == 'm');
+        lobby.enter('m', 0);
+        let turns = (1..=9).take_while(|turn| {
+            lobby.enter('f', *turn);
+            lobby.leave(open) != Some(('m', 0))
+        });
+        assert_eq!(turns.count(), 3);
+        assert_eq!(lobby.leave_first(), Some(('f', 4)));
     }
 
     #[test]

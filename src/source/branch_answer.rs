@@ -9,10 +9,11 @@ use futures_util::Stream;
 use tokio::sync::mpsc;
 
 use super::offers::Listener;
-use crate::manifest::{BlockError, DirectoryIndex, Manifest, SecondRead, differing_files, read_again};
+use crate::manifest::{BlockError, DirectoryIndex, Manifest, SecondRead, Tree, differing_files, read_again};
 use crate::model::{ContentDigest, DigestAlgorithm, Problem, RootId, UnknownAlgorithm};
 use crate::protocol::{
-    BranchDirectory, BranchFrame, BranchRequest, BranchRequestError, FileRead, ReadOutcome, SourceFailure, encode_frame,
+    BranchDirectory, BranchFrame, BranchRequest, BranchRequestError, FileRead, MAX_SENT_BLOCK_BYTES, ReadOutcome,
+    SourceFailure, encode_frame,
 };
 use crate::scan::{Context, FileDigests, Threads};
 use crate::work::{MemoryPermit, OverBudget, Phase, Turns, in_readers};
@@ -134,7 +135,9 @@ fn find(
             return Err(missing());
         }
         let files = tree.table().get(directory).files;
-        largest = largest.max(tree.block_cost(directory));
+        let cost = block_cost(tree, directory);
+        memory.grow(cost.saturating_sub(largest))?;
+        largest = largest.max(cost);
         if let Some(leaves) = wanted.leaves {
             let differing = differing_files(&tree.block(directory), &leaves)?;
             // One directory's differing files at a time stand in memory as more than what is held for them.
@@ -145,9 +148,14 @@ fn find(
         }
         asked.push(Asked { root: root.id, directory, has_files: files > 0 });
     }
-    // One directory's block at a time stands in memory, with its frames.
-    memory.grow(largest)?;
     Ok(Found { asked, targets, memory })
+}
+
+/// What a directory's block and its frames take in memory at most, in bytes; one directory's at a time stand there. A frame is made from a
+/// copy, and packed into another one.
+fn block_cost(tree: &Tree, directory: DirectoryIndex) -> u64 {
+    let block = tree.block_cost(directory);
+    block + 2 * block.min(MAX_SENT_BLOCK_BYTES as u64)
 }
 
 fn stream(

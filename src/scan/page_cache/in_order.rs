@@ -192,7 +192,7 @@ mod tests {
             assert_eq!(in_order.read(&file, &mut buffer, SIZE, offset).unwrap().total(), SIZE);
         }
         let held = |window| cached_pages(file.as_fd(), window * WINDOW_BYTES, WINDOW_BYTES).unwrap();
-        assert_eq!((held(0), held(1), held(2)), (0, WINDOW_BYTES / PAGE_BYTES, 0));
+        assert!((held(0), held(2)) == (0, 0) && held(1) > 0, "{:?}", [0, 1, 2].map(held));
     }
 
     /// Who may not ask what the cache holds could not leave it as it was.

@@ -69,9 +69,8 @@ impl Crew {
         }
         let mut reading = self.reading.lock();
         while !all() && *reading >= self.allowed.load(Relaxed) {
-            if self.freed.wait_for(&mut reading, LOOK_INTERVAL).timed_out() {
-                MutexGuard::unlocked(&mut reading, &while_waiting);
-            }
+            self.freed.wait_for(&mut reading, LOOK_INTERVAL);
+            MutexGuard::unlocked(&mut reading, &while_waiting);
         }
         *reading += 1;
         Some(Turn(Arc::clone(self)))

@@ -178,8 +178,9 @@ mod tests {
         let own = rustix::process::getpriority_process(None).unwrap();
         let priorities = readers.pool.broadcast(|_| rustix::process::getpriority_process(None).unwrap());
         let first = cores().get().min(2);
-        assert_eq!(priorities.iter().filter(|priority| **priority == own).count(), first, "{priorities:?}");
-        assert_eq!(priorities.iter().filter(|priority| **priority > own).count(), MOST_READS - first, "{priorities:?}");
+        assert!(priorities.iter().filter(|priority| **priority == own).count() >= first, "{priorities:?}");
+        let behind = priorities.iter().filter(|priority| **priority == (own + 5).min(19)).count();
+        assert!(behind >= MOST_READS - first, "{priorities:?}");
     }
 
     #[test]
@@ -196,9 +197,9 @@ mod tests {
     #[test]
     fn who_reads_in_turns_waits_for_nobody_who_waits_for_a_turn() {
         let dir = tempfile::tempdir().unwrap();
-        let names: Vec<Name> = (0..24).map(|number| Name::new(format!("{number}").as_bytes()).unwrap()).collect();
+        let names: Vec<Name> = (0..12).map(|number| Name::new(format!("{number}").as_bytes()).unwrap()).collect();
         for name in &names {
-            std::fs::write(dir.path().join(name.to_string()), vec![7; 20 << 20]).unwrap();
+            std::fs::write(dir.path().join(name.to_string()), vec![7; 9 << 20]).unwrap();
         }
         let (done, waiting) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
@@ -215,7 +216,7 @@ mod tests {
             let _ = done.send(digests);
         });
         let digests = waiting.recv_timeout(Duration::from_secs(60)).expect("it hangs");
-        assert_eq!(digests, vec![blake3::hash(&vec![7; 20 << 20]).into(); 24]);
+        assert_eq!(digests, vec![blake3::hash(&vec![7; 9 << 20]).into(); 12]);
     }
 
     #[test]

@@ -110,8 +110,11 @@ pub(in crate::server) async fn open_branches(
     let memory = app.memory_for(client, ANSWER_BYTES)?;
     let bytes = read_body(&app, client, body, MAX_BRANCH_REQUEST_BYTES).await?;
     let threads = app.threads(app.config().live_migration.max_concurrent_file_requests);
+    // However many ask, few have more threads than there are cores.
+    let slot = app.second_read_slots().take(client, CancellationToken::new()).ok();
+    let threads = if slot.is_some() { threads } else { threads.computing() };
     let stream = answer_branches(offer, threads, app.turns().clone(), bytes, memory).await?.map(move |frame| {
-        let _held = &followed;
+        let _held = (&followed, &slot);
         frame
     });
     Ok(frames(&app, BRANCHES_MEDIA_TYPE, stream))

@@ -4,9 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use futures_util::{Stream, StreamExt as _};
-use rayon::prelude::*;
 
-use super::own_digests::hash_directory;
+use super::own_digests::hash_files;
 use super::pairs::{Pairs, Position, unreadable, url};
 use super::second_look::Look;
 use super::shown::Shown;
@@ -117,11 +116,8 @@ impl<'a> Digests<'a> {
         let (files, pairs, local) = (Arc::clone(&self.files), Arc::clone(&self.pairs), Arc::clone(local));
         let (algorithm, context) = (self.input.algorithm, self.context.clone());
         let hashed = in_readers(self.input.threads, move || {
-            let directories = files.par_iter().enumerate().with_max_len(1);
-            directories.try_for_each(|(at, directory)| {
-                hash_directory(&local.manifest, directory, algorithm, &context, &|number, answer| {
-                    pairs.destination(&files, (at, number), answer);
-                })
+            hash_files(&local.manifest, &files, algorithm, &context, &|position, answer| {
+                pairs.destination(&files, position, answer);
             })
         });
         hashed.await.map_err(BuildFailure::from)?.map_err(|_| BuildFailure::Cancelled)?;

@@ -1,51 +1,116 @@
 //! The digests of this side's own files: each of the file that was listed, or none.
 
-use std::os::fd::AsFd as _;
+use std::collections::HashMap;
+use std::os::fd::{AsFd as _, BorrowedFd};
 
+use parking_lot::Mutex;
 use rayon::prelude::*;
 
-use super::pairs::{Answer, unreadable};
-use crate::manifest::{Manifest, MatchingDirectory};
-use crate::model::{DigestAlgorithm, FileEntry, Problem, Reason};
-use crate::scan::{Cancelled, Context, Look, ReadError, digest_file, problem_of};
+use super::pairs::{Answer, Position, unreadable};
+use crate::manifest::{Manifest, MatchingDirectory, Role};
+use crate::model::{ContentDigest, DigestAlgorithm, FileEntry, Name, Problem, Reason};
+use crate::scan::{Cancelled, Context, FileId, Look, ReadError, digest_file, is_further_name, problem_of};
 
 /// How many small files of one directory one job reads.
 const FILES_PER_JOB: usize = 32;
 
-/// Calls `each` with the position and the answer of every file of one directory.
-pub(super) fn hash_directory(
+/// Calls `each` with the position and the answer of every file. Of a file with several names the first is read, and the others are
+/// known by it once all first ones are, so that no thread waits for another.
+pub(super) fn hash_files(
     local: &Manifest,
-    directory: &MatchingDirectory,
+    files: &[MatchingDirectory],
     algorithm: DigestAlgorithm,
     context: &Context,
-    each: &(dyn Fn(usize, Answer) + Sync),
+    each: &(dyn Fn(Position, Answer) + Sync),
 ) -> Result<(), Cancelled> {
-    let tree = local.root(directory.root).and_then(|root| root.tree.as_ref());
-    let opened = match tree.and_then(|tree| tree.handle()).map(|handle| handle.open_directory(&directory.path)) {
-        Some(Ok(opened)) => Ok(opened),
-        Some(Err(error)) => Err(problem_of(&error)),
-        None => Err(Problem::new(Reason::Vanished, "its root is gone")),
-    };
-    let listed = |file: &FileEntry| -> Result<Look, Problem> {
-        let look = tree.and_then(|tree| tree.look(directory.index, &file.name));
-        look.ok_or_else(|| Problem::new(Reason::ChangedWhileReading, "nothing is known of it from when it was listed"))
-    };
-    directory.files.par_iter().enumerate().with_max_len(FILES_PER_JOB).try_for_each(|(number, file)| {
-        let answer = match (unreadable(file), &opened, listed(file)) {
-            (Some(problem), ..) | (None, Err(problem), _) => Err(problem.clone()),
-            (None, Ok(_), Err(problem)) => Err(problem),
-            (None, Ok(opened), Ok(listed)) => {
-                match digest_file(opened.as_fd(), &file.name, listed, algorithm, context) {
-                    Ok(digest) => Ok(digest),
-                    Err(ReadError::Problem(problem)) => Err(problem),
-                    Err(ReadError::Cancelled) => return Err(Cancelled),
-                }
+    let hashing = OwnDigests { local, algorithm, context, known: Mutex::default() };
+    for pass in [Pass::First, Pass::Further] {
+        files.par_iter().enumerate().with_max_len(1).try_for_each(|(at, directory)| {
+            let concerned = pass == Pass::First || local.has_further_names(directory.root, directory.index);
+            if !concerned {
+                return Ok(());
             }
+            hashing.directory(pass, directory, &|number, answer| each((at, number), answer))
+        })?;
+    }
+    Ok(())
+}
+
+/// Which names have their turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pass {
+    First,
+    Further,
+}
+
+struct OwnDigests<'a> {
+    local: &'a Manifest,
+    algorithm: DigestAlgorithm,
+    context: &'a Context,
+    /// What was read of files with several names, and the look that it belongs to.
+    known: Mutex<HashMap<FileId, (Look, ContentDigest)>>,
+}
+
+impl OwnDigests<'_> {
+    fn directory(
+        &self,
+        pass: Pass,
+        directory: &MatchingDirectory,
+        each: &(dyn Fn(usize, Answer) + Sync),
+    ) -> Result<(), Cancelled> {
+        let tree = self.local.root(directory.root).and_then(|root| root.tree.as_ref());
+        let opened = match tree.and_then(|tree| tree.handle()).map(|handle| handle.open_directory(&directory.path)) {
+            Some(Ok(opened)) => Ok(opened),
+            Some(Err(error)) => Err(problem_of(&error)),
+            None => Err(Problem::new(Reason::Vanished, "its root is gone")),
         };
-        context.finished_file();
-        each(number, answer);
-        Ok(())
-    })
+        let listed = |file: &FileEntry| -> Result<Look, Problem> {
+            let look = tree.and_then(|tree| tree.look(directory.index, &file.name));
+            look.ok_or_else(|| {
+                Problem::new(Reason::ChangedWhileReading, "nothing is known of it from when it was listed")
+            })
+        };
+        directory.files.par_iter().enumerate().with_max_len(FILES_PER_JOB).try_for_each(|(number, file)| {
+            let role = self.local.role(directory.root, directory.index, &file.name);
+            if matches!(role, Some(Role::Further(_))) != (pass == Pass::Further) {
+                return Ok(());
+            }
+            let answer = match (unreadable(file), &opened, listed(file)) {
+                (Some(problem), ..) | (None, Err(problem), _) => Err(problem.clone()),
+                (None, Ok(_), Err(problem)) => Err(problem),
+                (None, Ok(opened), Ok(listed)) => self.digest(opened.as_fd(), &file.name, listed, role)?,
+            };
+            self.context.finished_file();
+            each(number, answer);
+            Ok(())
+        })
+    }
+
+    fn digest(
+        &self,
+        opened: BorrowedFd<'_>,
+        name: &Name,
+        listed: Look,
+        role: Option<Role>,
+    ) -> Result<Answer, Cancelled> {
+        if let Some(Role::Further(id)) = role
+            && let Some((look, digest)) = self.known.lock().get(&id).copied()
+            && look == listed
+            && is_further_name(opened, name, listed, self.context)
+        {
+            return Ok(Ok(digest));
+        }
+        match digest_file(opened, name, listed, self.algorithm, self.context) {
+            Ok(digest) => {
+                if let Some(Role::First(id)) = role {
+                    self.known.lock().insert(id, (listed, digest));
+                }
+                Ok(Ok(digest))
+            }
+            Err(ReadError::Problem(problem)) => Ok(Err(problem)),
+            Err(ReadError::Cancelled) => Err(Cancelled),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -54,7 +119,6 @@ mod tests {
     use crate::exclude::{RootRules, Rules};
     use crate::manifest::{Identity, RootSpec, matching_files};
     use crate::model::RootId;
-    use parking_lot::Mutex;
     use std::collections::BTreeMap;
     use std::fs::{self, File};
     use std::path::Path;
@@ -74,6 +138,21 @@ mod tests {
         fs::rename(beside, path).unwrap();
     }
 
+    /// The digests of all files of a root, to which something happens after they were listed; and how many were opened.
+    fn hashed(home: &Path, change: impl Fn()) -> (Vec<Answer>, u64) {
+        let roots = [RootSpec { id: RootId::DATA_0, home: home.to_owned(), rules: RootRules::none() }];
+        let identity = Identity::new("host".to_owned(), "instance".to_owned(), 7, &Rules::none());
+        let context = Context::default();
+        let manifest = Manifest::walk(identity, &roots, &context).unwrap();
+        let listed = matching_files(&manifest, &manifest);
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        change();
+        let answers = Mutex::new(BTreeMap::new());
+        let each = |position, answer| drop(answers.lock().insert(position, answer));
+        hash_files(&manifest, &listed, DigestAlgorithm::Md5, &context, &each).unwrap();
+        (answers.into_inner().into_values().collect(), context.progress.snapshot().files_opened)
+    }
+
     /// The digests of a file and of one behind a symbolic link, to which something happens after they were listed.
     fn own_digests(change: impl Fn(&Path)) -> Vec<Answer> {
         let tmp = tempfile::tempdir().unwrap();
@@ -82,19 +161,28 @@ mod tests {
         put(&home.join("file"), "bytes");
         put(&tmp.path().join("target"), "bytes");
         std::os::unix::fs::symlink("../target", home.join("link")).unwrap();
-        let roots = [RootSpec { id: RootId::DATA_0, home: home.clone(), rules: RootRules::none() }];
-        let identity = Identity::new("host".to_owned(), "instance".to_owned(), 7, &Rules::none());
-        let context = Context::default();
-        let manifest = Manifest::walk(identity, &roots, &context).unwrap();
-        let listed = matching_files(&manifest, &manifest);
-        std::thread::sleep(std::time::Duration::from_millis(20));
-        change(&home);
-        let answers = Mutex::new(BTreeMap::new());
-        hash_directory(&manifest, &listed[0], DigestAlgorithm::Md5, &context, &|number, answer| {
-            answers.lock().insert(number, answer);
-        })
-        .unwrap();
-        answers.into_inner().into_values().collect()
+        hashed(&home, || change(&home)).0
+    }
+
+    #[test]
+    fn a_file_with_several_names_is_read_once_and_has_its_digest_under_each() {
+        let tmp = tempfile::tempdir().unwrap();
+        let path = |name: &str| tmp.path().join(name);
+        fs::create_dir_all(path("k/t")).unwrap();
+        fs::create_dir_all(path("k/u")).unwrap();
+        put(&path("k/t/file"), "bytes");
+        put(&path("k/t/plain"), "other");
+        for name in ["k/t/again", "k/u/file"] {
+            fs::hard_link(path("k/t/file"), path(name)).unwrap();
+        }
+        let (answers, opened) = hashed(tmp.path(), || ());
+        let [again, file, plain, there] = &answers[..] else { panic!("{answers:?}") };
+        assert!(again.is_ok() && plain.is_ok() && again != plain);
+        assert_eq!((again, file, opened), (file, there, 2));
+        // Another file in the place of one name: it has none of the others' digest, and they, which lost a name, have none either.
+        let (answers, _) = hashed(tmp.path(), || replace(&path("k/u/file")));
+        let changed = |answer: &Answer| answer.as_ref().is_err_and(|why| why.reason == Reason::ChangedWhileReading);
+        assert_eq!(answers.iter().map(changed).collect::<Vec<_>>(), [true, true, false, true]);
     }
 
     /// Size and time stay the same each time; which file it is does not, or when it last changed.
