@@ -47,6 +47,11 @@ const RESERVED_HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// The largest head of a request, and what is gathered before it is written, in bytes.
 pub(super) const BUFFER_BYTES: usize = 32 << 10;
 
+/// How much of an answer the system takes before it can be sent, in bytes. What is under way to a client does not count; a client that reads
+/// nothing costs no more than this, and not the megabytes that a buffer may grow to.
+#[cfg(target_os = "linux")]
+const AHEAD_BYTES: u32 = 512 << 10;
+
 /// What connections are held to.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Manners {
@@ -215,6 +220,7 @@ fn set_options(stream: &TcpStream, manners: Manners) {
     {
         let milliseconds = u32::try_from(manners.gone_after.as_millis()).unwrap_or(u32::MAX);
         let _ = rustix::net::sockopt::set_tcp_user_timeout(stream, milliseconds);
+        let _ = socket2::SockRef::from(stream).set_tcp_notsent_lowat(AHEAD_BYTES);
     }
     #[cfg(not(target_os = "linux"))]
     let _ = manners.gone_after;
@@ -234,6 +240,8 @@ mod tests {
     use axum::middleware::from_fn;
     use axum::routing::get;
     use std::net::Ipv4Addr;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpSocket;
 
@@ -242,13 +250,23 @@ mod tests {
         connections: Connections,
         stopping: CancellationToken,
         server: tokio::task::JoinHandle<()>,
+        /// How many bytes were made of answers without end.
+        made: Arc<AtomicUsize>,
     }
 
     /// A service of few routes: one that answers, one that never does, one that has more to say than anybody takes.
     async fn service(limit: usize, manners: Manners) -> Service {
         let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = socket.local_addr().unwrap();
-        let endless = || futures_util::stream::repeat_with(|| Ok::<_, io::Error>(vec![7; 64 << 10]));
+        let made: Arc<AtomicUsize> = Arc::default();
+        let counted = Arc::clone(&made);
+        let endless = move || {
+            let counted = Arc::clone(&counted);
+            futures_util::stream::repeat_with(move || {
+                counted.fetch_add(64 << 10, Relaxed);
+                Ok::<_, io::Error>(vec![7; 64 << 10])
+            })
+        };
         let router = Router::new()
             .route("/", get(async || [("retry-after", "5")]))
             .route(routes::HEALTH, get(async || "well"))
@@ -257,7 +275,7 @@ mod tests {
             .layer(from_fn(check_request));
         let (stopping, connections) = (CancellationToken::new(), Connections::new(limit));
         let server = tokio::spawn(serve(socket, router, connections.clone(), manners, stopping.clone()));
-        Service { address, connections, stopping, server }
+        Service { address, connections, stopping, server, made }
     }
 
     async fn ordinary() -> (Service, TcpStream) {
@@ -374,6 +392,25 @@ mod tests {
         while service.connections.open() > 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
+    }
+
+    /// The system's own buffer would grow to several megabytes.
+    #[tokio::test]
+    #[cfg(target_os = "linux")]
+    async fn no_more_of_an_answer_is_made_than_can_soon_be_sent() {
+        let service = service(9, Manners::default()).await;
+        let mut slow = ask(&service, Ipv4Addr::LOCALHOST, "/endless").await;
+        let made = || service.made.load(Relaxed);
+        let mut before = usize::MAX;
+        // A client that reads makes the buffer grow.
+        slow.read_exact(&mut vec![0; 64 << 20]).await.unwrap();
+        while made() != before {
+            before = made();
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        let in_flight = socket2::SockRef::from(&slow).recv_buffer_size().unwrap();
+        let ahead = before - (64 << 20);
+        assert!(ahead < in_flight + (2 << 20), "{ahead} bytes, of which {in_flight} may be under way");
     }
 
     #[tokio::test]
