@@ -2,7 +2,7 @@
 //! time as reads best), and `rsync -c`.
 //!
 //! `cargo bench --bench cold [-- A] [-- B] [-- C]`; without a name all three. A and B are those of `versus_per_file`; C has
-//! 400,000 files of 50 to 1,000 bytes a side. Needs the right to drop the caches, and says so where it has it not. Takes 18 GB of
+//! 400,000 files of 50 to 1,000 bytes a side. `-- direct` is one side of B around the page cache, against `fio` at the queue depth that reads best. Needs the right to drop the caches, and says so where it has it not. Takes 18 GB of
 //! disk. See `docs/performance.md`.
 
 #![allow(clippy::print_stdout, missing_docs, unreachable_pub, dead_code, reason = "a benchmark, not a library")]
@@ -12,7 +12,7 @@ mod support;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use support::figures::{Times, line, paired, title};
 use support::services::{Pair, Setup};
@@ -45,7 +45,52 @@ fn main() -> io::Result<()> {
             through_the_cache(name, &asked)?;
         }
     }
+    if wants("direct") { around_the_cache() } else { Ok(()) }
+}
+
+/// The queue depths of fio.
+const DEPTHS: [u32; 6] = [1, 2, 4, 8, 16, 32];
+
+fn around_the_cache() -> io::Result<()> {
+    if !installed("fio") {
+        println!("fio is not installed: direct reading is not compared");
+        return Ok(());
+    }
+    let [source, _] = copies("B", Shape::B)?;
+    let bytes = trees::files(&source)?.iter().map(|path| Ok(path.metadata()?.len())).sum::<io::Result<u64>>()?;
+    let scratch = tempfile::tempdir()?;
+    let manifest = scratch.path().join("one.manifest");
+    let mut fios: [Times; DEPTHS.len()] = <_>::default();
+    let mut ours = Times::default();
+    for _ in 0..rounds() {
+        for (times, depth) in fios.iter_mut().zip(DEPTHS) {
+            support::cold::drop_caches();
+            times.add(fio(&source, depth, bytes)?);
+        }
+        let arguments = ["manifest", "--quiet", "--direct", "-o"].map(Path::new);
+        measure(&mut ours, || twintree(arguments.into_iter().chain([manifest.as_path(), &source])))?;
+    }
+    title("B, one side, around the page cache");
+    for (times, depth) in fios.iter().zip(DEPTHS) {
+        line(&format!("fio, {depth} at a time"), times);
+    }
+    line("twintree manifest --direct", &ours);
+    paired("manifest to the best of fio", &ours, &Times::best_of(&fios), 1.1);
     Ok(())
+}
+
+/// How long fio takes to read so many bytes as the tree has, at the rate of its own report: its start does not count, nor do ends of files
+/// that are no whole blocks.
+fn fio(tree: &Path, depth: u32, bytes: u64) -> io::Result<Duration> {
+    let output = Command::new("fio")
+        .args(["--name=read", "--rw=read", "--bs=1M", "--direct=1", "--ioengine=libaio", "--readonly"])
+        .args([format!("--opendir={}", tree.display()), format!("--iodepth={depth}")])
+        .arg("--output-format=json")
+        .output()?;
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).map_err(io::Error::other)?;
+    let rate = report["jobs"][0]["read"]["bw_bytes"].as_f64().filter(|rate| *rate > 0.0);
+    let rate = rate.ok_or_else(|| io::Error::other(String::from_utf8_lossy(&output.stderr).into_owned()))?;
+    Ok(Duration::from_secs_f64(bytes as f64 / rate))
 }
 
 fn copies(name: &str, shape: Shape) -> io::Result<[PathBuf; 2]> {

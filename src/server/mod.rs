@@ -1,6 +1,8 @@
 //! The HTTP service: one route table, thin handlers, errors in the Sidecar's form.
 
 mod accept;
+#[cfg(test)]
+mod accept_tests;
 mod admission;
 mod app;
 mod busy_body;
@@ -8,6 +10,7 @@ mod caller;
 mod connection_choice;
 mod connections;
 mod descriptors;
+mod entrance;
 mod error;
 mod file_plan;
 mod file_target;
