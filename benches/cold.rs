@@ -87,7 +87,9 @@ fn fio(tree: &Path, depth: u32, bytes: u64) -> io::Result<Duration> {
         .args([format!("--opendir={}", tree.display()), format!("--iodepth={depth}")])
         .arg("--output-format=json")
         .output()?;
-    let report: serde_json::Value = serde_json::from_slice(&output.stdout).map_err(io::Error::other)?;
+    // Remarks stand before the report.
+    let report = output.stdout.iter().position(|byte| *byte == b'{').map_or(&[][..], |at| &output.stdout[at..]);
+    let report: serde_json::Value = serde_json::from_slice(report).map_err(io::Error::other)?;
     let rate = report["jobs"][0]["read"]["bw_bytes"].as_f64().filter(|rate| *rate > 0.0);
     let rate = rate.ok_or_else(|| io::Error::other(String::from_utf8_lossy(&output.stderr).into_owned()))?;
     Ok(Duration::from_secs_f64(bytes as f64 / rate))
