@@ -7,7 +7,7 @@ use super::args::InspectArgs;
 use super::exit_code::{CommandError, ExitCode};
 use super::output;
 use crate::manifest::{DirectoryIndex, DirectoryTable, HashKind, ManifestFile};
-use crate::model::{Content, FileEntry, FileUrl, Listed, Problem, Reason, RootId, Selection, printable};
+use crate::model::{FileEntry, FileUrl, Problem, Reason, RootId, Selection, printable};
 use crate::report::{self, MAX_PRINTED};
 
 pub(super) fn run(args: &InspectArgs) -> Result<ExitCode, CommandError> {
@@ -55,9 +55,7 @@ impl Problems<'_> {
         }
         let mut path = None;
         for file in files {
-            if let Listed::Unlistable(problem) | Listed::File { content: Content::Unverified(problem), .. } =
-                &file.listed
-            {
+            if let Some(problem) = file.problem() {
                 let directory = path.get_or_insert_with(|| table.path(index));
                 each(FileUrl::new(id, directory.join(&file.name).unwrap_or_else(|_| directory.clone())), problem);
             }

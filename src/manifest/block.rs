@@ -4,7 +4,7 @@
 use super::codec::CodecError;
 use super::record::{FileRecords, RecordError};
 use super::tagged::{TaggedError, Writer};
-use crate::model::{Blake3Digest, Content, FileEntry, Listed};
+use crate::model::{Blake3Digest, FileEntry};
 
 /// The largest block, in bytes: some three million files in one directory, with names of 40 bytes.
 pub const MAX_BLOCK_BYTES: usize = 256 << 20;
@@ -48,12 +48,7 @@ pub(super) fn most_block_bytes(files: &[FileEntry]) -> u64 {
     /// Each of the numbers of a file takes ten bytes at most.
     const NUMBERS: usize = 5 * 10;
     let of_file = |file: &FileEntry| {
-        let problem = match &file.listed {
-            Listed::Unlistable(problem) | Listed::File { content: Content::Unverified(problem), .. } => {
-                problem.detail.len()
-            }
-            Listed::File { .. } => 0,
-        };
+        let problem = file.problem().map_or(0, |problem| problem.detail.len());
         (file.name.as_bytes().len() + size_of::<Blake3Digest>() + NUMBERS + problem) as u64
     };
     files.iter().map(of_file).sum::<u64>() + COLUMNS
@@ -76,7 +71,7 @@ mod tests {
     use super::super::block_view::decode_block;
     use super::super::tagged::Reader;
     use super::*;
-    use crate::model::{Name, Problem, Reason};
+    use crate::model::{Content, Listed, Name, Problem, Reason};
 
     fn sample() -> Vec<FileEntry> {
         let content = Content::Digest(Blake3Digest([3; 32]));

@@ -60,6 +60,14 @@ impl FileEntry {
         }
     }
 
+    /// Why its content could not be learned, or not even what it is.
+    pub fn problem(&self) -> Option<&Problem> {
+        match &self.listed {
+            Listed::Unlistable(problem) | Listed::File { content: Content::Unverified(problem), .. } => Some(problem),
+            Listed::File { .. } => None,
+        }
+    }
+
     /// The digest, where the file was read and did not change.
     pub fn digest(&self) -> Option<Blake3Digest> {
         match self.listed {

@@ -1,7 +1,7 @@
 //! What a source sends, by the memory it takes here, before it is kept. Pure.
 
 use crate::manifest::{Directory, DirectoryIndex, Rollup, RootTables, SubtreeHash, Totals, summed_up};
-use crate::model::{Content, DifferenceKind, FileEntry, Listed, Name, Problem, RelPath, RootId, Selection};
+use crate::model::{DifferenceKind, FileEntry, Name, Problem, RelPath, RootId, Selection};
 use crate::protocol::{FileRead, FinishedDirectory, ManifestFrame, ReadOutcome};
 use crate::scan::{FileDigests, WalkedDirectory};
 
@@ -72,11 +72,7 @@ pub(super) fn of_read(read: &FileRead) -> usize {
 
 /// A file in a list.
 pub(super) fn of_file(file: &FileEntry) -> usize {
-    let problem = match &file.listed {
-        Listed::Unlistable(problem) | Listed::File { content: Content::Unverified(problem), .. } => Some(problem),
-        Listed::File { .. } => None,
-    };
-    size_of::<FileEntry>() * GROWN + of_name(&file.name) + of_problem(problem)
+    size_of::<FileEntry>() * GROWN + of_name(&file.name) + of_problem(file.problem())
 }
 
 /// A directory of a listing: its path stands here several times until the table is made. Keyspaces and tables are summed up.

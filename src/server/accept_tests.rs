@@ -98,6 +98,28 @@ async fn a_connection_that_is_silent_between_two_requests_ends() {
     assert_eq!((rest(&mut stream).await, service.connections.open()), (String::new(), 0));
 }
 
+/// More than a small service has room for; each is answered, be it that it is busy.
+#[tokio::test]
+async fn those_that_come_at_once_are_all_answered() {
+    let service = service(4, Manners::default()).await;
+    // The service has no turn before all of them stand in the system's queue.
+    let connect = |_| {
+        use std::io::Write as _;
+        let mut stream = std::net::TcpStream::connect(service.address).unwrap();
+        stream.write_all(b"GET /endless HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+        stream.set_nonblocking(true).unwrap();
+        TcpStream::from_std(stream).unwrap()
+    };
+    let all: Vec<TcpStream> = (0..10).map(connect).collect();
+    // What is not read any more keeps its connection busy.
+    let mut kept = Vec::new();
+    for mut stream in all {
+        let answer = said(&mut stream).await;
+        assert!(answer.starts_with("HTTP/1.1 200 ") || answer.starts_with("HTTP/1.1 503 "), "{answer:?}");
+        kept.push(stream);
+    }
+}
+
 /// Eighty came before it and wait.
 #[tokio::test]
 async fn who_has_no_connection_is_let_in_before_a_flood() {

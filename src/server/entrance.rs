@@ -43,7 +43,8 @@ pub(super) struct Entrance {
 
 impl Entrance {
     pub(super) fn new(socket: TcpListener, connections: Connections) -> Self {
-        let lobby = Lobby::new(connections.limit().min(WAITING));
+        // While there is room, all that are taken at once go through it.
+        let lobby = Lobby::new(connections.limit().clamp(AT_ONCE, WAITING));
         Self { socket, connections, lobby, last: Instant::now(), rests_until: Instant::now() }
     }
 

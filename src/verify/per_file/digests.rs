@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use futures_util::{Stream, StreamExt as _};
 
 use super::own_digests::hash_files;
-use super::pairs::{Pairs, Position, unreadable, url};
+use super::pairs::{Pairs, Position, url};
 use super::second_look::Look;
 use super::shown::Shown;
 use crate::manifest::MatchingDirectory;
@@ -63,7 +63,7 @@ impl<'a> Digests<'a> {
     async fn source_digests(&self) -> Result<(), RunError> {
         let mut positions = Vec::new();
         for (at, directory) in self.files.iter().enumerate() {
-            let readable = directory.files.iter().enumerate().filter(|(_, file)| unreadable(file).is_none());
+            let readable = directory.files.iter().enumerate().filter(|(_, file)| file.problem().is_none());
             positions.extend(readable.map(|(number, _)| (at, number)));
         }
         let under_way = self.input.max_concurrency as usize;

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::pairs::{difference, unreadable, url};
+use super::pairs::{difference, url};
 use crate::manifest::MatchingDirectory;
 use crate::model::{Difference, DifferenceKind, FileUrl, Findings, RelPath, RootId, Side, Unverified};
 use crate::peer::Unaskable;
@@ -82,7 +82,7 @@ pub(super) fn askable(files: Vec<MatchingDirectory>, refusal: impl Fn(&FileUrl) 
     for directory in &mut askable.files {
         let mut kept = Vec::with_capacity(directory.files.len());
         for file in std::mem::take(&mut directory.files) {
-            match refusal(&url(directory, &file)).filter(|_| unreadable(&file).is_none()) {
+            match refusal(&url(directory, &file)).filter(|_| file.problem().is_none()) {
                 None => kept.push(file),
                 Some(why) => {
                     let unverified = Some(Unverified::at(Side::Source, why.into()));

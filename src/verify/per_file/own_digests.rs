@@ -6,7 +6,7 @@ use std::os::fd::{AsFd as _, BorrowedFd};
 use parking_lot::Mutex;
 use rayon::prelude::*;
 
-use super::pairs::{Answer, Position, unreadable};
+use super::pairs::{Answer, Position};
 use crate::manifest::{Manifest, MatchingDirectory, Role};
 use crate::model::{ContentDigest, DigestAlgorithm, FileEntry, Name, Problem, Reason};
 use crate::scan::{Cancelled, Context, FileId, Look, ReadError, digest_file, is_further_name, problem_of};
@@ -75,7 +75,7 @@ impl OwnDigests<'_> {
             if matches!(role, Some(Role::Further(_))) != (pass == Pass::Further) {
                 return Ok(());
             }
-            let answer = match (unreadable(file), &opened, listed(file)) {
+            let answer = match (file.problem(), &opened, listed(file)) {
                 (Some(problem), ..) | (None, Err(problem), _) => Err(problem.clone()),
                 (None, Ok(_), Err(problem)) => Err(problem),
                 (None, Ok(opened), Ok(listed)) => self.digest(opened.as_fd(), &file.name, listed, role)?,
@@ -93,8 +93,12 @@ impl OwnDigests<'_> {
         listed: Look,
         role: Option<Role>,
     ) -> Result<Answer, Cancelled> {
-        if let Some(Role::Further(id)) = role
-            && let Some((look, digest)) = self.known.lock().get(&id).copied()
+        // Looked up before, so that the lock is not held while the name is looked at.
+        let known = match role {
+            Some(Role::Further(id)) => self.known.lock().get(&id).copied(),
+            Some(Role::First(_)) | None => None,
+        };
+        if let Some((look, digest)) = known
             && look == listed
             && is_further_name(opened, name, listed, self.context)
         {

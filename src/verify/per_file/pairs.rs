@@ -6,8 +6,8 @@ use parking_lot::Mutex;
 
 use crate::manifest::MatchingDirectory;
 use crate::model::{
-    Content, ContentDigest, Counters, Difference, DifferenceKind, EntryKind, Evidence, FileEntry, FileUrl, Findings,
-    Listed, Problem, Unverified,
+    ContentDigest, Counters, Difference, DifferenceKind, EntryKind, Evidence, FileEntry, FileUrl, Findings, Listed,
+    Problem, Unverified,
 };
 
 /// One side's digest of a file, or why it has none.
@@ -33,7 +33,7 @@ impl Pairs {
 
     /// This side's answer for a file.
     pub(super) fn destination(&self, files: &[MatchingDirectory], position: Position, destination: Answer) {
-        if unreadable(&files[position.0].files[position.1]).is_some() {
+        if files[position.0].files[position.1].problem().is_some() {
             self.settle(files, position, None, destination);
         } else if let Some((destination, source)) = self.pair(position, destination) {
             self.settle(files, position, Some(source), destination);
@@ -112,14 +112,6 @@ pub(super) fn difference(
     Difference { url: url(directory, file), kind, source, destination, unverified }
 }
 
-/// Why a file that was listed will never have a digest, such as a pipe; the source need not be asked then.
-pub(super) fn unreadable(file: &FileEntry) -> Option<&Problem> {
-    match &file.listed {
-        Listed::File { content: Content::Unverified(problem), .. } | Listed::Unlistable(problem) => Some(problem),
-        Listed::File { .. } => None,
-    }
-}
-
 pub(super) fn url(directory: &MatchingDirectory, file: &FileEntry) -> FileUrl {
     // The walk refused paths that are too long.
     let path = directory.path.join(&file.name).unwrap_or_else(|_| directory.path.clone());
@@ -130,7 +122,7 @@ pub(super) fn url(directory: &MatchingDirectory, file: &FileEntry) -> FileUrl {
 mod tests {
     use super::*;
     use crate::manifest::DirectoryIndex;
-    use crate::model::{Name, Reason, RelPath, RootId};
+    use crate::model::{Content, Name, Reason, RelPath, RootId};
 
     #[test]
     fn only_two_equal_digests_are_a_match() {
@@ -169,8 +161,8 @@ mod tests {
         let problem = Problem::new(Reason::NotARegularFile, "a pipe");
         let entry = |listed| FileEntry { name: Name::new(b"f").unwrap(), listed };
         let with = |content| entry(Listed::File { size: 1, modified_ms: 5, content });
-        assert_eq!(unreadable(&with(Content::NotRead)), None);
-        assert_eq!(unreadable(&with(Content::Unverified(problem.clone()))), Some(&problem));
-        assert_eq!(unreadable(&entry(Listed::Unlistable(problem.clone()))), Some(&problem));
+        assert_eq!(with(Content::NotRead).problem(), None);
+        assert_eq!(with(Content::Unverified(problem.clone())).problem(), Some(&problem));
+        assert_eq!(entry(Listed::Unlistable(problem.clone())).problem(), Some(&problem));
     }
 }
