@@ -10,9 +10,9 @@ use super::progress::{Bars, SideProgress};
 use super::signals::Stop;
 use crate::config::{Config, Instance};
 use crate::exclude::Rules;
-use crate::manifest::{BuildError, HashError, Identity, Manifest, RootSpec};
+use crate::manifest::{BuildError, HashError, Identity, Manifest, Root, RootSpec};
 use crate::model::{Provenance, RootId, Selection};
-use crate::scan::{Context, Engine, ReadLimit, ReadMode, Readers, Threads, host_name};
+use crate::scan::{Context, Engine, ReadLimit, ReadMode, Readers, Threads, host_name, on_each_disk};
 use crate::work::now_ms;
 
 /// How often progress is shown.
@@ -102,31 +102,37 @@ impl<'a> Scan<'a> {
 
     /// Walks all trees.
     pub(super) fn walk(&self, readers: &Readers) -> Result<Vec<Manifest>, CommandError> {
-        use rayon::prelude::*;
-        let jobs: Vec<_> = self
+        let jobs: Vec<(Identity, Vec<RootSpec>, &Context)> = self
             .trees
             .iter()
             .map(|(tree, context)| Ok((tree.identity(), tree.specs()?, context)))
             .collect::<Result<_, CommandError>>()?;
-        self.showing(|| {
-            let walk = |(identity, specs, context): (Identity, Vec<RootSpec>, &Context)| {
-                Manifest::walk(identity, &specs, context).map_err(build_error)
-            };
-            readers.run(|| jobs.into_par_iter().map(walk).collect())
-        })
+        let walked = self.showing(|| {
+            readers.run(|| {
+                on_each_disk(
+                    &jobs,
+                    |(_, specs, _)| specs.first().map(|spec| spec.home.as_path()),
+                    |_, (identity, specs, context)| {
+                        Manifest::walk(identity.clone(), specs, context).map_err(build_error)
+                    },
+                )
+            })
+        });
+        walked.into_iter().collect()
     }
 
     /// Hashes the content of manifests that [`Scan::walk`] made, in the same order.
     pub(super) fn hash(&self, readers: &Readers, manifests: &[Manifest]) -> Result<(), CommandError> {
-        use rayon::prelude::*;
-        self.showing(|| {
-            readers
-                .run(|| {
-                    let both = manifests.par_iter().zip(&self.trees);
-                    both.try_for_each(|(manifest, (_, context))| manifest.hash_contents(context, &|_, _, _, _| ()))
-                })
-                .map_err(hash_error)
-        })
+        let hashed = self.showing(|| {
+            readers.run(|| {
+                on_each_disk(
+                    manifests,
+                    |manifest| manifest.roots().first().and_then(Root::home),
+                    |at, manifest| manifest.hash_contents(&self.trees[at].1, &|_, _, _, _| ()),
+                )
+            })
+        });
+        hashed.into_iter().collect::<Result<(), HashError>>().map_err(hash_error)
     }
 
     /// Where what was read of each tree came from, in their order.

@@ -1,6 +1,7 @@
 //! Hashing what a manifest lists: every file once, in parallel, and each directory as soon as everything in it is known.
 
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::sync::OnceLock;
 
 use rayon::prelude::*;
 
@@ -8,11 +9,11 @@ use super::directory::DirectoryIndex;
 use super::hash::SubtreeHash;
 use super::links::{HardLinks, Role};
 use super::tree::Tree;
-use super::trees::Manifest;
+use super::trees::{Manifest, Root};
 use crate::model::{Content, FileEntry, Listed, Problem, RelPath, RootId};
 use crate::scan::{
     CacheView, Cancelled, ContentError, Context, DigestCache, Expected, FileContent, Look, ReadError, file_content,
-    linked_content, problem_of,
+    linked_content, on_each_disk, problem_of,
 };
 
 /// How many small files of one directory one job reads.
@@ -54,6 +55,8 @@ struct Hashing<'a> {
     links: &'a HardLinks,
     context: &'a Context,
     finished: &'a Finished<'a>,
+    /// Why a root is not read to its end.
+    failed: OnceLock<HashError>,
 }
 
 impl Manifest {
@@ -61,7 +64,7 @@ impl Manifest {
     /// before their parents, and after the last file of
     /// those that changed meanwhile. Call it inside a rayon pool, once.
     pub fn hash_contents(&self, context: &Context, finished: &Finished<'_>) -> Result<(), HashError> {
-        let hashing = Hashing { manifest: self, links: self.links(), context, finished };
+        let hashing = Hashing { manifest: self, links: self.links(), context, finished, failed: OnceLock::new() };
         let discredits = || context.cache().map(DigestCache::discredits);
         let before = discredits();
         let done = hashing.all();
@@ -81,11 +84,16 @@ impl Manifest {
 impl Hashing<'_> {
     /// What waits for other names comes last: by then every first name was read, so that no thread ever waits for another.
     fn all(&self) -> Result<(), HashError> {
-        self.manifest.roots().par_iter().enumerate().try_for_each(|(number, root)| {
+        let done = on_each_disk(self.manifest.roots(), Root::home, |number, root| {
             let Some(tree) = &root.tree else { return Ok(()) };
             let indices: Vec<DirectoryIndex> = tree.table().indices().collect();
-            indices.into_par_iter().with_max_len(1).try_for_each(|index| self.directory(number, root.id, tree, index))
-        })?;
+            let directories = indices.into_par_iter().with_max_len(1);
+            directories.try_for_each(|index| self.directory(number, root.id, tree, index)).inspect_err(|error| {
+                // What is read on other disks ends with it.
+                let _ = self.failed.set(error.clone());
+            })
+        });
+        done.into_iter().collect::<Result<(), HashError>>()?;
         self.links.waiting().into_par_iter().try_for_each(|(number, index)| {
             let root = &self.manifest.roots()[number];
             root.tree.as_ref().map_or(Ok(()), |tree| self.further_names(number, root.id, tree, index))
@@ -94,6 +102,9 @@ impl Hashing<'_> {
 
     fn directory(&self, number: usize, root: RootId, tree: &Tree, index: DirectoryIndex) -> Result<(), HashError> {
         self.context.cancel.check()?;
+        if let Some(error) = self.failed.get() {
+            return Err(error.clone());
+        }
         let waits = self.links.waits((number, index));
         let contents =
             self.contents(root, tree, index, Pass::First, |position, open, file, expected, view| {

@@ -2,12 +2,12 @@
 
 use std::os::fd::AsFd as _;
 
-use rayon::prelude::*;
-
 use super::directory::DirectoryIndex;
-use super::trees::Manifest;
+use super::trees::{Manifest, Root};
 use crate::model::{DigestAlgorithm, FileEntry, Listed, Name, Problem, Reason, RootId};
-use crate::scan::{Cancelled, Context, DigestCache, Expected, FileDigests, ReadError, file_evidence, problem_of};
+use crate::scan::{
+    Cancelled, Context, DigestCache, Expected, FileDigests, ReadError, file_evidence, on_each_disk, problem_of,
+};
 
 /// A file to be read a second time.
 #[derive(Debug, Clone)]
@@ -46,7 +46,8 @@ pub fn read_again(
     context: &Context,
     each: &(dyn Fn(usize, Result<FileDigests, Problem>) + Sync),
 ) -> Result<(), Cancelled> {
-    files.par_iter().enumerate().with_max_len(1).try_for_each(|(at, file)| {
+    let home = |file: &SecondRead| manifest.root(file.root).and_then(Root::home);
+    let done = on_each_disk(files, home, |at, file| {
         let digests = match read_one(manifest, file, algorithm, context) {
             Ok(digests) => Ok(digests),
             Err(ReadError::Problem(problem)) => Err(problem),
@@ -54,7 +55,8 @@ pub fn read_again(
         };
         each(at, digests);
         Ok(())
-    })
+    });
+    done.into_iter().collect()
 }
 
 fn read_one(

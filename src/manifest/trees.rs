@@ -1,6 +1,6 @@
 //! The trees of an instance: its roots, walked side by side, and what they come to together.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
@@ -62,6 +62,13 @@ pub struct Root {
     pub id: RootId,
     /// Its tree; `None` where the root is missing on disk.
     pub tree: Option<Tree>,
+}
+
+impl Root {
+    /// Where it lies on this machine.
+    pub fn home(&self) -> Option<&Path> {
+        Some(self.tree.as_ref()?.place()?.home.as_path())
+    }
 }
 
 impl Manifest {

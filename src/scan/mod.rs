@@ -64,7 +64,7 @@ pub use open_file::OpenFailure;
 pub use priority::give_way;
 pub use progress::{Progress, ProgressSnapshot};
 pub use read::SEGMENT_BYTES;
-pub use readers::{Readers, Threads};
+pub use readers::{Readers, Threads, on_each_disk};
 pub use regular_file::open_regular;
 pub use served::{ServedFile, digest_served};
 pub use settle::{ROUNDS, walk_roots};

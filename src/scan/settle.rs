@@ -15,6 +15,7 @@ use super::clock::Moment;
 use super::context::Context;
 use super::directory_look::DirectoryLook;
 use super::mounts::Mounts;
+use super::readers::on_each_disk;
 use super::walk::{Known, walk_root};
 use super::walked::{Walked, WalkedDirectory, WalkedRoot};
 use crate::exclude::RootRules;
@@ -28,7 +29,8 @@ pub const ROUNDS: usize = 3;
 pub fn walk_roots(roots: &[(&Path, &RootRules)], context: &Context) -> Result<Walked, Cancelled> {
     let (mounts, since) = (Mounts::now(), Moment::now());
     let walk = |(home, rules): &(&Path, &RootRules)| walk_root(home, rules, Known::default(), context);
-    let walked = roots.par_iter().map(walk).collect::<Result<Vec<_>, Cancelled>>()?;
+    let walked = on_each_disk(roots, |(home, _)| Some(home), |_, root| walk(root));
+    let walked = walked.into_iter().collect::<Result<Vec<_>, Cancelled>>()?;
     settle(roots, Walked { roots: walked, mounts, since }, context)
 }
 

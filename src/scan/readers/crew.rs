@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
+use super::media::ThreadId;
+
 /// How often who waits for a turn looks at what it holds.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -25,6 +27,8 @@ pub(super) struct Crew {
     reading: Mutex<usize>,
     woken: Condvar,
     freed: Condvar,
+    /// Those that were ever awake.
+    joined: Mutex<Vec<ThreadId>>,
 }
 
 impl Crew {
@@ -35,6 +39,7 @@ impl Crew {
             reading: Mutex::default(),
             woken: Condvar::new(),
             freed: Condvar::new(),
+            joined: Mutex::default(),
         })
     }
 
@@ -45,6 +50,12 @@ impl Crew {
         while number >= self.awake.load(Relaxed) {
             self.woken.wait(&mut reading);
         }
+        self.joined.lock().extend(ThreadId::own());
+    }
+
+    /// Bytes that its threads read from media; `None` where the system does not count them.
+    pub(super) fn media_bytes(&self) -> Option<u64> {
+        self.joined.lock().iter().map(|thread| thread.media_bytes()).sum()
     }
 
     /// So many may read at once from now on.

@@ -1,10 +1,26 @@
-//! How much this process has read from media.
+//! How much a thread has read from media.
 
-/// Bytes that this process made its disks and network file systems read since it started, reading ahead and the system's own tables
-/// included (`read_bytes` of `/proc/self/io`, proc_pid_io(5)); `None` where the system does not count.
-pub(super) fn media_bytes() -> Option<u64> {
-    let counters = std::fs::read_to_string("/proc/self/io").ok()?;
-    counters.lines().find_map(|line| line.strip_prefix("read_bytes: "))?.parse().ok()
+use std::fs;
+
+/// A thread of this process, by the number that the system has for it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ThreadId(i32);
+
+impl ThreadId {
+    /// The calling thread; `None` on systems that do not count what a thread reads.
+    pub(super) fn own() -> Option<Self> {
+        #[cfg(target_os = "linux")]
+        return Some(Self(rustix::thread::gettid().as_raw_nonzero().get()));
+        #[cfg(not(target_os = "linux"))]
+        None
+    }
+
+    /// Bytes that the thread made disks and network file systems read since it started, reading ahead and the system's own tables included
+    /// (`read_bytes` of `/proc/self/task/TID/io`, proc_pid_io(5)); `None` where the system does not count, or the thread is no more.
+    pub(super) fn media_bytes(self) -> Option<u64> {
+        let counters = fs::read_to_string(format!("/proc/self/task/{}/io", self.0)).ok()?;
+        counters.lines().find_map(|line| line.strip_prefix("read_bytes: "))?.parse().ok()
+    }
 }
 
 #[cfg(target_os = "linux")]
@@ -15,7 +31,8 @@ mod tests {
 
     #[test]
     fn what_is_read_from_a_disk_is_counted() {
-        let Some(before) = media_bytes() else {
+        let own = ThreadId::own().unwrap();
+        let Some(before) = own.media_bytes() else {
             return crate::material::missing("cold-cache", "the system does not count what is read");
         };
         let mut file = tempfile::tempfile_in("target").or_else(|_| tempfile::tempfile()).unwrap();
@@ -24,7 +41,7 @@ mod tests {
         rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).unwrap();
         let mut buffer = vec![0; 1 << 20];
         std::os::unix::fs::FileExt::read_exact_at(&file, &mut buffer, 0).unwrap();
-        if media_bytes().unwrap() - before < 1 << 20 {
+        if own.media_bytes().unwrap() - before < 1 << 20 {
             crate::material::missing("cold-cache", "the build lies in memory");
         }
     }

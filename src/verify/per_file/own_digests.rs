@@ -7,9 +7,11 @@ use parking_lot::Mutex;
 use rayon::prelude::*;
 
 use super::pairs::{Answer, Position};
-use crate::manifest::{Manifest, MatchingDirectory, Role};
+use crate::manifest::{Manifest, MatchingDirectory, Role, Root};
 use crate::model::{ContentDigest, DigestAlgorithm, FileEntry, Name, Problem, Reason};
-use crate::scan::{Cancelled, Context, FileId, Look, ReadError, digest_file, is_further_name, problem_of};
+use crate::scan::{
+    Cancelled, Context, FileId, Look, ReadError, digest_file, is_further_name, on_each_disk, problem_of,
+};
 
 /// How many small files of one directory one job reads.
 const FILES_PER_JOB: usize = 32;
@@ -25,13 +27,15 @@ pub(super) fn hash_files(
 ) -> Result<(), Cancelled> {
     let hashing = OwnDigests { local, algorithm, context, known: Mutex::default() };
     for pass in [Pass::First, Pass::Further] {
-        files.par_iter().enumerate().with_max_len(1).try_for_each(|(at, directory)| {
+        let home = |directory: &MatchingDirectory| local.root(directory.root).and_then(Root::home);
+        let done = on_each_disk(files, home, |at, directory| {
             let concerned = pass == Pass::First || local.has_further_names(directory.root, directory.index);
             if !concerned {
                 return Ok(());
             }
             hashing.directory(pass, directory, &|number, answer| each((at, number), answer))
-        })?;
+        });
+        done.into_iter().collect::<Result<(), Cancelled>>()?;
     }
     Ok(())
 }
