@@ -62,20 +62,27 @@ fn around_the_cache() -> io::Result<()> {
     let manifest = scratch.path().join("one.manifest");
     let mut fios: [Times; DEPTHS.len()] = <_>::default();
     let mut ours = Times::default();
-    for _ in 0..rounds() {
-        for (times, depth) in fios.iter_mut().zip(DEPTHS) {
+    for round in 0..rounds() {
+        // Each round begins elsewhere: what a disk gives depends on what was read before.
+        for turn in round..=round + DEPTHS.len() {
+            let turn = turn % (DEPTHS.len() + 1);
             support::cold::drop_caches();
-            times.add(fio(&source, depth, bytes)?);
+            match DEPTHS.get(turn) {
+                Some(depth) => fios[turn].add(fio(&source, *depth, bytes)?),
+                None => {
+                    let arguments = ["manifest", "--quiet", "--direct", "-o"].map(Path::new);
+                    measure(&mut ours, || twintree(arguments.into_iter().chain([manifest.as_path(), &source])))?;
+                }
+            }
         }
-        let arguments = ["manifest", "--quiet", "--direct", "-o"].map(Path::new);
-        measure(&mut ours, || twintree(arguments.into_iter().chain([manifest.as_path(), &source])))?;
     }
     title("B, one side, around the page cache");
     for (times, depth) in fios.iter().zip(DEPTHS) {
         line(&format!("fio, {depth} at a time"), times);
     }
     line("twintree manifest --direct", &ours);
-    paired("manifest to the best of fio", &ours, &Times::best_of(&fios), 1.1);
+    paired("manifest to the depth of fio that is the best", &ours, Times::best(&fios), 1.1);
+    paired("manifest to whatever depth was the best in each round", &ours, &Times::best_of(&fios), 1.1);
     Ok(())
 }
 

@@ -1,21 +1,17 @@
 //! Reading one open file block by block: in the mode that was asked for, within the limit, and to its end.
 
-use std::cell::RefCell;
 use std::fs::File;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
+use super::buffer::{BLOCK_BYTES, with_buffer};
 use super::context::Context;
-use super::direct::{self, ALIGNMENT};
+use super::direct;
 use super::engine::ReadMode;
 use super::lease::Lease;
 use super::page_cache::Way;
 use super::progress::Origin;
 use super::readers::turn;
-
-/// Bytes read at a time: large enough to make system calls cheap, small enough to stay in a core's cache until it is
-/// hashed.
-pub(super) const BLOCK_BYTES: usize = 1024 * 1024;
 
 /// The most bytes that are read of a file whose size reads 0, as those of /proc and of control groups do: such a file may have
 /// no end.
@@ -70,6 +66,10 @@ impl<'a> Reader<'a> {
         matches!(self.way, Way::Probing)
     }
 
+    fn is_by_device(&self) -> bool {
+        self.direct.load(Relaxed) && self.size >= BLOCK_BYTES as u64
+    }
+
     /// The same, with a lease that is given up between two blocks where somebody asks for that, and ends with the last block.
     pub(super) fn under(self, lease: &'a Lease<'a>) -> Self {
         Self { lease: Some(lease), ..self }
@@ -79,7 +79,7 @@ impl<'a> Reader<'a> {
     /// [`super::SEGMENT_BYTES`].
     pub(super) fn blocks(&self, offset: u64, length: u64, mut take: impl FnMut(&[u8])) -> Result<(), ReadFailure> {
         let _turn = turn(|| self.give_up_if_asked());
-        with_buffer(|buffer| {
+        with_buffer(self.is_by_device(), |buffer| {
             let mut done = 0;
             while done < length {
                 let want = usize::try_from(length - done).map_or(BLOCK_BYTES, |left| left.min(BLOCK_BYTES));
@@ -106,7 +106,7 @@ impl<'a> Reader<'a> {
     /// Hands on everything that the file holds, whatever its size says; how many bytes that was.
     pub(super) fn to_the_end(&self, mut take: impl FnMut(&[u8])) -> Result<u64, ReadFailure> {
         let _turn = turn(|| self.give_up_if_asked());
-        with_buffer(|buffer| {
+        with_buffer(false, |buffer| {
             let mut done = 0;
             while done < MAX_UNSIZED_BYTES {
                 let got = self.block(buffer, BLOCK_BYTES, BLOCK_BYTES, done)?;
@@ -167,19 +167,4 @@ impl<'a> Reader<'a> {
             self.context.read(bytes as u64, origin);
         }
     }
-}
-
-/// This thread's buffer: aligned, and a little longer than [`BLOCK_BYTES`].
-fn with_buffer<T>(work: impl FnOnce(&mut [u8]) -> T) -> T {
-    thread_local! {
-        static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-    }
-    // No rayon call happens while the buffer is borrowed, so no stolen job can borrow it a second time.
-    BUFFER.with_borrow_mut(|buffer| {
-        if buffer.is_empty() {
-            // As the system gives it: what is never read into takes no memory, and most threads read small files.
-            *buffer = vec![0; BLOCK_BYTES + 2 * ALIGNMENT];
-        }
-        work(direct::aligned(buffer, BLOCK_BYTES + ALIGNMENT))
-    })
 }

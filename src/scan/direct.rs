@@ -6,13 +6,6 @@ use std::io;
 /// To which offsets, lengths and addresses of direct reads are rounded, in bytes: what every common device accepts.
 pub(super) const ALIGNMENT: usize = 4096;
 
-/// The part of a buffer that begins at an aligned address and is `length` bytes long. The buffer is longer by
-/// [`ALIGNMENT`].
-pub(super) fn aligned(buffer: &mut [u8], length: usize) -> &mut [u8] {
-    let skip = buffer.as_ptr().align_offset(ALIGNMENT);
-    &mut buffer[skip..skip + length]
-}
-
 /// Switches an open file to direct reads; false where its file system has none.
 #[cfg(target_os = "linux")]
 pub(super) fn enable(file: &File) -> bool {
@@ -66,19 +59,4 @@ pub(super) fn read(
 #[cfg(not(target_os = "linux"))]
 pub(super) fn read(_: &File, _: &mut [u8], _: usize, _: usize, _: u64) -> io::Result<Option<usize>> {
     Ok(None)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_part_of_any_buffer_is_aligned() {
-        let mut buffer = vec![0; 3 * ALIGNMENT];
-        for skip in [0, 1, 7, 4095] {
-            let part = aligned(&mut buffer[skip..], ALIGNMENT);
-            assert_eq!(part.as_ptr().align_offset(ALIGNMENT), 0);
-            assert_eq!(part.len(), ALIGNMENT);
-        }
-    }
 }

@@ -6,7 +6,8 @@ use std::num::NonZeroU64;
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
 
-use super::blocks::{BLOCK_BYTES, ReadFailure, Reader};
+use super::blocks::{ReadFailure, Reader};
+use super::buffer::BLOCK_BYTES;
 use super::cancel::Cancel;
 use super::context::Context;
 use super::engine::{Engine, ReadMode};

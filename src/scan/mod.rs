@@ -4,6 +4,7 @@
 
 mod beneath;
 mod blocks;
+mod buffer;
 mod cache;
 mod cancel;
 mod clock;

@@ -10,7 +10,8 @@ use blake3::hazmat::{
     ChainingValue, HasherExt as _, Mode, left_subtree_len, merge_subtrees_non_root, merge_subtrees_root,
 };
 
-use super::blocks::{BLOCK_BYTES, ReadFailure, Reader};
+use super::blocks::{ReadFailure, Reader};
+use super::buffer::BLOCK_BYTES;
 use super::context::Context;
 use super::digests::{BlockDigest, FileDigests, begin};
 use super::lease::Lease;

@@ -81,6 +81,13 @@ pub fn give_memory_back_from(_: u32) -> bool {
     false
 }
 
+/// Asks the system to hold this memory in large pages. It may do otherwise.
+pub(super) fn in_large_pages(memory: &mut [u8]) {
+    // SAFETY: `MADV_HUGEPAGE` is advice on how memory is held and changes none of it. The range lies in memory that is borrowed; where it
+    // does not begin with a page the call fails, and does nothing.
+    let _ = unsafe { libc::madvise(memory.as_mut_ptr().cast(), memory.len(), libc::MADV_HUGEPAGE) };
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use crate::scan::identity::FileIdentity;
+
 /// Where the system has its block devices by their numbers (sysfs, `Documentation/ABI/stable/sysfs-dev`).
 const DEVICES: &str = "/sys/dev/block";
 
@@ -16,7 +18,7 @@ pub(super) struct Disk(pub(super) u64);
 impl Disk {
     /// The disk that a path lies on.
     pub(super) fn of(path: &Path) -> Self {
-        let device = rustix::fs::stat(path).map_or(0, |stat| stat.st_dev as u64);
+        let device = rustix::fs::stat(path).map_or(0, |stat| FileIdentity::of(&stat).device);
         Self::below(Path::new(DEVICES), device)
     }
 

@@ -7,7 +7,7 @@ use std::num::NonZeroUsize;
 const READS_PER_THREAD: usize = 32;
 
 /// The most reads in flight, but for more cores or a larger number that was asked for. Each takes a buffer of a mebibyte where files
-/// are large.
+/// are large, and two around the page cache.
 pub(super) const MOST_READS: usize = 64;
 
 /// How many threads a piece of work may use.
