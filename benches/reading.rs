@@ -1,8 +1,9 @@
 //! What a manifest costs beyond the reading and hashing itself, and what remembering digests saves.
 //!
-//! `cargo bench --bench reading [-- build] [-- cut-over]`: a manifest of the trees A and B against the same threads reading and
-//! hashing the same files, named beforehand; and the task over tree B after a hundredth of its bytes was replaced, with the
-//! digests of the others recorded while nothing was verified. See `docs/performance.md`.
+//! `cargo bench --bench reading [-- build] [-- recording] [-- cut-over]`: a manifest of the trees A and B against the same threads reading and
+//! hashing the same files, named beforehand; a task over many small files that records all digests against one that records none; and the
+//! task over tree B after a hundredth of its bytes was replaced, with the digests of the others recorded while nothing was verified. See
+//! `docs/performance.md`.
 
 #![allow(clippy::print_stdout, missing_docs, unreachable_pub, dead_code, reason = "a benchmark, not a library")]
 
@@ -31,6 +32,9 @@ fn main() -> io::Result<()> {
         for (name, shape) in [("A", Shape::A), ("B", Shape::B)] {
             build(name, shape)?;
         }
+    }
+    if wants("recording") {
+        recording()?;
     }
     if wants("cut-over") {
         cut_over()?;
@@ -126,6 +130,36 @@ fn subtree(file: &File, offset: u64, length: u64) -> io::Result<blake3::hazmat::
         done += piece as u64;
     }
     Ok(hasher.finalize_non_root())
+}
+
+/// The first task that records digests, of files that no record is of yet.
+fn recording() -> io::Result<()> {
+    let shape = Shape::small(400_000);
+    let source = tree("C", shape)?;
+    let copy = directory().join("C-copy");
+    trees::copy(&source, &copy)?;
+    let scratch = tempfile::tempdir()?;
+    let [mut none, mut all] = <[Times; 2]>::default();
+    for round in 0..rounds() {
+        for (times, name, settings) in [
+            (&mut none, "none", "  state_dir: STATE\n"),
+            (&mut all, "all", "  state_dir: STATE\n  digest_cache: record\n"),
+        ] {
+            // A new state each time: what is recorded already costs less.
+            let path = scratch.path().join(format!("{name}-{round}"));
+            fs::create_dir(&path)?;
+            let pair = Pair::start(&Setup { settings, ..Setup::of(&source, &copy)? }, &path)?;
+            trees::warm(&[&source, &copy])?;
+            let verified = pair.verify("MD5", 10)?;
+            assert_eq!(verified.report["state"], "COMPLETED", "{:#}", verified.report);
+            times.add(verified.elapsed);
+        }
+    }
+    title("C: 400,000 small files a side, everything in the page cache");
+    line("task that records nothing", &none);
+    line("task that records all digests", &all);
+    ratio("recording to not recording", &all, &none, 1.3);
+    Ok(())
 }
 
 /// A hundredth of the bytes replaced at both ends after the digests were recorded, as by a compaction shortly before a node stops.

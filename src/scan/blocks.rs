@@ -56,7 +56,8 @@ impl<'a> Reader<'a> {
     /// Begins to read a file of this size.
     pub(super) fn new(file: &'a File, size: u64, context: &'a Context) -> Self {
         let direct = context.engine().mode() == ReadMode::Direct && direct::enable(file);
-        let way = Way::of(file, size, direct || size <= BLOCK_BYTES as u64);
+        let slow = context.engine().limit().is_some();
+        let way = Way::of(file, size, direct || size <= BLOCK_BYTES as u64, slow);
         let (counted, unread) = (AtomicU64::new(0), AtomicU64::new(size));
         Self { file, size, context, counted, way, direct: AtomicBool::new(direct), lease: None, unread }
     }

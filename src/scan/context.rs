@@ -6,7 +6,7 @@ use super::cache::DigestCache;
 use super::cancel::Cancel;
 use super::engine::Engine;
 use super::progress::{Origin, Progress};
-use super::readers::in_flight;
+use super::readers::{count_media, in_flight};
 
 /// Cancel flag, counters and engine of one scan. Clones share all three.
 #[derive(Debug, Clone, Default)]
@@ -36,6 +36,9 @@ impl Context {
 
     /// Counts bytes that were read and hashed, for this scan and for all scans of the engine.
     pub(super) fn read(&self, bytes: u64, origin: Origin) {
+        if origin != Origin::PageCache {
+            count_media();
+        }
         if matches!(origin, Origin::Media | Origin::Direct) {
             self.progress.reads_in_flight(in_flight() as u64);
         }

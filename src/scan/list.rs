@@ -10,7 +10,7 @@ use super::context::Context;
 use super::directory_look::DirectoryLook;
 use super::entries::{Found, FoundFile, look, names, unrepresentable};
 use super::identity::{FileIdentity, Look, directory_ms};
-use super::readers::turn;
+use super::readers::{count_media, turn};
 use super::steady::problem_of;
 use super::walked::{Looks, WalkedDirectory};
 use crate::exclude::RootRules;
@@ -52,7 +52,9 @@ pub fn list_directory(
 ) -> Listing {
     let _turn = turn(|| ());
     context.progress.listed();
-    match list(root, rules, path, rested) {
+    let listed = list(root, rules, path, rested);
+    count_media();
+    match listed {
         Ok(listing) => listing,
         Err(problem) => Listing::of(WalkedDirectory::unlisted(path.clone(), problem)),
     }

@@ -1,5 +1,5 @@
-//! Calls that no safe crate has: leases on files (`fcntl(2)`), `cachestat(2)`, and `mallopt(3)` of the C library. Neither rustix nor
-//! nix wraps them. This is the only module with `unsafe` code, which is denied everywhere else; where there are no leases, `lease` goes
+//! Calls that no safe crate has: leases on files (`fcntl(2)`), `cachestat(2)`, `getrusage(2)` of a thread, advice on memory that is borrowed
+//! (`madvise(2)`), and `mallopt(3)` of the C library. rustix wraps none of them safely. This is the only module with `unsafe` code, which is denied everywhere else; where there are no leases, `lease` goes
 //! without, where the page cache cannot be asked, `page_cache` does, and another C library keeps what it keeps.
 #![allow(unsafe_code, reason = "a system call that no safe crate has")]
 
@@ -79,6 +79,20 @@ pub fn give_memory_back_from(bytes: u32) -> bool {
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 pub fn give_memory_back_from(_: u32) -> bool {
     false
+}
+
+/// Bytes that the calling thread made disks and network file systems read since it started (`ru_inblock` of getrusage(2), which counts
+/// blocks of 512 bytes); 0 where the kernel does not count them.
+pub(super) fn thread_media_bytes() -> u64 {
+    /// The blocks that `ru_inblock` counts, in bytes.
+    const BLOCK_BYTES: u64 = 512;
+    let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
+    // SAFETY: the kernel writes one `struct rusage`, which lives until the call has returned. One of zeros is valid.
+    let usage = unsafe {
+        libc::getrusage(libc::RUSAGE_THREAD, usage.as_mut_ptr());
+        usage.assume_init()
+    };
+    u64::try_from(usage.ru_inblock).unwrap_or(0) * BLOCK_BYTES
 }
 
 /// Asks the system to hold this memory in large pages. It may do otherwise.

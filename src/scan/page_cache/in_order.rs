@@ -1,4 +1,8 @@
 //! Reading a file from its begin to its end, with the system reading ahead.
+//!
+//! A window of the file of which the cache holds nothing is read as any reader would, and dropped whole once it is read: with uncached reads,
+//! which drop piece by piece, the system reads ahead less at a time. Where the cache holds some of a window, uncached reads alone know
+//! what was there.
 
 use std::fs::File;
 use std::io;
@@ -6,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::pieces::Pieces;
 
-/// The piece of a file that is dropped from the cache at once where the system does not drop by itself what a read fetched, in bytes.
+/// The piece of a file that is dropped from the cache at once, in bytes.
 #[cfg(target_os = "linux")]
 const WINDOW_BYTES: u64 = 16 << 20;
 
@@ -21,21 +25,23 @@ pub(in crate::scan) struct InOrder {
     size: u64,
     /// Bytes of it that the cache held and that were not counted yet; `None` where the system does not say.
     cached: Option<AtomicU64>,
-    /// Of the windows of the file, by their number, whether the cache held nothing of them; `None` where the system itself drops what
-    /// a read fetched.
-    cold: Option<Vec<bool>>,
+    /// Of the windows of the file, by their number, whether the cache held nothing of them and they are dropped once they are read.
+    cold: Vec<bool>,
+    /// The system drops by itself what an uncached read fetched.
+    drops_by_itself: bool,
 }
 
 impl InOrder {
-    /// `None` where the file is better not read in order: the cache holds all of it, or would not be left as it was.
+    /// `None` where the file is better not read in order: the cache holds all of it, or would not be left as it was. A `slow` read takes so
+    /// long that what the cache held before says little of what it will hold behind it.
     #[cfg(target_os = "linux")]
-    pub(super) fn of(file: &File, size: u64) -> Option<Self> {
-        Self::with(file, size, super::probing::drops_by_itself(file, size))
+    pub(super) fn of(file: &File, size: u64, slow: bool) -> Option<Self> {
+        Self::with(file, size, slow, super::probing::drops_by_itself(file, size))
     }
 
     /// The same where the system drops what a read fetched, or does not.
     #[cfg(target_os = "linux")]
-    fn with(file: &File, size: u64, drops_by_itself: bool) -> Option<Self> {
+    fn with(file: &File, size: u64, slow: bool, drops_by_itself: bool) -> Option<Self> {
         use std::os::fd::AsFd as _;
 
         use crate::scan::syscalls::cached_pages;
@@ -46,17 +52,18 @@ impl InOrder {
                 let nothing_held = |window: u64| {
                     held == 0 || matches!(cached_pages(file.as_fd(), window * WINDOW_BYTES, WINDOW_BYTES), Ok(0))
                 };
-                let cold = (!drops_by_itself).then(|| (0..size.div_ceil(WINDOW_BYTES)).map(nothing_held).collect());
-                Some(Self { size, cached: Some((held * PAGE_BYTES).into()), cold })
+                let windows = if slow && drops_by_itself { 0 } else { size.div_ceil(WINDOW_BYTES) };
+                let cold = (0..windows).map(nothing_held).collect();
+                Some(Self { size, cached: Some((held * PAGE_BYTES).into()), cold, drops_by_itself })
             }
             // Who may not ask is not told where bytes come from; the system drops them all the same.
-            Err(_) => drops_by_itself.then_some(Self { size, cached: None, cold: None }),
+            Err(_) => drops_by_itself.then_some(Self { size, cached: None, cold: Vec::new(), drops_by_itself }),
         }
     }
 
     /// Other systems are not asked.
     #[cfg(not(target_os = "linux"))]
-    pub(super) fn of(_: &File, _: u64) -> Option<Self> {
+    pub(super) fn of(_: &File, _: u64, _: bool) -> Option<Self> {
         None
     }
 
@@ -68,9 +75,10 @@ impl InOrder {
         use super::pieces::retried;
         use super::probing::read_uncached;
 
-        let read_at = |buffer: &mut [u8], offset| match self.cold {
-            None => read_uncached(file, buffer, offset),
-            Some(_) => file.read_at(buffer, offset),
+        let uncached = self.drops_by_itself && !self.is_cold(offset / WINDOW_BYTES);
+        let read_at = |buffer: &mut [u8], offset| match uncached {
+            true => read_uncached(file, buffer, offset),
+            false => file.read_at(buffer, offset),
         };
         let mut total = 0;
         // One more read where there are enough: it shows whether the file ends.
@@ -101,6 +109,11 @@ impl InOrder {
         Pieces { cached, media: bytes - cached, unknown: 0 }
     }
 
+    #[cfg(target_os = "linux")]
+    fn is_cold(&self, window: u64) -> bool {
+        usize::try_from(window).is_ok_and(|window| self.cold.get(window) == Some(&true))
+    }
+
     /// Drops the window that ended with the read up to `end`; `at_end` where the file ended before it should.
     #[cfg(target_os = "linux")]
     fn drop_behind(&self, file: &File, end: u64, at_end: bool) {
@@ -113,8 +126,7 @@ impl InOrder {
             return;
         }
         let window = end.saturating_sub(1) / WINDOW_BYTES;
-        let cold = usize::try_from(window).ok().and_then(|window| self.cold.as_ref()?.get(window));
-        if cold == Some(&true) {
+        if self.is_cold(window) {
             // Advice that is not taken harms nothing but the cache.
             let _ = fadvise(file, window * WINDOW_BYTES, NonZeroU64::new(WINDOW_BYTES), Advice::DontNeed);
         }
@@ -161,38 +173,47 @@ mod tests {
     #[test]
     fn what_was_not_in_the_cache_is_read_in_order_and_not_left_there() {
         let Some(file) = askable() else { return };
-        for drops_by_itself in [drops_by_itself(&file, SIZE as u64), false] {
-            let in_order = InOrder::with(&file, SIZE as u64, drops_by_itself).unwrap();
+        let system = drops_by_itself(&file, SIZE as u64);
+        for (slow, drops_by_itself) in [(false, system), (true, system), (false, false), (true, false)] {
+            let in_order = InOrder::with(&file, SIZE as u64, slow, drops_by_itself).unwrap();
             let pieces = read_whole(&file, &in_order);
             assert_eq!((pieces.cached, pieces.media), (0, SIZE));
             let left = cached_pages(file.as_fd(), 0, SIZE as u64).unwrap();
-            assert_eq!(left, 0, "the system drops by itself: {drops_by_itself}");
+            assert_eq!(left, 0, "slow: {slow}, the system drops by itself: {drops_by_itself}");
         }
     }
 
-    /// Windows of which the cache held something stay as they are, the others are dropped, the last and shorter one too.
+    /// Windows of which the cache held nothing are dropped, the last and shorter one too. Of another one what was there stays, and what was
+    /// not is dropped where the system does that by itself.
     #[test]
-    fn where_the_system_drops_nothing_cold_windows_are_dropped() {
+    fn cold_windows_are_dropped_and_others_left_as_they_were() {
         let Some(mut file) = askable() else { return };
         let size = WINDOW_BYTES * 2 + SIZE as u64;
         file.write_all(&vec![7; usize::try_from(size).unwrap()]).unwrap();
         file.set_len(size).unwrap();
         file.sync_all().unwrap();
-        fadvise(&file, 0, None, Advice::DontNeed).unwrap();
-        fadvise(&file, 0, None, Advice::Random).unwrap();
-        file.read_exact_at(&mut vec![0; 4096], WINDOW_BYTES).unwrap();
-        fadvise(&file, 0, None, Advice::Normal).unwrap();
-        let in_order = InOrder::with(&file, size, false).unwrap();
-        assert_eq!(in_order.cold, Some(vec![true, false, true]));
-        let mut buffer = vec![0; SIZE];
-        for block in 0..size / SIZE as u64 {
-            let offset = block * SIZE as u64;
-            let last = offset + SIZE as u64 == size;
-            buffer.resize(SIZE + usize::from(last), 0);
-            assert_eq!(in_order.read(&file, &mut buffer, SIZE, offset).unwrap().total(), SIZE);
-        }
         let held = |window| cached_pages(file.as_fd(), window * WINDOW_BYTES, WINDOW_BYTES).unwrap();
-        assert!((held(0), held(2)) == (0, 0) && held(1) > 0, "{:?}", [0, 1, 2].map(held));
+        for drops_by_itself in [false, drops_by_itself(&file, size)] {
+            fadvise(&file, 0, None, Advice::DontNeed).unwrap();
+            fadvise(&file, 0, None, Advice::Random).unwrap();
+            file.read_exact_at(&mut vec![0; 4096], WINDOW_BYTES).unwrap();
+            fadvise(&file, 0, None, Advice::Normal).unwrap();
+            let before = held(1);
+            let in_order = InOrder::with(&file, size, false, drops_by_itself).unwrap();
+            assert_eq!(in_order.cold, [true, false, true]);
+            let mut buffer = vec![0; SIZE];
+            for block in 0..size / SIZE as u64 {
+                let offset = block * SIZE as u64;
+                let last = offset + SIZE as u64 == size;
+                buffer.resize(SIZE + usize::from(last), 0);
+                assert_eq!(in_order.read(&file, &mut buffer, SIZE, offset).unwrap().total(), SIZE);
+            }
+            assert!((held(0), held(2)) == (0, 0) && held(1) >= before, "{:?}", [0, 1, 2].map(held));
+            if drops_by_itself {
+                // What was read ahead before the window began may stay.
+                assert!(held(1) < WINDOW_BYTES / PAGE_BYTES, "{}", held(1));
+            }
+        }
     }
 
     /// Who may not ask what the cache holds could not leave it as it was.
@@ -200,8 +221,8 @@ mod tests {
     fn what_cannot_be_asked_is_read_in_order_only_where_the_system_drops_by_itself() {
         let path = rustix::fs::open(".", rustix::fs::OFlags::PATH, rustix::fs::Mode::empty()).unwrap();
         let unasked = File::from(path);
-        assert!(InOrder::with(&unasked, SIZE as u64, false).is_none());
-        assert!(InOrder::with(&unasked, SIZE as u64, true).is_some_and(|in_order| in_order.cached.is_none()));
+        assert!(InOrder::with(&unasked, SIZE as u64, false, false).is_none());
+        assert!(InOrder::with(&unasked, SIZE as u64, false, true).is_some_and(|in_order| in_order.cached.is_none()));
     }
 
     #[test]
@@ -215,7 +236,7 @@ mod tests {
         if before == PAGES {
             return crate::material::missing("cold-cache", "the system read ahead what it was told not to");
         }
-        let pieces = read_whole(&file, &InOrder::of(&file, SIZE as u64).unwrap());
+        let pieces = read_whole(&file, &InOrder::of(&file, SIZE as u64, false).unwrap());
         assert_eq!(pieces.cached as u64, before * PAGE_BYTES);
         assert_eq!(pieces.media as u64, (PAGES - before) * PAGE_BYTES);
         assert!(cached_pages(file.as_fd(), 0, SIZE as u64).unwrap() >= before);
@@ -225,13 +246,13 @@ mod tests {
     fn what_the_cache_holds_whole_is_not_read_in_order() {
         let Some(file) = askable() else { return };
         file.read_exact_at(&mut vec![0; SIZE], 0).unwrap();
-        assert!(InOrder::of(&file, SIZE as u64).is_none());
+        assert!(InOrder::of(&file, SIZE as u64, false).is_none());
     }
 
     #[test]
     fn a_file_that_is_longer_or_shorter_than_its_size_shows() {
         let Some(file) = askable() else { return };
-        let in_order = InOrder::of(&file, SIZE as u64).unwrap();
+        let in_order = InOrder::of(&file, SIZE as u64, false).unwrap();
         let mut buffer = vec![0; SIZE + 1];
         file.set_len(SIZE as u64 + 9).unwrap();
         assert_eq!(in_order.read(&file, &mut buffer, SIZE, 0).unwrap().total(), SIZE + 1);

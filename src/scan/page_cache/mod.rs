@@ -29,12 +29,13 @@ pub(super) enum Way {
 }
 
 impl Way {
-    /// The way for a file of which nothing was read yet. A file that one read takes whole (`one_block`) has nothing ahead.
-    pub(super) fn of(file: &File, size: u64, one_block: bool) -> Self {
+    /// The way for a file of which nothing was read yet. A file that one read takes whole (`one_block`) has nothing ahead. A `slow` read is
+    /// one that is held back.
+    pub(super) fn of(file: &File, size: u64, one_block: bool, slow: bool) -> Self {
         if one_block {
             return Self::Probing;
         }
-        match InOrder::of(file, size) {
+        match InOrder::of(file, size, slow) {
             Some(in_order) => Self::InOrder(in_order),
             None => {
                 probing::read_nothing_ahead(file);

@@ -1,13 +1,13 @@
 //! Which threads of a pool are awake, and how many of them may read at once.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
-use super::media::ThreadId;
+use super::media::thread_media_bytes;
 
 /// How often who waits for a turn looks at what it holds.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
@@ -15,6 +15,8 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 thread_local! {
     /// Those of the pool to which this thread belongs.
     static OWN: RefCell<Option<Arc<Crew>>> = const { RefCell::new(None) };
+    /// How much of what this thread read from media is counted.
+    static COUNTED: Cell<u64> = const { Cell::new(0) };
 }
 
 /// The threads of one pool. All exist from the start; those above `awake` sleep, and never sleep again once they were woken, for then
@@ -27,8 +29,8 @@ pub(super) struct Crew {
     reading: Mutex<usize>,
     woken: Condvar,
     freed: Condvar,
-    /// Those that were ever awake.
-    joined: Mutex<Vec<ThreadId>>,
+    /// Bytes that its threads made disks read.
+    media: AtomicU64,
 }
 
 impl Crew {
@@ -39,7 +41,7 @@ impl Crew {
             reading: Mutex::default(),
             woken: Condvar::new(),
             freed: Condvar::new(),
-            joined: Mutex::default(),
+            media: AtomicU64::new(0),
         })
     }
 
@@ -50,12 +52,11 @@ impl Crew {
         while number >= self.awake.load(Relaxed) {
             self.woken.wait(&mut reading);
         }
-        self.joined.lock().extend(ThreadId::own());
     }
 
-    /// Bytes that its threads read from media; `None` where the system does not count them.
-    pub(super) fn media_bytes(&self) -> Option<u64> {
-        self.joined.lock().iter().map(|thread| thread.media_bytes()).sum()
+    /// Bytes that its threads made disks and network file systems read, as far as they looked ([`count_media`]).
+    pub(super) fn media_bytes(&self) -> u64 {
+        self.media.load(Relaxed)
     }
 
     /// So many may read at once from now on.
@@ -102,6 +103,16 @@ impl Drop for Turn {
 /// these may wait for a turn. `while_waiting` is called now and then meanwhile.
 pub(in crate::scan) fn turn(while_waiting: impl Fn()) -> Option<Turn> {
     OWN.with_borrow(|own| own.as_ref().and_then(|own| own.take(while_waiting)))
+}
+
+/// Counts for this thread's pool what the thread made disks read since it last did. Called behind whatever may have waited for one, and not
+/// behind what the page cache gave: it costs a system call.
+pub(in crate::scan) fn count_media() {
+    OWN.with_borrow(|own| {
+        let Some(crew) = own else { return };
+        let now = thread_media_bytes();
+        crew.media.fetch_add(now.saturating_sub(COUNTED.replace(now)), Relaxed);
+    });
 }
 
 /// How many threads of this thread's pool may read at once; one where it belongs to none.

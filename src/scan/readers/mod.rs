@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use rayon::ThreadPoolBuildError;
 
-pub(super) use crew::{in_flight, turn};
+pub(super) use crew::{count_media, in_flight, turn};
 use fleet::Fleet;
 pub use fleet::on_each_disk;
 use pool::Pool;
@@ -106,6 +106,33 @@ mod tests {
         });
         let digests = waiting.recv_timeout(Duration::from_secs(60)).expect("it hangs");
         assert_eq!(digests, vec![blake3::hash(&vec![7; 9 << 20]).into(); 12]);
+    }
+
+    #[test]
+    fn what_is_read_from_a_disk_is_counted_for_the_pool_that_reads_it() {
+        let dir = tempfile::tempdir_in("target").or_else(|_| tempfile::tempdir()).unwrap();
+        let path = dir.path().join("f");
+        std::fs::write(&path, vec![7; 9 << 20]).unwrap();
+        let file = std::fs::File::open(&path).unwrap();
+        file.sync_all().unwrap();
+        rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).unwrap();
+        let [reading, idle] = [(); 2].map(|()| Readers::start(Threads::choose(None, 1)).unwrap());
+        let context = Context::default();
+        reading.run(|| {
+            let (open, name) = (std::fs::File::open(dir.path()).unwrap(), Name::new(b"f").unwrap());
+            let look = look_at(open.as_fd(), &name).unwrap();
+            let expected = Expected { size: look.size(), modified_ms: look.modified_ms().unwrap(), look: None };
+            hash_identified(open.as_fd(), &name, expected, &[], &context).unwrap();
+        });
+        let media = context.progress.provenance().media_bytes;
+        if media < 9 << 20 {
+            return crate::material::missing(
+                "cold-cache",
+                "the build lies in memory, or the cache could not be emptied",
+            );
+        }
+        assert!(reading.pool.crew.media_bytes() >= media);
+        assert_eq!(idle.pool.crew.media_bytes(), 0);
     }
 
     #[test]

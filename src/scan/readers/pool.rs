@@ -73,11 +73,10 @@ impl Drop for Pool {
 
 /// Finds the depth until the pool is dropped.
 fn look_after(crew: &Crew, mut depth: Depth, bound: impl Fn() -> usize, ended: &mpsc::Receiver<()>) {
-    let Some(mut read) = crew.media_bytes() else { return };
-    let mut begun = Instant::now();
+    let (mut read, mut begun) = (0, Instant::now());
     while let Err(mpsc::RecvTimeoutError::Timeout) = ended.recv_timeout(WINDOW) {
-        let Some(now) = crew.media_bytes() else { return };
-        let window = Window { elapsed: begun.elapsed(), media_bytes: now.saturating_sub(read) };
+        let now = crew.media_bytes();
+        let window = Window { elapsed: begun.elapsed(), media_bytes: now - read };
         if window.media_bytes < WINDOW_BYTES && window.elapsed < LONGEST_WINDOW {
             continue;
         }
