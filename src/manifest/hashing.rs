@@ -88,9 +88,11 @@ impl Hashing<'_> {
             let Some(tree) = &root.tree else { return Ok(()) };
             let indices: Vec<DirectoryIndex> = tree.table().indices().collect();
             let directories = indices.into_par_iter().with_max_len(1);
-            directories.try_for_each(|index| self.directory(number, root.id, tree, index)).inspect_err(|error| {
-                // What is read on other disks ends with it.
-                let _ = self.failed.set(error.clone());
+            directories.try_for_each(|index| {
+                self.directory(number, root.id, tree, index).inspect_err(|error| {
+                    // What is read on other disks ends with it.
+                    let _ = self.failed.set(error.clone());
+                })
             })
         });
         done.into_iter().collect::<Result<(), HashError>>()?;

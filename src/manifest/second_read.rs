@@ -48,6 +48,7 @@ pub fn read_again(
 ) -> Result<(), Cancelled> {
     let home = |file: &SecondRead| manifest.root(file.root).and_then(Root::home);
     let done = on_each_disk(files, home, |at, file| {
+        context.cancel.check()?;
         let digests = match read_one(manifest, file, algorithm, context) {
             Ok(digests) => Ok(digests),
             Err(ReadError::Problem(problem)) => Err(problem),

@@ -157,9 +157,11 @@ impl<'a> Reader<'a> {
         self.lease.iter().for_each(|lease| lease.end());
     }
 
-    /// The read failed.
-    pub(super) fn lose_lease(&self) {
+    /// The read failed: what it counted is taken back.
+    pub(super) fn fail(&self) {
         self.lease.iter().for_each(|lease| lease.lose());
+        self.way.break_off(self.file);
+        self.context.progress.take_back(self.counted.load(Relaxed));
     }
 
     fn count(&self, bytes: usize, origin: Origin) {

@@ -55,10 +55,7 @@ fn hash(reader: Reader<'_>, size: u64, also: &[DigestAlgorithm]) -> Result<FileD
     };
     match &result {
         Ok(_) => reader.end_lease(),
-        Err(_) => {
-            reader.lose_lease();
-            reader.context.progress.take_back(reader.counted.load(Relaxed));
-        }
+        Err(_) => reader.fail(),
     }
     result
 }
@@ -84,7 +81,7 @@ pub(super) fn digest_open_file(
         _ => pass().map(|(digest, _)| digest),
     };
     if read.is_err() {
-        context.progress.take_back(reader.counted.load(Relaxed));
+        reader.fail();
     }
     read
 }

@@ -6,7 +6,7 @@
 
 use std::fs::File;
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use super::pieces::Pieces;
 
@@ -25,8 +25,11 @@ pub(in crate::scan) struct InOrder {
     size: u64,
     /// Bytes of it that the cache held and that were not counted yet; `None` where the system does not say.
     cached: Option<AtomicU64>,
-    /// Of the windows of the file, by their number, whether the cache held nothing of them and they are dropped once they are read.
-    cold: Vec<bool>,
+    /// Of the windows of the file, by their number, whether the cache held nothing of them and they are dropped once they are read. Each is
+    /// asked about when the one before it begins: late, since others read as well, and before the system reads ahead in it.
+    cold: Vec<AtomicBool>,
+    /// The window that is being read.
+    at: AtomicU64,
     /// The system drops by itself what an uncached read fetched.
     drops_by_itself: bool,
 }
@@ -49,15 +52,21 @@ impl InOrder {
         match cached_pages(file.as_fd(), 0, size) {
             Ok(held) if held >= size.div_ceil(PAGE_BYTES) => None,
             Ok(held) => {
-                let nothing_held = |window: u64| {
-                    held == 0 || matches!(cached_pages(file.as_fd(), window * WINDOW_BYTES, WINDOW_BYTES), Ok(0))
-                };
                 let windows = if slow && drops_by_itself { 0 } else { size.div_ceil(WINDOW_BYTES) };
-                let cold = (0..windows).map(nothing_held).collect();
-                Some(Self { size, cached: Some((held * PAGE_BYTES).into()), cold, drops_by_itself })
+                let cold = (0..windows).map(|_| AtomicBool::default()).collect();
+                let cached = Some((held * PAGE_BYTES).into());
+                let in_order = Self { size, cached, cold, at: AtomicU64::new(0), drops_by_itself };
+                in_order.look_at_window(file, 0);
+                Some(in_order)
             }
             // Who may not ask is not told where bytes come from; the system drops them all the same.
-            Err(_) => drops_by_itself.then_some(Self { size, cached: None, cold: Vec::new(), drops_by_itself }),
+            Err(_) => drops_by_itself.then(|| Self {
+                size,
+                cached: None,
+                cold: Vec::new(),
+                at: AtomicU64::new(0),
+                drops_by_itself,
+            }),
         }
     }
 
@@ -75,7 +84,12 @@ impl InOrder {
         use super::pieces::retried;
         use super::probing::read_uncached;
 
-        let uncached = self.drops_by_itself && !self.is_cold(offset / WINDOW_BYTES);
+        let window = offset / WINDOW_BYTES;
+        if offset.is_multiple_of(WINDOW_BYTES) {
+            self.at.store(window, Relaxed);
+            self.look_at_window(file, window + 1);
+        }
+        let uncached = self.drops_by_itself && !self.is_cold(window);
         let read_at = |buffer: &mut [u8], offset| match uncached {
             true => read_uncached(file, buffer, offset),
             false => file.read_at(buffer, offset),
@@ -111,26 +125,54 @@ impl InOrder {
 
     #[cfg(target_os = "linux")]
     fn is_cold(&self, window: u64) -> bool {
-        usize::try_from(window).is_ok_and(|window| self.cold.get(window) == Some(&true))
+        usize::try_from(window).is_ok_and(|window| self.cold.get(window).is_some_and(|cold| cold.load(Relaxed)))
     }
+
+    /// Finds out whether a window that is not being read yet is cold.
+    #[cfg(target_os = "linux")]
+    fn look_at_window(&self, file: &File, window: u64) {
+        use std::os::fd::AsFd as _;
+
+        use crate::scan::syscalls::cached_pages;
+
+        if let Some(cold) = usize::try_from(window).ok().and_then(|window| self.cold.get(window)) {
+            let nothing = matches!(cached_pages(file.as_fd(), window * WINDOW_BYTES, WINDOW_BYTES), Ok(0));
+            cold.store(nothing, Relaxed);
+        }
+    }
+
+    /// Nothing more is read: drops what was fetched of cold windows.
+    #[cfg(target_os = "linux")]
+    pub(super) fn break_off(&self, file: &File) {
+        let at = self.at.load(Relaxed);
+        (at..=at + 1).filter(|window| self.is_cold(*window)).for_each(|window| drop_window(file, window));
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    pub(super) fn break_off(&self, _: &File) {}
 
     /// Drops the window that ended with the read up to `end`; `at_end` where the file ended before it should.
     #[cfg(target_os = "linux")]
     fn drop_behind(&self, file: &File, end: u64, at_end: bool) {
-        use std::num::NonZeroU64;
-
-        use rustix::fs::{Advice, fadvise};
-
         let end = end.min(self.size);
         if !(at_end || end == self.size || end.is_multiple_of(WINDOW_BYTES)) {
             return;
         }
         let window = end.saturating_sub(1) / WINDOW_BYTES;
         if self.is_cold(window) {
-            // Advice that is not taken harms nothing but the cache.
-            let _ = fadvise(file, window * WINDOW_BYTES, NonZeroU64::new(WINDOW_BYTES), Advice::DontNeed);
+            drop_window(file, window);
         }
     }
+}
+
+#[cfg(target_os = "linux")]
+fn drop_window(file: &File, window: u64) {
+    use std::num::NonZeroU64;
+
+    use rustix::fs::{Advice, fadvise};
+
+    // Advice that is not taken harms nothing but the cache.
+    let _ = fadvise(file, window * WINDOW_BYTES, NonZeroU64::new(WINDOW_BYTES), Advice::DontNeed);
 }
 
 #[cfg(target_os = "linux")]
@@ -153,6 +195,7 @@ mod tests {
         // A look at what the cache holds made the system fetch it.
         file.read_exact_at(&mut vec![0; SIZE], 0).unwrap();
         fadvise(&file, 0, None, Advice::DontNeed).unwrap();
+        fadvise(&file, 0, None, Advice::Normal).unwrap();
         match cached_pages(file.as_fd(), 0, SIZE as u64) {
             Ok(pages) => assert_eq!(pages, 0),
             Err(error) => {
@@ -200,7 +243,6 @@ mod tests {
             fadvise(&file, 0, None, Advice::Normal).unwrap();
             let before = held(1);
             let in_order = InOrder::with(&file, size, false, drops_by_itself).unwrap();
-            assert_eq!(in_order.cold, [true, false, true]);
             let mut buffer = vec![0; SIZE];
             for block in 0..size / SIZE as u64 {
                 let offset = block * SIZE as u64;
@@ -208,11 +250,32 @@ mod tests {
                 buffer.resize(SIZE + usize::from(last), 0);
                 assert_eq!(in_order.read(&file, &mut buffer, SIZE, offset).unwrap().total(), SIZE);
             }
-            assert!((held(0), held(2)) == (0, 0) && held(1) >= before, "{:?}", [0, 1, 2].map(held));
-            if drops_by_itself {
-                // What was read ahead before the window began may stay.
-                assert!(held(1) < WINDOW_BYTES / PAGE_BYTES, "{}", held(1));
+            assert_eq!([0, 1].map(|window| in_order.is_cold(window)), [true, false]);
+            assert!(held(0) == 0 && held(1) >= before, "{:?}", [0, 1, 2].map(held));
+            // Where the system read ahead in it before it was looked at, it is not cold.
+            assert!(held(2) == 0 || !in_order.is_cold(2), "{:?}", [0, 1, 2].map(held));
+        }
+    }
+
+    #[test]
+    fn what_was_fetched_of_a_cold_window_goes_where_the_read_is_broken_off() {
+        let Some(mut file) = askable() else { return };
+        let size = usize::try_from(WINDOW_BYTES).unwrap() * 2;
+        file.write_all(&vec![7; size]).unwrap();
+        file.sync_all().unwrap();
+        fadvise(&file, 0, None, Advice::DontNeed).unwrap();
+        let in_order = InOrder::with(&file, size as u64, false, false).unwrap();
+        in_order.read(&file, &mut vec![0; SIZE], SIZE, 0).unwrap();
+        let held = || cached_pages(file.as_fd(), 0, size as u64).unwrap();
+        assert!(held() > 0);
+        // What is still on its way from the disk cannot be dropped yet.
+        for attempt in 0.. {
+            in_order.break_off(&file);
+            if held() == 0 {
+                break;
             }
+            assert!(attempt < 100, "{} pages are left", held());
+            std::thread::sleep(std::time::Duration::from_millis(100));
         }
     }
 

@@ -2,8 +2,8 @@
 //! out what a database on the same machine has in memory.
 //!
 //! A large file is read in order, one thread a file, so that the system reads ahead. What the cache held of it is asked for before,
-//! without disturbing it, for afterwards all of it looks as if it had been there. Where the cache holds all, or cannot be asked, nothing
-//! is read ahead, and each read tells by itself where its bytes came from.
+//! without disturbing it, for afterwards all of it looks as if it had been there. Where the cache holds all, or cannot be asked and the
+//! system drops nothing by itself, nothing is read ahead, and each read tells by itself where its bytes came from.
 
 mod in_order;
 #[cfg(target_os = "linux")]
@@ -41,6 +41,14 @@ impl Way {
                 probing::read_nothing_ahead(file);
                 Self::Probing
             }
+        }
+    }
+
+    /// Nothing more of the file is read, though it is not at its end.
+    pub(super) fn break_off(&self, file: &File) {
+        match self {
+            Self::Probing => {}
+            Self::InOrder(in_order) => in_order.break_off(file),
         }
     }
 

@@ -43,6 +43,8 @@ enum Phase {
 pub(super) struct Depth {
     first: usize,
     most: usize,
+    /// The most at the time, where others read as well.
+    bound: usize,
     now: usize,
     phase: Phase,
     upward: bool,
@@ -52,18 +54,23 @@ pub(super) struct Depth {
 impl Depth {
     /// Begins with `now` reads, of at most `most`.
     pub(super) fn new(now: usize, most: usize) -> Self {
-        Self { first: now, most, now, phase: Phase::Settled(0), upward: true, patience: PATIENCE }
+        Self { first: now, most, bound: most, now, phase: Phase::Settled(0), upward: true, patience: PATIENCE }
     }
 
-    /// How many reads to keep in flight next. A window in which nothing came from the media teaches nothing, and ends what was tried:
+    /// How many reads to keep in flight next, at most `bound`. A window in which nothing came from the media teaches nothing, and ends what was tried:
     /// the page cache feeds at least as many as this began with.
-    pub(super) fn next(&mut self, window: Window) -> usize {
+    pub(super) fn next(&mut self, window: Window, bound: usize) -> usize {
+        self.bound = bound.clamp(1, self.most);
+        if self.now > self.bound {
+            // What was tried is no longer what is.
+            (self.now, self.phase) = (self.bound, Phase::Settled(self.patience));
+        }
         if window.media_bytes == 0 {
             if let Phase::Trial { from, .. } = self.phase {
-                self.now = from;
+                self.now = from.min(self.bound);
                 self.phase = Phase::Settled(self.patience);
             }
-            return self.now.max(self.first);
+            return self.now.max(self.first).min(self.bound);
         }
         let rate = window.media_bytes as f64 / window.elapsed.as_secs_f64().max(1e-9);
         match self.phase {
@@ -76,7 +83,7 @@ impl Depth {
 
     fn begin_trial(&mut self, rate: f64) {
         let from = self.now;
-        self.now = if self.upward { from.saturating_mul(STEP_UP).min(self.most) } else { (from / 2).max(1) };
+        self.now = if self.upward { from.saturating_mul(STEP_UP).min(self.bound) } else { (from / 2).max(1) };
         if self.now == from {
             return self.settle();
         }
@@ -89,7 +96,7 @@ impl Depth {
             false => (gain >= WORTH_FEWER, gain >= WORTH_FEWER),
         };
         if !stays {
-            self.now = from;
+            self.now = from.min(self.bound);
         }
         match goes_on {
             true => self.begin_trial(rate),
@@ -116,7 +123,7 @@ mod tests {
         let elapsed = Duration::from_millis(20);
         let step = |_| {
             let window = Window { elapsed, media_bytes: (device(now) * elapsed.as_secs_f64()) as u64 };
-            now = depth.next(window);
+            now = depth.next(window, 64);
             now
         };
         (0..windows).map(step).collect()
@@ -161,10 +168,27 @@ mod tests {
         for windows in 1..200 {
             let (mut depth, mut now) = (Depth::new(8, 64), 8);
             for _ in 0..windows {
-                now = depth.next(Window { elapsed, media_bytes: (spinning(now) * 0.02) as u64 });
+                now = depth.next(Window { elapsed, media_bytes: (spinning(now) * 0.02) as u64 }, 64);
             }
-            let cached = depth.next(Window { elapsed, media_bytes: 0 });
+            let cached = depth.next(Window { elapsed, media_bytes: 0 }, 64);
             assert!(cached >= 8, "{cached} after {windows} windows, {now} before");
+        }
+    }
+
+    /// Others came, and went again.
+    #[test]
+    fn a_bound_holds_at_once_and_the_search_goes_on_below_it() {
+        let (mut depth, mut now, elapsed) = (Depth::new(2, 64), 2, Duration::from_millis(20));
+        for window in 0..6_000 {
+            let bound = if (1_000..4_000).contains(&window) { 16 } else { 64 };
+            let device = if bound == 16 { spinning } else { network_volume };
+            now = depth.next(Window { elapsed, media_bytes: (device(now) * 0.02) as u64 }, bound);
+            assert!(now <= bound);
+            match window {
+                999 | 5_999 => assert!(now >= 32, "{now} in window {window}"),
+                3_999 => assert!(now <= 2, "{now} reads of a spinning disk"),
+                _ => {}
+            }
         }
     }
 

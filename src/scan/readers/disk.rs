@@ -27,12 +27,17 @@ impl Disk {
         let mut name = format!("{}:{}", rustix::fs::major(device), rustix::fs::minor(device));
         let mut at = None;
         for _ in 0..DEEPEST {
+            // Where the system does not show its devices, each is its own.
             let Ok(found) = fs::canonicalize(devices.join(&name)) else { break };
             let Some(beneath) = beneath(&found) else { return Self::numbered(&name) };
             at = Some(name);
             name = beneath;
         }
-        at.map_or(Self(0), |name| Self::numbered(&name))
+        match at {
+            Some(name) => Self::numbered(&name),
+            None if rustix::fs::major(device) != 0 => Self(device),
+            None => Self(0),
+        }
     }
 
     fn numbered(name: &str) -> Self {
@@ -87,6 +92,7 @@ mod tests {
         assert_eq!((disk(8, 1), disk(253, 0)), (own(8, 0), own(8, 0)));
         assert_eq!((disk(8, 16), disk(253, 1)), (own(8, 16), own(253, 1)));
         assert_eq!(disk(253, 2), own(253, 2), "a circle ends");
+        assert_eq!(disk(9, 9), own(9, 9), "one that the system does not show");
         assert_eq!((disk(0, 45), Disk::of(Path::new("/there/is/none"))), (Disk(0), Disk(0)));
     }
 }

@@ -42,7 +42,7 @@ impl Fleet {
         Ok((fleet, first))
     }
 
-    /// The pool of a disk; `None` where no threads can be had for it.
+    /// The pool of a disk: the first one too where no threads can be had for another.
     fn pool_of(self: &Arc<Self>, disk: Disk) -> Option<Arc<Pool>> {
         let mut pools = self.pools.lock();
         let own = pools.iter().position(|(of, _)| *of == Some(disk));
@@ -50,7 +50,7 @@ impl Fleet {
             pools[at].0 = Some(disk);
             return Some(Arc::clone(&pools[at].1));
         }
-        let pool = self.start_pool().ok()?;
+        let pool = self.start_pool().ok().or_else(|| Some(Arc::clone(&pools.first()?.1)))?;
         pools.push((Some(disk), Arc::clone(&pool)));
         Some(pool)
     }
@@ -154,6 +154,12 @@ mod tests {
         waiting.recv_timeout(Duration::from_secs(60)).ok()
     }
 
+    /// So many threads a pool, and one more where they wait for a disk.
+    fn few(first: usize) -> Threads {
+        let [first, most] = [first, first + 1].map(|threads| std::num::NonZeroUsize::new(threads).unwrap());
+        Threads { first, most, for_all_disks: false }
+    }
+
     const DISKS: [Option<Disk>; 5] = [Some(Disk(1)), Some(Disk(2)), None, Some(Disk(1)), Some(Disk(3))];
 
     #[test]
@@ -178,7 +184,7 @@ mod tests {
                 assert!(threads[0] != threads[1] && threads[1] != threads[4] && threads[0] != threads[4]);
             }
         };
-        let (_, pools) = within(Threads::choose(None, 1), work).expect("it hangs");
+        let (_, pools) = within(few(1), work).expect("it hangs");
         assert_eq!(pools, 3, "the second call finds the pools of the first");
     }
 
@@ -197,7 +203,7 @@ mod tests {
             outer.iter().sum::<u64>()
         };
         for asked in [1, 2] {
-            assert_eq!(within(Threads::choose(None, asked), work).expect("it hangs").0, 25 * 499_500);
+            assert_eq!(within(few(asked), work).expect("it hangs").0, 25 * 499_500);
         }
     }
 
@@ -207,7 +213,7 @@ mod tests {
             let panics = || on_disks(&DISKS, |disk| *disk, |at, _| assert_ne!(at, 4, "on purpose"));
             std::panic::catch_unwind(std::panic::AssertUnwindSafe(panics)).is_err()
         };
-        assert!(within(Threads::choose(None, 1), work).expect("it hangs").0);
+        assert!(within(few(1), work).expect("it hangs").0);
     }
 
     #[test]

@@ -80,7 +80,7 @@ fn look_after(crew: &Crew, mut depth: Depth, bound: impl Fn() -> usize, ended: &
         if window.media_bytes < WINDOW_BYTES && window.elapsed < LONGEST_WINDOW {
             continue;
         }
-        crew.allow(depth.next(window).min(bound()));
+        crew.allow(depth.next(window, bound()));
         (read, begun) = (now, Instant::now());
     }
 }

@@ -17,11 +17,13 @@ pub struct Threads {
     pub(super) first: NonZeroUsize,
     /// How many it may have where they wait for a disk.
     pub(super) most: NonZeroUsize,
+    /// They are as many as were asked for, however many disks there are; else each disk has its own.
+    pub(super) for_all_disks: bool,
 }
 
 impl Threads {
     /// A single one.
-    pub const ONE: Self = Self { first: NonZeroUsize::MIN, most: NonZeroUsize::MIN };
+    pub const ONE: Self = Self { first: NonZeroUsize::MIN, most: NonZeroUsize::MIN, for_all_disks: true };
 
     /// As many as were configured, else as many as the machine has cores, and more while they wait for a disk; in proportion fewer
     /// where a task asks for less.
@@ -30,15 +32,15 @@ impl Threads {
         let Some(configured) = configured else {
             let first = cores().min(asked);
             let most = asked.get().saturating_mul(READS_PER_THREAD).min(MOST_READS).max(first.get());
-            return Self { first, most: NonZeroUsize::new(most).unwrap_or(first) };
+            return Self { first, most: NonZeroUsize::new(most).unwrap_or(first), for_all_disks: false };
         };
         let both = configured.min(asked);
-        Self { first: both, most: both }
+        Self { first: both, most: both, for_all_disks: true }
     }
 
     /// Those for work that waits for no disk.
     pub fn computing(self) -> Self {
-        Self { most: self.first, ..self }
+        Self { most: self.first, for_all_disks: true, ..self }
     }
 
     /// Whether there may be more of them than it begins with.

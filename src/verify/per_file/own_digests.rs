@@ -29,6 +29,7 @@ pub(super) fn hash_files(
     for pass in [Pass::First, Pass::Further] {
         let home = |directory: &MatchingDirectory| local.root(directory.root).and_then(Root::home);
         let done = on_each_disk(files, home, |at, directory| {
+            context.cancel.check()?;
             let concerned = pass == Pass::First || local.has_further_names(directory.root, directory.index);
             if !concerned {
                 return Ok(());
