@@ -23,7 +23,7 @@ use twintree::model::RootId;
 use twintree::scan::Context;
 
 use support::figures::{Times, bound, fact, line, ratio, title};
-use support::services::{Pair, Setup, threads};
+use support::services::{Pair, Setup, Verified, threads};
 use support::trees::{self, Shape};
 use support::{directory, rounds, wants};
 
@@ -150,9 +150,7 @@ fn recording() -> io::Result<()> {
             fs::create_dir(&path)?;
             let pair = Pair::start(&Setup { settings, ..Setup::of(&source, &copy)? }, &path)?;
             trees::warm(&[&source, &copy])?;
-            let verified = pair.verify("MD5", 10)?;
-            assert_eq!(verified.report["state"], "COMPLETED", "{:#}", verified.report);
-            times.add(verified.elapsed);
+            times.add(completed(&pair)?.elapsed);
         }
     }
     title("C: 400,000 small files a side, everything in the page cache");
@@ -187,8 +185,7 @@ fn cut_over() -> io::Result<()> {
         wait_until_warm(&remembering)?;
         replace_sstable(&[&source, &copy])?;
         trees::warm(&[&source, &copy])?;
-        let trusting = remembering.verify("MD5", 10)?;
-        assert_eq!(trusting.report["state"], "COMPLETED", "{:#}", trusting.report);
+        let trusting = completed(&remembering)?;
         warm.add(trusting.elapsed);
         for side in ["source", "destination"] {
             let read = &trusting.report["read"][side];
@@ -197,9 +194,7 @@ fn cut_over() -> io::Result<()> {
         }
         drop(remembering);
         trees::warm(&[&source, &copy])?;
-        let verified = full.verify("MD5", 10)?;
-        assert_eq!(verified.report["state"], "COMPLETED", "{:#}", verified.report);
-        whole.add(verified.elapsed);
+        whole.add(completed(&full)?.elapsed);
     }
     title("B: one SSTable, a hundredth of the bytes, replaced after the digests were recorded");
     line("task that reads everything", &whole);
@@ -207,6 +202,13 @@ fn cut_over() -> io::Result<()> {
     ratio("trusting to reading everything", &warm, &whole, 0.05);
     bound("share of the bytes that was read, in a hundred", read_share * 100.0, 5.0);
     Ok(())
+}
+
+/// A task that finds both trees equal.
+fn completed(pair: &Pair) -> io::Result<Verified> {
+    let verified = pair.verify("MD5", 10)?;
+    assert_eq!(verified.report["state"], "COMPLETED", "{:#}", verified.report);
+    Ok(verified)
 }
 
 /// Until neither service reads any more: what there is to record is recorded.

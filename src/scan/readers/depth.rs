@@ -57,8 +57,8 @@ impl Depth {
         Self { first: now, most, bound: most, now, phase: Phase::Settled(0), upward: true, patience: PATIENCE }
     }
 
-    /// How many reads to keep in flight next, at most `bound`. A window in which nothing came from the media teaches nothing, and ends what was tried:
-    /// the page cache feeds at least as many as this began with.
+    /// How many reads to keep in flight next, at most `bound`. A window in which nothing came from the media teaches nothing, and
+    /// ends what was tried: the page cache feeds at least as many as this began with.
     pub(super) fn next(&mut self, window: Window, bound: usize) -> usize {
         self.bound = bound.clamp(1, self.most);
         if self.now > self.bound {
