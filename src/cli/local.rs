@@ -12,7 +12,7 @@ use crate::config::{Config, Instance};
 use crate::exclude::Rules;
 use crate::manifest::{BuildError, HashError, Identity, Manifest, Root, RootSpec};
 use crate::model::{Provenance, RootId, Selection};
-use crate::scan::{Context, Engine, ReadLimit, ReadMode, Readers, Threads, host_name, on_each_disk};
+use crate::scan::{Context, Engine, ReadLimit, ReadMode, Readers, Threads, host_name, on_each_disk, raise_limit};
 use crate::work::now_ms;
 
 /// How often progress is shown.
@@ -75,6 +75,7 @@ fn rules(configured: &Rules, scan: &ScanArgs) -> Result<Rules, CommandError> {
 
 /// The threads asked for, else as many as read best.
 pub(super) fn readers(scan: &ScanArgs) -> Result<Readers, CommandError> {
+    raise_limit();
     let readers = Readers::start(Threads::of_command(scan.threads));
     readers.map_err(|error| CommandError::Failed(format!("no threads: {error}")))
 }

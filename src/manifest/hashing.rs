@@ -12,12 +12,9 @@ use super::tree::Tree;
 use super::trees::{Manifest, Root};
 use crate::model::{Content, FileEntry, Listed, Problem, RelPath, RootId};
 use crate::scan::{
-    CacheView, Cancelled, ContentError, Context, DigestCache, Expected, FileContent, Look, ReadError, file_content,
-    linked_content, on_each_disk, problem_of,
+    Begun, CacheView, Cancelled, ContentError, Context, DigestCache, Expected, FILES_PER_JOB, FileContent, Look,
+    Prefetched, ReadError, file_content, in_batches, in_order, linked_content, on_each_disk, problem_of,
 };
-
-/// How many small files of one directory one job reads.
-const FILES_PER_JOB: usize = 32;
 
 /// Why a manifest's content is not known.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -87,9 +84,8 @@ impl Hashing<'_> {
         let done = on_each_disk(self.manifest.roots(), Root::home, |number, root| {
             let Some(tree) = &root.tree else { return Ok(()) };
             let indices: Vec<DirectoryIndex> = tree.table().indices().collect();
-            let directories = indices.into_par_iter().with_max_len(1);
-            directories.try_for_each(|index| {
-                self.directory(number, root.id, tree, index).inspect_err(|error| {
+            in_order(indices.len(), |at| {
+                self.directory(number, root.id, tree, indices[at]).inspect_err(|error| {
                     // What is read on other disks ends with it.
                     let _ = self.failed.set(error.clone());
                 })
@@ -109,16 +105,15 @@ impl Hashing<'_> {
         }
         let waits = self.links.waits((number, index));
         let contents =
-            self.contents(root, tree, index, Pass::First, |position, open, file, expected, view| {
+            self.contents(root, tree, index, Pass::First, |position, open, file, expected, view, held| {
                 match self.links.role((number, index), position) {
-                    Some(Role::Further(_)) => Ok(Learnt::nothing()),
-                    role => {
-                        let read = file_content(open.as_fd(), &file.name, expected, view, self.context);
+                    Some(Role::Further(_)) => Begun::Done(Ok(Learnt::nothing())),
+                    role => file_content(open.as_fd(), &file.name, expected, view, held, self.context).map(|read| {
                         if let (Some(Role::First(id)), Ok(content)) = (role, &read) {
                             self.links.learn(id, *content);
                         }
                         known(read)
-                    }
+                    }),
                 }
             })?;
         tree.set_contents(
@@ -131,19 +126,20 @@ impl Hashing<'_> {
 
     fn further_names(&self, number: usize, root: RootId, tree: &Tree, index: DirectoryIndex) -> Result<(), HashError> {
         self.context.cancel.check()?;
-        let contents = self.contents(root, tree, index, Pass::Further, |position, open, file, expected, view| {
-            let Some(Role::Further(id)) = self.links.role((number, index), position) else {
-                return Ok(Learnt::nothing());
-            };
-            // What was trusted of a name in one root is not where recorded digests are not used.
-            let shared = self.links.content(id).filter(|known| !known.trusted || view.is_some());
-            let shared =
-                shared.and_then(|known| linked_content(open.as_fd(), &file.name, expected, &known, self.context));
-            known(match shared {
-                Some(content) => Ok(content),
-                None => file_content(open.as_fd(), &file.name, expected, view, self.context),
-            })
-        })?;
+        let contents =
+            self.contents(root, tree, index, Pass::Further, |position, open, file, expected, view, held| {
+                let Some(Role::Further(id)) = self.links.role((number, index), position) else {
+                    return Begun::Done(Ok(Learnt::nothing()));
+                };
+                // What was trusted of a name in one root is not where recorded digests are not used.
+                let shared = self.links.content(id).filter(|known| !known.trusted || view.is_some());
+                let shared =
+                    shared.and_then(|known| linked_content(open.as_fd(), &file.name, expected, &known, self.context));
+                match shared {
+                    Some(content) => Begun::Done(known(Ok(content))),
+                    None => file_content(open.as_fd(), &file.name, expected, view, held, self.context).map(known),
+                }
+            })?;
         tree.set_contents(index, contents, Some(&|index, hash| (self.finished)(number, index, hash, None)));
         Ok(())
     }
@@ -156,7 +152,7 @@ impl Hashing<'_> {
         tree: &Tree,
         index: DirectoryIndex,
         pass: Pass,
-        learn: impl Fn(usize, &OwnedFd, &FileEntry, Expected, Option<&CacheView<'_>>) -> Result<Learnt, Unreadable> + Sync,
+        learn: impl Fn(usize, &OwnedFd, &FileEntry, Expected, Option<&CacheView<'_>>, Option<Prefetched>) -> Learning + Sync,
     ) -> Result<Vec<Option<Content>>, HashError> {
         let (files, looks) = (tree.listed(index), tree.looks(index));
         if files.is_empty() {
@@ -168,35 +164,44 @@ impl Hashing<'_> {
             None => Err(Content::NotRead),
         };
         let view = self.recorded(root).and_then(DigestCache::view);
-        let one = |(position, file): (usize, &FileEntry)| {
+        let one = |position: usize, held: Option<Prefetched>| {
+            let file = &files[position];
             let Listed::File { size, modified_ms, content: Content::NotRead } = file.listed else {
                 // Never read, and counted the first time.
                 if pass == Pass::First {
                     self.context.finished_file();
                 }
-                return Ok(None);
+                return Ok(Begun::Done(None));
             };
             let seen = looks.files.get(position).copied().flatten();
-            let learnt = match &opened {
+            let begun = match &opened {
                 Ok(open) => {
                     // What waits for another name is not the first to be looked at.
                     let look = seen.filter(|_| pass == Pass::First);
-                    learn(position, open, file, Expected { size, modified_ms, look }, view.as_ref())
+                    learn(position, open, file, Expected { size, modified_ms, look }, view.as_ref(), held)
                 }
-                Err(unreadable) => Ok(Learnt { content: unreadable.clone(), of: None }),
+                Err(unreadable) => Begun::Done(Ok(Learnt { content: unreadable.clone(), of: None })),
             };
-            let Learnt { content, of } = learnt.map_err(|unreadable| unreadable.told_of(root, tree, index, file))?;
+            let learnt = match begun {
+                Begun::Pending(held) => return Ok(Begun::Pending(held)),
+                Begun::Done(learnt) => learnt.map_err(|unreadable| unreadable.told_of(root, tree, index, file))?,
+            };
+            let Learnt { content, of } = learnt;
             if let Some(look) = of.filter(|look| Some(*look) != seen) {
                 tree.note_look(index, position, look);
             }
             // One that waits for another of its names is not done.
             if content == Content::NotRead {
-                return Ok(None);
+                return Ok(Begun::Done(None));
             }
             self.context.finished_file();
-            Ok(Some(content))
+            Ok(Begun::Done(Some(content)))
         };
-        files.par_iter().enumerate().with_max_len(FILES_PER_JOB).map(one).collect()
+        let jobs =
+            files.par_chunks(FILES_PER_JOB).enumerate().with_max_len(1).map(|(job, chunk)| {
+                in_batches(chunk.len(), self.context, |at, held| one(job * FILES_PER_JOB + at, held))
+            });
+        Ok(jobs.collect::<Result<Vec<_>, HashError>>()?.concat())
     }
 
     fn recorded(&self, root: RootId) -> Option<&DigestCache> {
@@ -231,6 +236,9 @@ impl Unreadable {
         }
     }
 }
+
+/// The outcome of reading a file, or the read that has begun.
+type Learning = Begun<Result<Learnt, Unreadable>>;
 
 /// What became known of a file, and of which file that is.
 struct Learnt {

@@ -9,7 +9,7 @@ use super::context::Context;
 use super::direct;
 use super::engine::ReadMode;
 use super::lease::Lease;
-use super::page_cache::Way;
+use super::page_cache::{Pace, Way};
 use super::progress::Origin;
 use super::readers::turn;
 
@@ -28,6 +28,8 @@ pub(super) enum ReadFailure {
     Io(io::Error),
     /// The scan was cancelled.
     Cancelled,
+    /// It would wait for a disk, and was to end there ([`Pace::AtOnce`]).
+    WouldWait,
 }
 
 impl From<io::Error> for ReadFailure {
@@ -60,6 +62,16 @@ impl<'a> Reader<'a> {
         let way = Way::of(file, size, direct || size <= BLOCK_BYTES as u64, slow);
         let (counted, unread) = (AtomicU64::new(0), AtomicU64::new(size));
         Self { file, size, context, counted, way, direct: AtomicBool::new(direct), lease: None, unread }
+    }
+
+    /// The same at this pace. Only of a file that is read through the page cache, and that one read takes whole.
+    pub(super) fn at(self, pace: Pace) -> Self {
+        let way = match pace {
+            Pace::Waiting => self.way,
+            Pace::AtOnce => Way::AtOnce,
+            Pace::Fetched => Way::Fetched,
+        };
+        Self { way, ..self }
     }
 
     /// Whether pieces of it may be read side by side.
@@ -140,7 +152,8 @@ impl<'a> Reader<'a> {
                 None => self.direct.store(false, Relaxed),
             }
         }
-        let pieces = self.way.read(self.file, &mut buffer[..most], want, offset)?;
+        let read = self.way.read(self.file, &mut buffer[..most], want, offset)?;
+        let pieces = read.ok_or(ReadFailure::WouldWait)?;
         self.count(pieces.cached, Origin::PageCache);
         self.count(pieces.media, Origin::Media);
         self.count(pieces.unknown, Origin::Unknown);

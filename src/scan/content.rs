@@ -6,8 +6,9 @@ use super::cache::CacheView;
 use super::context::Context;
 use super::digests::FileDigests;
 use super::identity::FileIdentity;
+use super::prefetch::{Begun, Prefetched};
 use super::recording::Recorder;
-use super::steady::{Expected, ReadError, hash_identified, look_at};
+use super::steady::{Expected, ReadError, hash_begun, hash_identified, look_at};
 use crate::model::{Blake3Digest, DigestAlgorithm, Name};
 
 /// A file's digest, and the state of the file it belongs to.
@@ -40,18 +41,33 @@ impl From<ReadError> for ContentError {
 /// The content of the file `name` in the open directory, which the walk saw as `expected`.
 ///
 /// Where recorded digests are used and there is one of exactly this file, it is trusted, or checked by reading the file;
-/// otherwise the file is read, and its digest recorded where it can stand for the file from then on.
+/// otherwise the file is read, and its digest recorded where it can stand for the file from then on. The read of a small file may be left
+/// pending; it ends with what is then `held`.
 pub fn file_content(
     directory: BorrowedFd<'_>,
     name: &Name,
     expected: Expected,
     recorded: Option<&CacheView<'_>>,
+    held: Option<Prefetched>,
+    context: &Context,
+) -> Begun<Result<FileContent, ContentError>> {
+    match recorded {
+        // A lease keeps writers waiting, and so is not held while further files are begun.
+        Some(view) => Begun::Done(recorded_content(directory, name, expected, view, context)),
+        None => hash_begun(directory, name, expected, held, context).map(|read| {
+            let (digests, identity) = read?;
+            Ok(FileContent { digest: digests.blake3, identity, trusted: false })
+        }),
+    }
+}
+
+fn recorded_content(
+    directory: BorrowedFd<'_>,
+    name: &Name,
+    expected: Expected,
+    view: &CacheView<'_>,
     context: &Context,
 ) -> Result<FileContent, ContentError> {
-    let Some(view) = recorded else {
-        let (digests, identity) = hash_identified(directory, name, expected, &[], context)?;
-        return Ok(FileContent { digest: digests.blake3, identity, trusted: false });
-    };
     let known = match view.is_asked() {
         true => look(directory, name, expected).and_then(|identity| Some((identity, view.digest(&identity)?))),
         false => None,
@@ -148,7 +164,7 @@ mod tests {
         let open = std::fs::File::open(dir.path()).unwrap();
         let expected = Expected { size: of.size(), modified_ms: of.modified_ms().unwrap(), look: None };
         let name = Name::new(b"f").unwrap();
-        file_content(open.as_fd(), &name, expected, cache.view().as_ref(), &Context::default())
+        recorded_content(open.as_fd(), &name, expected, &cache.view().unwrap(), &Context::default())
     }
 
     #[test]

@@ -46,6 +46,11 @@ impl Context {
         self.engine.meter().read(bytes);
     }
 
+    /// A thread has had so many reads in flight.
+    pub(super) fn prefetched(&self, reads: usize) {
+        self.progress.reads_in_flight((in_flight() * reads) as u64);
+    }
+
     /// One more file is hashed, known without, or given up on.
     pub fn finished_file(&self) {
         self.progress.finished_file();

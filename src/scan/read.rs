@@ -15,6 +15,7 @@ use super::buffer::BLOCK_BYTES;
 use super::context::Context;
 use super::digests::{BlockDigest, FileDigests, begin};
 use super::lease::Lease;
+use super::page_cache::Pace;
 use crate::model::{Blake3Digest, ContentDigest, DigestAlgorithm};
 
 /// The largest piece of a file one thread hashes alone. A power of two of 1 KiB chunks, so that pieces are subtrees.
@@ -31,6 +32,16 @@ pub(super) fn hash_open_file(
     context: &Context,
 ) -> Result<FileDigests, ReadFailure> {
     hash(Reader::new(file, size, context), size, also)
+}
+
+/// The BLAKE3 of the same bytes of a small file, at this pace.
+pub(super) fn hash_small_file(
+    file: &File,
+    size: u64,
+    pace: Pace,
+    context: &Context,
+) -> Result<FileDigests, ReadFailure> {
+    hash(Reader::new(file, size, context).at(pace), size, &[])
 }
 
 /// The BLAKE3 of the same bytes, read under a lease that ends with the last of them, or before where somebody asks for that.
@@ -65,9 +76,10 @@ pub(super) fn digest_open_file(
     file: &File,
     size: u64,
     algorithm: DigestAlgorithm,
+    pace: Pace,
     context: &Context,
 ) -> Result<ContentDigest, ReadFailure> {
-    let reader = Reader::new(file, size, context);
+    let reader = Reader::new(file, size, context).at(pace);
     let pass = || {
         let mut digest = begin(algorithm);
         let bytes = match size {
@@ -252,7 +264,7 @@ mod tests {
         assert_eq!((file.metadata().unwrap().len(), whole.is_empty()), (0, false));
         let digests = hash_open_file(&file, 0, &[DigestAlgorithm::Md5], &context).unwrap();
         assert_eq!(digests.blake3, blake3::hash(&whole).into());
-        let md5 = digest_open_file(&file, 0, DigestAlgorithm::Md5, &context).unwrap();
+        let md5 = digest_open_file(&file, 0, DigestAlgorithm::Md5, Pace::Waiting, &context).unwrap();
         assert_eq!(digests.also, [md5]);
         assert_eq!(context.progress.snapshot().bytes_hashed, 0, "no size announced any");
         assert_eq!(hash_open_file(&file_of(b""), 0, &[], &context).unwrap().blake3, blake3::hash(b"").into());

@@ -11,6 +11,7 @@ use super::blocks::ReadFailure;
 use super::context::Context;
 use super::identity::FileIdentity;
 use super::open_file::OpenFailure;
+use super::page_cache::Pace;
 use super::read::digest_open_file;
 use super::steady::{ReadError, steadily};
 use crate::model::{ContentDigest, DigestAlgorithm};
@@ -49,7 +50,7 @@ pub fn digest_served(
     let by_name = || open().map_err(io_error);
     let open = || opened.take().map_or_else(by_name, Ok);
     let read = |file: &File, size| {
-        let digest = digest_open_file(file, size, algorithm, context)?;
+        let digest = digest_open_file(file, size, algorithm, Pace::Waiting, context)?;
         let (read, named) = (FileIdentity::of(&fstat(file).map_err(io::Error::from)?), by_name()?);
         let named = FileIdentity::of(&fstat(&named).map_err(io::Error::from)?);
         if read.same_file(&named) { Ok(digest) } else { Err(ReadFailure::Short) }

@@ -11,7 +11,9 @@ use super::cancel::Cancelled;
 use super::context::Context;
 use super::digests::FileDigests;
 use super::identity::{FileIdentity, Look};
-use super::read::{digest_open_file, hash_open_file};
+use super::page_cache::Pace;
+use super::prefetch::{Begun, Prefetched, is_small, small_file};
+use super::read::{digest_open_file, hash_open_file, hash_small_file};
 use crate::model::{Blake3Digest, ContentDigest, DigestAlgorithm, Name, Problem, Reason};
 
 /// How often a file that changes under the read is read before it is given up on.
@@ -79,18 +81,47 @@ pub fn digest_again(
     Ok((Some(identity.look()) == expected.look).then_some(digests.blake3))
 }
 
-/// A digest other than BLAKE3 of the file `name`, as the per-file protocol compares them: of the file of exactly the `listed` look and
-/// of no other one, for the metadata that was compared is that file's.
+/// A digest other than BLAKE3 of the file `name`, as the per-file protocol compares them: of the file of exactly the `listed` size and
+/// look and of no other one, for the metadata that was compared is that file's. A small file's read may be left pending; it ends with what
+/// is then `held`.
 pub fn digest_file(
     directory: BorrowedFd<'_>,
     name: &Name,
-    listed: Look,
+    listed: (u64, Look),
     algorithm: DigestAlgorithm,
+    held: Option<Prefetched>,
     context: &Context,
-) -> Result<ContentDigest, ReadError> {
-    let read = |file: &File, size| digest_open_file(file, size, algorithm, context);
-    let is_listed = |identity: &FileIdentity| identity.look() == listed;
-    between_looks(is_listed, context, opener(directory, name, context), read).map(|(digest, _)| digest)
+) -> Begun<Result<ContentDigest, ReadError>> {
+    let read = |file: &File, size, pace| digest_open_file(file, size, algorithm, pace, context);
+    let is_listed = |identity: &FileIdentity| identity.look() == listed.1;
+    let open = opener(directory, name, context);
+    let otherwise = || between_looks(is_listed, context, &open, |file, size| read(file, size, Pace::Waiting));
+    let begun = match is_small(listed.0, context) {
+        true => small_file(listed, held, context, &open, read, otherwise),
+        false => Begun::Done(otherwise()),
+    };
+    begun.map(|read| read.map(|(digest, _)| digest))
+}
+
+/// The BLAKE3 of the file `name` as [`hash_identified`] gives it, but the read of a small file may be left pending; it ends with what is
+/// then `held`.
+pub(super) fn hash_begun(
+    directory: BorrowedFd<'_>,
+    name: &Name,
+    expected: Expected,
+    held: Option<Prefetched>,
+    context: &Context,
+) -> Begun<Result<(FileDigests, FileIdentity), ReadError>> {
+    let ordinary = || hash_identified(directory, name, expected, &[], context);
+    match expected.look.filter(|_| is_small(expected.size, context)) {
+        None => Begun::Done(ordinary()),
+        Some(look) => {
+            let read = |file: &File, size, pace| hash_small_file(file, size, pace, context);
+            let open = opener(directory, name, context);
+            let otherwise = || hash_identified(directory, name, Expected { look: None, ..expected }, &[], context);
+            small_file((expected.size, look), held, context, open, read, otherwise)
+        }
+    }
 }
 
 /// Whether a further name still leads to the file of exactly the `listed` look, and so to bytes that were read under another name of
@@ -124,15 +155,19 @@ pub(super) fn steadily<T>(
     read: impl Fn(&File, u64) -> Result<T, ReadFailure>,
 ) -> Result<(T, FileIdentity), ReadError> {
     if let Some(Expected { size, look: Some(seen), .. }) = expected
-        && let Some(read) = since_the_walk(size, seen, context, &open, &read)
+        && let Ok(file) = open()
     {
-        return read;
+        match since_the_walk(&file, (size, seen), context, &read) {
+            Since::Unchanged(value, identity) => return Ok((value, identity)),
+            Since::Cancelled => return Err(ReadError::Cancelled),
+            Since::Otherwise | Since::WouldWait => {}
+        }
     }
     between_looks(|identity| expected.is_none_or(|expected| expected.fits(identity)), context, open, read)
 }
 
 /// Reads a file that `fits` between two looks that are the same, which is tried a few times.
-fn between_looks<T>(
+pub(super) fn between_looks<T>(
     fits: impl Fn(&FileIdentity) -> bool,
     context: &Context,
     open: impl Fn() -> io::Result<File>,
@@ -157,7 +192,8 @@ fn between_looks<T>(
                 context.progress.take_back(before.size());
                 longer = false;
             }
-            Err(ReadFailure::Short) => longer = false,
+            // No read at this pace ends so.
+            Err(ReadFailure::Short | ReadFailure::WouldWait) => longer = false,
             Err(ReadFailure::Longer) => longer = true,
             Err(ReadFailure::Io(error)) => return Err(io_problem(error)),
             Err(ReadFailure::Cancelled) => return Err(ReadError::Cancelled),
@@ -169,26 +205,36 @@ fn between_looks<T>(
     })
 }
 
-/// Reads a file that did not change since the walk looked at it, which spares a look of its own before the read. `None`
-/// where anything is not as it was: what that is, the ordinary way finds out.
-fn since_the_walk<T>(
-    size: u64,
-    seen: Look,
+/// What came of reading a file that the walk had looked at.
+pub(super) enum Since<T> {
+    /// It did not change since.
+    Unchanged(T, FileIdentity),
+    /// Anything is not as it was: what that is, the ordinary way finds out.
+    Otherwise,
+    /// Nothing was read: it would wait for a disk.
+    WouldWait,
+    /// The scan was cancelled.
+    Cancelled,
+}
+
+/// Reads a file of the size and the look that the walk `saw`, which spares a look of its own before the read.
+pub(super) fn since_the_walk<T>(
+    file: &File,
+    (size, seen): (u64, Look),
     context: &Context,
-    open: &impl Fn() -> io::Result<File>,
-    read: &impl Fn(&File, u64) -> Result<T, ReadFailure>,
-) -> Option<Result<(T, FileIdentity), ReadError>> {
-    let file = open().ok()?;
-    match read(&file, size) {
-        Ok(value) => {
-            let after = look(&file).ok().filter(|after| after.is_regular() && after.look() == seen);
-            if after.is_none() {
+    read: impl FnOnce(&File, u64) -> Result<T, ReadFailure>,
+) -> Since<T> {
+    match read(file, size) {
+        Ok(value) => match look(file).ok().filter(|after| after.is_regular() && after.look() == seen) {
+            Some(after) => Since::Unchanged(value, after),
+            None => {
                 context.progress.take_back(size);
+                Since::Otherwise
             }
-            after.map(|after| Ok((value, after)))
-        }
-        Err(ReadFailure::Cancelled) => Some(Err(ReadError::Cancelled)),
-        Err(ReadFailure::Short | ReadFailure::Longer | ReadFailure::Io(_)) => None,
+        },
+        Err(ReadFailure::WouldWait) => Since::WouldWait,
+        Err(ReadFailure::Cancelled) => Since::Cancelled,
+        Err(ReadFailure::Short | ReadFailure::Longer | ReadFailure::Io(_)) => Since::Otherwise,
     }
 }
 

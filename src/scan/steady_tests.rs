@@ -9,6 +9,7 @@ use std::path::Path;
 use super::blocks::ReadFailure;
 use super::context::Context;
 use super::identity::FileIdentity;
+use super::prefetch::Begun;
 use super::steady::{ATTEMPTS, Expected, ReadError, digest_file, steadily};
 use crate::model::{DigestAlgorithm, Name, Reason};
 
@@ -54,8 +55,11 @@ fn a_pipe_that_took_the_place_of_a_file_does_not_hang_the_scan() {
     fs::remove_file(&path).unwrap();
     rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
     let (open, name) = (File::open(dir.path()).unwrap(), Name::new(b"f").unwrap());
-    let read = digest_file(open.as_fd(), &name, seen, DigestAlgorithm::Md5, &Context::default());
-    assert!(matches!(read, Err(ReadError::Problem(problem)) if problem.reason == Reason::NotARegularFile));
+    for size in [0, 3] {
+        let read = digest_file(open.as_fd(), &name, (size, seen), DigestAlgorithm::Md5, None, &Context::default());
+        let Begun::Done(Err(ReadError::Problem(problem))) = read else { panic!("a pipe was read") };
+        assert_eq!(problem.reason, Reason::NotARegularFile);
+    }
 }
 
 #[test]

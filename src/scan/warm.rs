@@ -11,15 +11,13 @@ use super::cache::{CacheView, DigestCache};
 use super::cancel::Cancelled;
 use super::context::Context;
 use super::identity::{FileId, FileIdentity};
+use super::prefetch::FILES_PER_JOB;
 use super::recording::Recorder;
 use super::steady::{Expected, ReadError, look_at};
 use super::walk::{Known, walk_root};
 use super::walked::{WalkedDirectory, WalkedRoot};
 use crate::exclude::RootRules;
 use crate::model::{FileEntry, Listed};
-
-/// How many small files of one directory one job reads.
-const FILES_PER_JOB: usize = 32;
 
 /// Records the digests of all files of these roots that have none and changed long enough ago; a file with several names once.
 /// What cannot be read is left to the scan that needs it, and so is what cannot be recorded. Call it inside a rayon pool.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::connections::{Connections, Cut};
-use super::descriptors::{CONNECTION_BYTES, make_room, most_connections, raise_limit};
+use super::descriptors::{CONNECTION_BYTES, make_room, most_connections};
 use super::error::ApiError;
 use super::metrics::Metrics;
 use super::setup::{SetupError, engine, root_specs};
@@ -88,7 +88,7 @@ impl App {
         let history = settings.state_dir.as_ref().map(|dir| History::open(dir, limits));
         let unfinished = if settings.resume_unfinished_tasks { Unfinished::Resume } else { Unfinished::Fail };
         let memory = MemoryBudget::new(settings.memory_limit);
-        let most = most_connections(raise_limit(), settings.memory_limit);
+        let most = most_connections(crate::scan::raise_limit(), settings.memory_limit);
         make_room(most);
         // There is room: nobody has taken any yet.
         let connection_memory = memory.take(Holder::Service, most as u64 * CONNECTION_BYTES).ok();

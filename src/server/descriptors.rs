@@ -1,6 +1,6 @@
 //! How many files and connections the process may have open, and how many connections follow from that.
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use crate::scan::held_of;
 
 /// The most connections that are taken, where memory and descriptors are no question. A migration needs some dozens.
 const MOST: u64 = 1024;
@@ -17,26 +17,10 @@ const EACH: u64 = 3;
 /// What a connection takes in memory, in bytes: the head of a request, and what is written to it of small answers.
 pub(super) const CONNECTION_BYTES: u64 = 2 * super::accept::BUFFER_BYTES as u64;
 
-/// Raises the limit of open descriptors as far as the system allows; what it is then. `None` where there is none.
-pub(super) fn raise_limit() -> Option<u64> {
-    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    if current == maximum {
-        return current;
-    }
-    match setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
-        Ok(()) => maximum,
-        // Some systems name a maximum that they do not grant.
-        Err(error) => {
-            tracing::debug!(%error, "the limit of open descriptors stays as it is");
-            current
-        }
-    }
-}
-
 /// Makes the system's table of this process's descriptors large enough for so many connections, and what else may be open. It grows by
 /// itself, but lets a process of several threads wait tens of milliseconds each time.
 pub(super) fn make_room(connections: usize) {
-    let last = EACH * connections as u64 + OTHERS;
+    let last = EACH * connections as u64 + OTHERS + held_of(None);
     // Where so many are not allowed, it grows by itself.
     if let Ok(last) = i32::try_from(last - 1) {
         drop(rustix::io::fcntl_dupfd_cloexec(std::io::stdin(), last));
@@ -46,7 +30,7 @@ pub(super) fn make_room(connections: usize) {
 /// How many connections there may be with so many descriptors and so much memory for what others make the service hold, in
 /// bytes. Together they take a quarter of the memory at most. Pure.
 pub(super) fn most_connections(descriptors: Option<u64>, memory: u64) -> usize {
-    let by_descriptors = descriptors.map_or(MOST, |descriptors| descriptors.saturating_sub(OTHERS) / EACH);
+    let by_descriptors = descriptors.map_or(MOST, |limit| limit.saturating_sub(OTHERS + held_of(Some(limit))) / EACH);
     let most = MOST.min(by_descriptors).min(memory / 4 / CONNECTION_BYTES).max(FEWEST);
     usize::try_from(most).unwrap_or(usize::MAX)
 }
@@ -54,13 +38,14 @@ pub(super) fn most_connections(descriptors: Option<u64>, memory: u64) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scan::raise_limit;
 
     #[test]
     fn connections_follow_from_descriptors_and_memory() {
         let gigabyte = 1 << 30;
         assert_eq!(most_connections(None, gigabyte), 1024);
         assert_eq!(most_connections(Some(1_000_000), gigabyte), 1024);
-        assert_eq!(most_connections(Some(1024), gigabyte), 256);
+        assert_eq!(most_connections(Some(1024), gigabyte), 213);
         assert_eq!(most_connections(Some(100), gigabyte), 16);
         assert_eq!(most_connections(None, 256 << 20), 1024);
         assert_eq!(most_connections(None, 64 << 20), 256);
@@ -74,12 +59,5 @@ mod tests {
         let status = std::fs::read_to_string("/proc/self/status").unwrap();
         let size: usize = status.lines().find_map(|line| line.strip_prefix("FDSize:")).unwrap().trim().parse().unwrap();
         assert!(size >= 3 * connections, "{size} for {connections} connections");
-    }
-
-    #[test]
-    fn the_limit_is_raised_as_far_as_allowed() {
-        let raised = raise_limit();
-        assert_eq!(getrlimit(Resource::Nofile).current, raised);
-        assert_eq!(raise_limit(), raised);
     }
 }

@@ -9,7 +9,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use twintree::model::{CacheMode, Name};
-use twintree::scan::{Context, DigestCache, Expected, FileContent, FileIdentity, file_content};
+use twintree::scan::{Begun, Context, DigestCache, Expected, FileContent, FileIdentity, file_content};
 
 use crate::support::material::missing;
 use crate::support::trees::{leased_directory, settle};
@@ -105,7 +105,9 @@ impl Trusting {
         let modified_ms = metadata.mtime() * 1000 + metadata.mtime_nsec() / 1_000_000;
         let expected = Expected { size: metadata.len(), modified_ms, look: Some(self.identity().look()) };
         let (open, name, context) = (File::open(&self.home).unwrap(), Name::new(b"f").unwrap(), Context::default());
-        let known = file_content(open.as_fd(), &name, expected, self.cache.view().as_ref(), &context).unwrap();
+        let read = file_content(open.as_fd(), &name, expected, self.cache.view().as_ref(), None, &context);
+        let Begun::Done(known) = read else { panic!("a read for a record was left pending") };
+        let known = known.unwrap();
         self.cache.flush();
         (context, known)
     }

@@ -22,14 +22,50 @@ pub(super) fn read_nothing_ahead(file: &File) {
 /// in a way that leaves nothing behind. All of the latter counts as from the media, though the cache may hold parts of it.
 #[cfg(target_os = "linux")]
 pub(super) fn read(file: &File, buffer: &mut [u8], enough: usize, offset: u64) -> io::Result<Pieces> {
+    read_on(file, buffer, enough, offset, Pieces::default())
+}
+
+/// The same, where the cache holds the first byte or the system does not say; `None` where a disk has to be waited for. By then the
+/// system fetches all that was asked for.
+#[cfg(target_os = "linux")]
+pub(super) fn read_at_once(file: &File, buffer: &mut [u8], enough: usize, offset: u64) -> io::Result<Option<Pieces>> {
     use rustix::io::{Errno, ReadWriteFlags};
 
-    let buffer_len = buffer.len();
-    // What the cache holds ends where a page does, and so tells nothing about the end of the file there.
-    let open_end =
-        |total: usize| total == enough && buffer_len > enough && (offset + total as u64).is_multiple_of(PAGE_BYTES);
+    let cached = match preadv2_uncached(file, buffer, offset, ReadWriteFlags::NOWAIT) {
+        Ok(0) => return Ok(Some(Pieces::default())),
+        Ok(cached) => cached,
+        Err(Errno::AGAIN) => return Ok(None),
+        // What else it is, is found the ordinary way.
+        Err(_) => 0,
+    };
+    read_on(file, buffer, enough, offset, Pieces { cached, ..Pieces::default() }).map(Some)
+}
+
+/// Reads what the system was asked for before.
+#[cfg(target_os = "linux")]
+pub(super) fn read_fetched(file: &File, buffer: &mut [u8], enough: usize, offset: u64) -> io::Result<Pieces> {
     let mut pieces = Pieces::default();
-    while pieces.total() < enough || open_end(pieces.total()) {
+    while pieces.media < enough || is_open_end(buffer.len(), enough, offset, pieces.media) {
+        match read_leaving_nothing(file, &mut buffer[pieces.media..], offset + pieces.media as u64)? {
+            0 => break,
+            read => pieces.media += read,
+        }
+    }
+    Ok(pieces)
+}
+
+/// What the cache holds ends where a page does, and so tells nothing about the end of the file there.
+#[cfg(target_os = "linux")]
+fn is_open_end(buffer: usize, enough: usize, offset: u64, total: usize) -> bool {
+    total == enough && buffer > enough && (offset + total as u64).is_multiple_of(PAGE_BYTES)
+}
+
+#[cfg(target_os = "linux")]
+fn read_on(file: &File, buffer: &mut [u8], enough: usize, offset: u64, begun: Pieces) -> io::Result<Pieces> {
+    use rustix::io::{Errno, ReadWriteFlags};
+
+    let mut pieces = begun;
+    while pieces.total() < enough || is_open_end(buffer.len(), enough, offset, pieces.total()) {
         let at = pieces.total();
         let position = offset + at as u64;
         // A look that finds nothing makes the system fetch all it asked for.
@@ -125,6 +161,17 @@ const PAGE_BYTES: u64 = 4096;
 /// The largest range that is looked at, read and dropped at once where the system does not know uncached reads, in bytes.
 #[cfg(target_os = "linux")]
 const DROPPED_BYTES: usize = 256 << 10;
+
+/// Elsewhere nothing is asked for ahead.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn read_at_once(file: &File, buffer: &mut [u8], enough: usize, offset: u64) -> io::Result<Option<Pieces>> {
+    read(file, buffer, enough, offset).map(Some)
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn read_fetched(file: &File, buffer: &mut [u8], enough: usize, offset: u64) -> io::Result<Pieces> {
+    read(file, buffer, enough, offset)
+}
 
 #[cfg(not(target_os = "linux"))]
 pub(super) fn read(file: &File, buffer: &mut [u8], enough: usize, offset: u64) -> io::Result<Pieces> {

@@ -1,15 +1,16 @@
 //! The pools of one piece of work, one for each disk: all disks are read at the same time, and each as deep as suits it.
 
 use std::cell::RefCell;
+use std::convert::Infallible;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 use rayon::ThreadPoolBuildError;
-use rayon::prelude::*;
 
 use super::disk::Disk;
+use super::order::in_order;
 use super::pool::Pool;
 use super::threads::{MOST_READS, Threads};
 
@@ -70,7 +71,7 @@ fn share(pools: usize) -> usize {
     (MOST_READS_OF_ALL / pools.max(1)).max(FEWEST_READS)
 }
 
-/// `work` with the position of each item and the item, in parallel; the results in their order. Items whose `home` lies on the same disk
+/// `work` with the position of each item and the item, in parallel and begun in their order; the results in their order. Items whose `home` lies on the same disk
 /// are worked on in that disk's pool, all disks at the same time; those without one in the pool of the caller.
 pub fn on_each_disk<'a, I: Sync, R: Send>(
     items: &'a [I],
@@ -98,7 +99,11 @@ fn on_disks<'a, I: Sync, R: Send>(
 ) -> Vec<R> {
     let done: Vec<Mutex<Option<R>>> = items.iter().map(|_| Mutex::default()).collect();
     let run = |positions: &[usize]| {
-        positions.par_iter().with_max_len(1).for_each(|at| *done[*at].lock() = Some(work(*at, &items[*at])));
+        let Ok(()) = in_order(positions.len(), |number| -> Result<(), Infallible> {
+            let at = positions[number];
+            *done[at].lock() = Some(work(at, &items[at]));
+            Ok(())
+        });
     };
     let (here, elsewhere) = by_pool(items.iter().map(disk));
     side_by_side(&elsewhere, &here, &run);
@@ -140,6 +145,7 @@ fn side_by_side(elsewhere: &[Elsewhere], here: &[usize], run: &(dyn Fn(&[usize])
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rayon::prelude::*;
     use std::sync::{Barrier, mpsc};
     use std::time::Duration;
 

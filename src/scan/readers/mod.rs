@@ -8,6 +8,7 @@ mod depth;
 mod disk;
 mod fleet;
 mod media;
+mod order;
 mod pool;
 mod threads;
 
@@ -18,6 +19,7 @@ use rayon::ThreadPoolBuildError;
 pub(super) use crew::{count_media, in_flight, turn};
 use fleet::Fleet;
 pub use fleet::on_each_disk;
+pub use order::in_order;
 use pool::Pool;
 pub use threads::Threads;
 

@@ -10,11 +10,9 @@ use super::pairs::{Answer, Position};
 use crate::manifest::{Manifest, MatchingDirectory, Role, Root};
 use crate::model::{ContentDigest, DigestAlgorithm, FileEntry, Name, Problem, Reason};
 use crate::scan::{
-    Cancelled, Context, FileId, Look, ReadError, digest_file, is_further_name, on_each_disk, problem_of,
+    Begun, Cancelled, Context, FILES_PER_JOB, FileId, Look, Prefetched, ReadError, digest_file, in_batches,
+    is_further_name, on_each_disk, problem_of,
 };
-
-/// How many small files of one directory one job reads.
-const FILES_PER_JOB: usize = 32;
 
 /// Calls `each` with the position and the answer of every file. Of a file with several names the first is read, and the others are
 /// known by it once all first ones are, so that no thread waits for another.
@@ -69,25 +67,35 @@ impl OwnDigests<'_> {
             Some(Err(error)) => Err(problem_of(&error)),
             None => Err(Problem::new(Reason::Vanished, "its root is gone")),
         };
-        let listed = |file: &FileEntry| -> Result<Look, Problem> {
+        let listed = |file: &FileEntry| -> Result<(u64, Look), Problem> {
             let look = tree.and_then(|tree| tree.look(directory.index, &file.name));
-            look.ok_or_else(|| {
+            look.map(|look| (file.size(), look)).ok_or_else(|| {
                 Problem::new(Reason::ChangedWhileReading, "nothing is known of it from when it was listed")
             })
         };
-        directory.files.par_iter().enumerate().with_max_len(FILES_PER_JOB).try_for_each(|(number, file)| {
+        let one = |number: usize, held: Option<Prefetched>| {
+            let file = &directory.files[number];
             let role = self.local.role(directory.root, directory.index, &file.name);
             if matches!(role, Some(Role::Further(_))) != (pass == Pass::Further) {
-                return Ok(());
+                return Ok(Begun::Done(()));
             }
-            let answer = match (file.problem(), &opened, listed(file)) {
-                (Some(problem), ..) | (None, Err(problem), _) => Err(problem.clone()),
-                (None, Ok(_), Err(problem)) => Err(problem),
-                (None, Ok(opened), Ok(listed)) => self.digest(opened.as_fd(), &file.name, listed, role)?,
+            let begun = match (file.problem(), &opened, listed(file)) {
+                (Some(problem), ..) | (None, Err(problem), _) => Begun::Done(Ok(Err(problem.clone()))),
+                (None, Ok(_), Err(problem)) => Begun::Done(Ok(Err(problem))),
+                (None, Ok(opened), Ok(listed)) => self.digest(opened.as_fd(), &file.name, listed, role, held),
             };
-            self.context.finished_file();
-            each(number, answer);
-            Ok(())
+            match begun {
+                Begun::Pending(held) => Ok(Begun::Pending(held)),
+                Begun::Done(answer) => {
+                    let answer = answer?;
+                    self.context.finished_file();
+                    each(number, answer);
+                    Ok(Begun::Done(()))
+                }
+            }
+        };
+        directory.files.par_chunks(FILES_PER_JOB).enumerate().with_max_len(1).try_for_each(|(job, chunk)| {
+            in_batches(chunk.len(), self.context, |at, held| one(job * FILES_PER_JOB + at, held)).map(drop)
         })
     }
 
@@ -95,30 +103,31 @@ impl OwnDigests<'_> {
         &self,
         opened: BorrowedFd<'_>,
         name: &Name,
-        listed: Look,
+        listed: (u64, Look),
         role: Option<Role>,
-    ) -> Result<Answer, Cancelled> {
+        held: Option<Prefetched>,
+    ) -> Begun<Result<Answer, Cancelled>> {
         // Looked up before, so that the lock is not held while the name is looked at.
         let known = match role {
             Some(Role::Further(id)) => self.known.lock().get(&id).copied(),
             Some(Role::First(_)) | None => None,
         };
         if let Some((look, digest)) = known
-            && look == listed
-            && is_further_name(opened, name, listed, self.context)
+            && look == listed.1
+            && is_further_name(opened, name, look, self.context)
         {
-            return Ok(Ok(digest));
+            return Begun::Done(Ok(Ok(digest)));
         }
-        match digest_file(opened, name, listed, self.algorithm, self.context) {
+        digest_file(opened, name, listed, self.algorithm, held, self.context).map(|read| match read {
             Ok(digest) => {
                 if let Some(Role::First(id)) = role {
-                    self.known.lock().insert(id, (listed, digest));
+                    self.known.lock().insert(id, (listed.1, digest));
                 }
                 Ok(Ok(digest))
             }
             Err(ReadError::Problem(problem)) => Ok(Err(problem)),
             Err(ReadError::Cancelled) => Err(Cancelled),
-        }
+        })
     }
 }
 

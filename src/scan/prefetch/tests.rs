@@ -1,0 +1,170 @@
+//! Small files read several at a time: in which order, how many, and what becomes of those that change or are given up.
+
+use super::*;
+use crate::scan::steady::between_looks;
+use std::cell::{Cell, RefCell};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+/// Held by each test that counts what is held.
+static ONE_AT_A_TIME: parking_lot::Mutex<()> = parking_lot::Mutex::new(());
+
+/// So many files of a few hundred bytes, each with bytes of its own, of which the page cache holds nothing; `None` where it cannot be
+/// emptied.
+fn cold_files(count: usize) -> Option<(tempfile::TempDir, Vec<PathBuf>)> {
+    let dir = tempfile::tempdir_in("target").or_else(|_| tempfile::tempdir()).unwrap();
+    let paths: Vec<PathBuf> = (0..count).map(|number| dir.path().join(number.to_string())).collect();
+    for (number, path) in paths.iter().enumerate() {
+        let mut file = File::create(path).unwrap();
+        file.write_all(&bytes_of(number)).unwrap();
+        file.sync_all().unwrap();
+        drop_fetched(&file);
+    }
+    let waits = |path: &PathBuf| matches!(begin(path, &look(path), None), Begun::Pending(_));
+    if cfg!(target_os = "linux") && waits(&paths[0]) {
+        return Some((dir, paths));
+    }
+    crate::material::missing("cold-cache", "the build lies where nothing has to be waited for");
+    None
+}
+
+fn bytes_of(number: usize) -> Vec<u8> {
+    vec![(number % 251) as u8; 100 + number]
+}
+
+fn look(path: &Path) -> FileIdentity {
+    FileIdentity::of(&rustix::fs::stat(path).unwrap())
+}
+
+type Outcome = Result<(blake3::Hash, FileIdentity), ReadError>;
+
+/// Hashes the file at this path, as the walk saw it.
+fn begin(path: &Path, seen: &FileIdentity, held: Option<Prefetched>) -> Begun<Outcome> {
+    let context = Context::default();
+    let open = || File::open(path);
+    let read = |file: &File, size, pace| {
+        let digests = crate::scan::read::hash_small_file(file, size, pace, &context)?;
+        Ok(blake3::Hash::from(digests.blake3.0))
+    };
+    let fits = |identity: &FileIdentity| identity.size() == seen.size();
+    let otherwise = || between_looks(fits, &context, open, |file, size| read(file, size, Pace::Waiting));
+    small_file((seen.size(), seen.look()), held, &context, open, read, otherwise)
+}
+
+fn done(begun: Begun<Outcome>) -> Outcome {
+    match begun {
+        Begun::Done(outcome) => outcome,
+        Begun::Pending(_) => panic!("it is left pending once more"),
+    }
+}
+
+#[test]
+fn files_are_begun_before_the_first_is_waited_for() {
+    let _alone = ONE_AT_A_TIME.lock();
+    let Some((_dir, paths)) = cold_files(40) else { return };
+    let order = RefCell::new(Vec::new());
+    let read = |at: usize, held: Option<Prefetched>| {
+        order.borrow_mut().push((at, held.is_some()));
+        Ok::<_, ()>(begin(&paths[at], &look(&paths[at]), held))
+    };
+    let context = Context::default();
+    let digests = in_batches(paths.len(), &context, read).unwrap();
+    for (number, outcome) in digests.into_iter().enumerate() {
+        assert_eq!(outcome.unwrap().0, blake3::hash(&bytes_of(number)), "file {number}");
+    }
+    let order = order.into_inner();
+    let begun = order.iter().position(|(_, held)| *held).unwrap();
+    let waited = order.iter().filter(|(_, held)| *held).count();
+    assert!(begun == 40 && waited >= 20, "{order:?}");
+    assert_eq!(context.progress.provenance().reads_in_flight, waited as u64);
+    assert_eq!(HELD.load(Relaxed), 0);
+}
+
+/// It is not the file that the walk saw, and its bytes pass for nobody else's.
+#[test]
+fn a_file_that_changes_while_it_is_pending_is_read_again() {
+    let _alone = ONE_AT_A_TIME.lock();
+    let other = vec![0xff; 100];
+    let changes: [&dyn Fn(&Path); 2] = [&|path| std::fs::write(path, &other).unwrap(), &|path| {
+        let beside = path.with_extension("beside");
+        std::fs::write(&beside, &other).unwrap();
+        std::fs::rename(beside, path).unwrap();
+    }];
+    for change in changes {
+        let Some((_dir, paths)) = cold_files(1) else { return };
+        let seen = look(&paths[0]);
+        drop_fetched(&File::open(&paths[0]).unwrap());
+        let Begun::Pending(held) = begin(&paths[0], &seen, None) else { continue };
+        // Or the change would have the time of the walk's look.
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        change(&paths[0]);
+        let (digest, identity) = done(begin(&paths[0], &seen, Some(held))).unwrap();
+        assert_eq!((digest, identity), (blake3::hash(&other), look(&paths[0])));
+    }
+}
+
+#[test]
+fn what_is_given_up_is_no_longer_held() {
+    let _alone = ONE_AT_A_TIME.lock();
+    let Some((_dir, paths)) = cold_files(8) else { return };
+    let read = |at: usize, _: Option<Prefetched>| match at {
+        7 => Err("stopped"),
+        _ => Ok(begin(&paths[at], &look(&paths[at]), None)),
+    };
+    assert_eq!(in_batches(paths.len(), &Context::default(), read).err(), Some("stopped"));
+    assert_eq!(HELD.load(Relaxed), 0);
+}
+
+/// A process that may open no more files waits for each.
+#[test]
+fn no_more_files_are_held_than_may_be() {
+    let _alone = ONE_AT_A_TIME.lock();
+    let Some((_dir, paths)) = cold_files(1) else { return };
+    let seen = look(&paths[0]);
+    drop_fetched(&File::open(&paths[0]).unwrap());
+    let mut all = Vec::new();
+    while let Ok(held) = Prefetched::hold(File::open(&paths[0]).unwrap(), 1) {
+        all.push(held);
+    }
+    assert_eq!(all.len(), *MOST_HELD);
+    let (digest, _) = done(begin(&paths[0], &seen, None)).unwrap();
+    assert_eq!(digest, blake3::hash(&bytes_of(0)));
+    assert_eq!(HELD.load(Relaxed), *MOST_HELD);
+    drop(all);
+    assert_eq!(HELD.load(Relaxed), 0);
+}
+
+/// However many files are read, a thread has a mebibyte fetched for it at a time, and one file more.
+#[test]
+fn a_batch_is_bounded_by_bytes() {
+    let (held, most) = (Cell::new(0), Cell::new(0));
+    let file = || tempfile::tempfile().unwrap();
+    let read = |_: usize, pending: Option<Prefetched>| match pending {
+        Some(pending) => {
+            held.set(held.get() - pending.bytes);
+            Ok::<_, ()>(Begun::Done(()))
+        }
+        None => {
+            held.set(held.get() + SMALL_BYTES);
+            most.set(most.get().max(held.get()));
+            Ok(Begun::Pending(Prefetched { file: Some(file()), bytes: SMALL_BYTES }))
+        }
+    };
+    let _alone = ONE_AT_A_TIME.lock();
+    HELD.fetch_add(100, Relaxed);
+    assert_eq!(in_batches(100, &Context::default(), read).unwrap().len(), 100);
+    assert_eq!((held.get(), most.get(), HELD.load(Relaxed)), (0, BATCH_BYTES, 0));
+}
+
+#[test]
+fn only_small_files_that_nothing_holds_back_are_read_together() {
+    use crate::scan::{Engine, ReadLimit};
+    use std::sync::Arc;
+    let context = Context::default();
+    let small = [0, 1, SMALL_BYTES, SMALL_BYTES + 1].map(|size| is_small(size, &context));
+    assert_eq!(small, [false, true, true, false]);
+    let limit = ReadLimit::new(std::num::NonZeroU64::new(1 << 30).unwrap());
+    for engine in [Engine::new(ReadMode::Direct, None, None), Engine::new(ReadMode::PageCache, Some(limit), None)] {
+        assert!(!is_small(1, &Context::of(&Arc::new(engine))));
+    }
+}
