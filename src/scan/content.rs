@@ -4,11 +4,12 @@ use std::os::fd::BorrowedFd;
 
 use super::cache::CacheView;
 use super::context::Context;
+use super::digest_file::hash_begun;
 use super::digests::FileDigests;
 use super::identity::FileIdentity;
 use super::prefetch::{Begun, Prefetched};
 use super::recording::Recorder;
-use super::steady::{Expected, ReadError, hash_begun, hash_identified, look_at};
+use super::steady::{Expected, ReadError, hash_identified, look_at};
 use crate::model::{Blake3Digest, DigestAlgorithm, Name};
 
 /// A file's digest, and the state of the file it belongs to.

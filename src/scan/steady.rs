@@ -11,10 +11,8 @@ use super::cancel::Cancelled;
 use super::context::Context;
 use super::digests::FileDigests;
 use super::identity::{FileIdentity, Look};
-use super::page_cache::Pace;
-use super::prefetch::{Begun, Prefetched, is_small, small_file};
-use super::read::{digest_open_file, hash_open_file, hash_small_file};
-use crate::model::{Blake3Digest, ContentDigest, DigestAlgorithm, Name, Problem, Reason};
+use super::read::hash_open_file;
+use crate::model::{Blake3Digest, DigestAlgorithm, Name, Problem, Reason};
 
 /// How often a file that changes under the read is read before it is given up on.
 pub(super) const ATTEMPTS: usize = 3;
@@ -79,49 +77,6 @@ pub fn digest_again(
     let (digests, identity) = hash_identified(directory, name, expected, &[], context)?;
     context.progress.take_back(identity.size());
     Ok((Some(identity.look()) == expected.look).then_some(digests.blake3))
-}
-
-/// A digest other than BLAKE3 of the file `name`, as the per-file protocol compares them: of the file of exactly the `listed` size and
-/// look and of no other one, for the metadata that was compared is that file's. A small file's read may be left pending; it ends with what
-/// is then `held`.
-pub fn digest_file(
-    directory: BorrowedFd<'_>,
-    name: &Name,
-    listed: (u64, Look),
-    algorithm: DigestAlgorithm,
-    held: Option<Prefetched>,
-    context: &Context,
-) -> Begun<Result<ContentDigest, ReadError>> {
-    let read = |file: &File, size, pace| digest_open_file(file, size, algorithm, pace, context);
-    let is_listed = |identity: &FileIdentity| identity.look() == listed.1;
-    let open = opener(directory, name, context);
-    let otherwise = || between_looks(is_listed, context, &open, |file, size| read(file, size, Pace::Waiting));
-    let begun = match is_small(listed.0, context) {
-        true => small_file(listed, held, context, &open, read, otherwise),
-        false => Begun::Done(otherwise()),
-    };
-    begun.map(|read| read.map(|(digest, _)| digest))
-}
-
-/// The BLAKE3 of the file `name` as [`hash_identified`] gives it, but the read of a small file may be left pending; it ends with what is
-/// then `held`.
-pub(super) fn hash_begun(
-    directory: BorrowedFd<'_>,
-    name: &Name,
-    expected: Expected,
-    held: Option<Prefetched>,
-    context: &Context,
-) -> Begun<Result<(FileDigests, FileIdentity), ReadError>> {
-    let ordinary = || hash_identified(directory, name, expected, &[], context);
-    match expected.look.filter(|_| is_small(expected.size, context)) {
-        None => Begun::Done(ordinary()),
-        Some(look) => {
-            let read = |file: &File, size, pace| hash_small_file(file, size, pace, context);
-            let open = opener(directory, name, context);
-            let otherwise = || hash_identified(directory, name, Expected { look: None, ..expected }, &[], context);
-            small_file((expected.size, look), held, context, open, read, otherwise)
-        }
-    }
 }
 
 /// Whether a further name still leads to the file of exactly the `listed` look, and so to bytes that were read under another name of

@@ -8,9 +8,10 @@ use std::path::Path;
 
 use super::blocks::ReadFailure;
 use super::context::Context;
+use super::digest_file::digest_file;
 use super::identity::FileIdentity;
 use super::prefetch::Begun;
-use super::steady::{ATTEMPTS, Expected, ReadError, digest_file, steadily};
+use super::steady::{ATTEMPTS, Expected, ReadError, steadily};
 use crate::model::{DigestAlgorithm, Name, Reason};
 
 fn expected(path: &Path) -> Option<Expected> {
