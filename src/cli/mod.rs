@@ -1,6 +1,7 @@
 //! The command line: one file for each command.
 
 mod args;
+mod compare;
 mod demo;
 mod destination;
 mod diff;
@@ -12,6 +13,7 @@ mod manifest;
 mod output;
 mod progress;
 mod serve;
+mod side;
 mod signals;
 mod streamed;
 mod tasks;
