@@ -46,9 +46,9 @@ impl Context {
         self.engine.meter().read(bytes);
     }
 
-    /// A thread has had so many reads in flight.
-    pub(super) fn prefetched(&self, reads: usize) {
-        self.progress.reads_in_flight((in_flight() * reads) as u64);
+    /// Small files are being fetched: so many reads are in flight now.
+    pub(super) fn prefetching(&self) {
+        self.progress.reads_in_flight(self.engine.places().taken() as u64);
     }
 
     /// One more file is hashed, known without, or given up on.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::cache::DigestCache;
 use super::limit::ReadLimit;
 use super::meter::Meter;
+use super::places::Places;
 
 /// How files are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -23,17 +24,19 @@ pub struct Engine {
     mode: ReadMode,
     limit: Option<ReadLimit>,
     cache: Option<Arc<DigestCache>>,
+    places: Arc<Places>,
 }
 
 impl Engine {
     /// An engine that reads in this mode, at most as fast as the limit says, and remembers digests in the cache.
     pub fn new(mode: ReadMode, limit: Option<ReadLimit>, cache: Option<Arc<DigestCache>>) -> Self {
-        Self { meter: Arc::default(), mode, limit, cache }
+        Self { meter: Arc::default(), mode, limit, cache, places: Arc::default() }
     }
 
     /// The same engine with another limit.
     pub fn limited(&self, limit: Option<ReadLimit>) -> Self {
-        Self { meter: Arc::clone(&self.meter), mode: self.mode, limit, cache: self.cache.clone() }
+        let (meter, places) = (Arc::clone(&self.meter), Arc::clone(&self.places));
+        Self { meter, mode: self.mode, limit, cache: self.cache.clone(), places }
     }
 
     /// The work of all its scans together.
@@ -47,6 +50,11 @@ impl Engine {
 
     pub(super) fn limit(&self) -> Option<&ReadLimit> {
         self.limit.as_ref()
+    }
+
+    /// Those for files that are held open while their bytes are fetched.
+    pub(super) fn places(&self) -> &Arc<Places> {
+        &self.places
     }
 
     /// Where digests are remembered, if they are.

@@ -29,6 +29,7 @@ mod meter;
 mod mounts;
 mod open_file;
 mod page_cache;
+mod places;
 mod prefetch;
 mod priority;
 mod progress;

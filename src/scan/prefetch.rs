@@ -6,15 +6,14 @@
 
 use std::fs::File;
 use std::io;
-use std::sync::LazyLock;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::Arc;
 
 use super::blocks::ReadFailure;
 use super::context::Context;
-use super::descriptors::of_prefetches;
 use super::engine::ReadMode;
 use super::identity::{FileIdentity, Look};
 use super::page_cache::{Pace, drop_fetched};
+use super::places::Places;
 use super::steady::{ReadError, Since, since_the_walk};
 
 /// The largest file that is read in this way, in bytes: what systems read ahead of a file by default.
@@ -25,12 +24,6 @@ const BATCH_BYTES: u64 = 1024 * 1024;
 
 /// How many small files of one directory one thread reads together.
 pub const FILES_PER_JOB: usize = 32;
-
-/// How many files the process may hold open while their bytes are fetched.
-static MOST_HELD: LazyLock<usize> = LazyLock::new(of_prefetches);
-
-/// How many it holds.
-static HELD: AtomicUsize = AtomicUsize::new(0);
 
 /// A read that began.
 pub enum Begun<T> {
@@ -55,16 +48,16 @@ pub struct Prefetched {
     /// `None` once it is read.
     file: Option<File>,
     bytes: u64,
+    places: Arc<Places>,
 }
 
 impl Prefetched {
-    /// Gives the file back where the process holds as many as it may.
-    fn hold(file: File, bytes: u64) -> Result<Self, File> {
-        if HELD.fetch_add(1, Relaxed) >= *MOST_HELD {
-            HELD.fetch_sub(1, Relaxed);
+    /// Gives the file back where no place is left.
+    fn hold(file: File, bytes: u64, places: &Arc<Places>) -> Result<Self, File> {
+        if !places.take() {
             return Err(file);
         }
-        Ok(Self { file: Some(file), bytes })
+        Ok(Self { file: Some(file), bytes, places: Arc::clone(places) })
     }
 
     fn into_file(mut self) -> Option<File> {
@@ -75,7 +68,7 @@ impl Prefetched {
 impl Drop for Prefetched {
     /// What was fetched for nobody is not left in the page cache.
     fn drop(&mut self) {
-        HELD.fetch_sub(1, Relaxed);
+        self.places.give_back();
         self.file.iter().for_each(drop_fetched);
     }
 }
@@ -105,7 +98,7 @@ pub(super) fn small_file<T>(
         return match since_the_walk(&file, (size, seen), context, |file, size| read(file, size, pace)) {
             Since::Unchanged(value, identity) => Begun::Done(Ok((value, identity))),
             Since::Cancelled => Begun::Done(Err(ReadError::Cancelled)),
-            Since::WouldWait => match Prefetched::hold(file, size) {
+            Since::WouldWait => match Prefetched::hold(file, size, context.engine().places()) {
                 Ok(held) => Begun::Pending(held),
                 Err(back) => {
                     (file, pace) = (back, Pace::Fetched);
@@ -139,7 +132,9 @@ pub fn in_batches<T, E>(
             }
         }
         if bytes >= BATCH_BYTES || at + 1 == count {
-            context.prefetched(pending.len());
+            if !pending.is_empty() {
+                context.prefetching();
+            }
             bytes = 0;
             for (at, held) in pending.drain(..) {
                 let mut begun = read(at, Some(held))?;

@@ -6,9 +6,6 @@ use std::cell::{Cell, RefCell};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-/// Held by each test that counts what is held.
-static ONE_AT_A_TIME: parking_lot::Mutex<()> = parking_lot::Mutex::new(());
-
 /// So many files of a few hundred bytes, each with bytes of its own, of which the page cache holds nothing; `None` where it cannot be
 /// emptied.
 fn cold_files(count: usize) -> Option<(tempfile::TempDir, Vec<PathBuf>)> {
@@ -20,7 +17,7 @@ fn cold_files(count: usize) -> Option<(tempfile::TempDir, Vec<PathBuf>)> {
         file.sync_all().unwrap();
         drop_fetched(&file);
     }
-    let waits = |path: &PathBuf| matches!(begin(path, &look(path), None), Begun::Pending(_));
+    let waits = |path: &PathBuf| matches!(begin(path, &look(path), None, &Context::default()), Begun::Pending(_));
     if cfg!(target_os = "linux") && waits(&paths[0]) {
         return Some((dir, paths));
     }
@@ -39,16 +36,15 @@ fn look(path: &Path) -> FileIdentity {
 type Outcome = Result<(blake3::Hash, FileIdentity), ReadError>;
 
 /// Hashes the file at this path, as the walk saw it.
-fn begin(path: &Path, seen: &FileIdentity, held: Option<Prefetched>) -> Begun<Outcome> {
-    let context = Context::default();
+fn begin(path: &Path, seen: &FileIdentity, held: Option<Prefetched>, context: &Context) -> Begun<Outcome> {
     let open = || File::open(path);
     let read = |file: &File, size, pace| {
-        let digests = crate::scan::read::hash_small_file(file, size, pace, &context)?;
+        let digests = crate::scan::read::hash_small_file(file, size, pace, context)?;
         Ok(blake3::Hash::from(digests.blake3.0))
     };
     let fits = |identity: &FileIdentity| identity.size() == seen.size();
-    let otherwise = || between_looks(fits, &context, open, |file, size| read(file, size, Pace::Waiting));
-    small_file((seen.size(), seen.look()), held, &context, open, read, otherwise)
+    let otherwise = || between_looks(fits, context, open, |file, size| read(file, size, Pace::Waiting));
+    small_file((seen.size(), seen.look()), held, context, open, read, otherwise)
 }
 
 fn done(begun: Begun<Outcome>) -> Outcome {
@@ -60,14 +56,12 @@ fn done(begun: Begun<Outcome>) -> Outcome {
 
 #[test]
 fn files_are_begun_before_the_first_is_waited_for() {
-    let _alone = ONE_AT_A_TIME.lock();
     let Some((_dir, paths)) = cold_files(40) else { return };
-    let order = RefCell::new(Vec::new());
+    let (order, context) = (RefCell::new(Vec::new()), Context::default());
     let read = |at: usize, held: Option<Prefetched>| {
         order.borrow_mut().push((at, held.is_some()));
-        Ok::<_, ()>(begin(&paths[at], &look(&paths[at]), held))
+        Ok::<_, ()>(begin(&paths[at], &look(&paths[at]), held, &context))
     };
-    let context = Context::default();
     let digests = in_batches(paths.len(), &context, read).unwrap();
     for (number, outcome) in digests.into_iter().enumerate() {
         assert_eq!(outcome.unwrap().0, blake3::hash(&bytes_of(number)), "file {number}");
@@ -77,13 +71,17 @@ fn files_are_begun_before_the_first_is_waited_for() {
     let waited = order.iter().filter(|(_, held)| *held).count();
     assert!(begun == 40 && waited >= 20, "{order:?}");
     assert_eq!(context.progress.provenance().reads_in_flight, waited as u64);
-    assert_eq!(HELD.load(Relaxed), 0);
+    assert_eq!(context.engine().places().taken(), 0);
+    let cold_again = paths
+        .iter()
+        .filter(|path| matches!(begin(path, &look(path), None, &Context::default()), Begun::Pending(_)))
+        .count();
+    assert!(cold_again >= waited * 9 / 10, "the page cache holds {} of {waited} files now", waited - cold_again);
 }
 
 /// It is not the file that the walk saw, and its bytes pass for nobody else's.
 #[test]
 fn a_file_that_changes_while_it_is_pending_is_read_again() {
-    let _alone = ONE_AT_A_TIME.lock();
     let other = vec![0xff; 100];
     let changes: [&dyn Fn(&Path); 2] = [&|path| std::fs::write(path, &other).unwrap(), &|path| {
         let beside = path.with_extension("beside");
@@ -94,50 +92,46 @@ fn a_file_that_changes_while_it_is_pending_is_read_again() {
         let Some((_dir, paths)) = cold_files(1) else { return };
         let seen = look(&paths[0]);
         drop_fetched(&File::open(&paths[0]).unwrap());
-        let Begun::Pending(held) = begin(&paths[0], &seen, None) else { continue };
+        let context = Context::default();
+        let Begun::Pending(held) = begin(&paths[0], &seen, None, &context) else { continue };
         // Or the change would have the time of the walk's look.
         std::thread::sleep(std::time::Duration::from_millis(20));
         change(&paths[0]);
-        let (digest, identity) = done(begin(&paths[0], &seen, Some(held))).unwrap();
+        let (digest, identity) = done(begin(&paths[0], &seen, Some(held), &context)).unwrap();
         assert_eq!((digest, identity), (blake3::hash(&other), look(&paths[0])));
     }
 }
 
 #[test]
 fn what_is_given_up_is_no_longer_held() {
-    let _alone = ONE_AT_A_TIME.lock();
     let Some((_dir, paths)) = cold_files(8) else { return };
+    let context = Context::default();
     let read = |at: usize, _: Option<Prefetched>| match at {
         7 => Err("stopped"),
-        _ => Ok(begin(&paths[at], &look(&paths[at]), None)),
+        _ => Ok(begin(&paths[at], &look(&paths[at]), None, &context)),
     };
-    assert_eq!(in_batches(paths.len(), &Context::default(), read).err(), Some("stopped"));
-    assert_eq!(HELD.load(Relaxed), 0);
+    assert_eq!(in_batches(paths.len(), &context, read).err(), Some("stopped"));
+    assert_eq!(context.engine().places().taken(), 0);
 }
 
 /// A process that may open no more files waits for each.
 #[test]
 fn no_more_files_are_held_than_may_be() {
-    let _alone = ONE_AT_A_TIME.lock();
     let Some((_dir, paths)) = cold_files(1) else { return };
     let seen = look(&paths[0]);
     drop_fetched(&File::open(&paths[0]).unwrap());
-    let mut all = Vec::new();
-    while let Ok(held) = Prefetched::hold(File::open(&paths[0]).unwrap(), 1) {
-        all.push(held);
-    }
-    assert_eq!(all.len(), *MOST_HELD);
-    let (digest, _) = done(begin(&paths[0], &seen, None)).unwrap();
-    assert_eq!(digest, blake3::hash(&bytes_of(0)));
-    assert_eq!(HELD.load(Relaxed), *MOST_HELD);
-    drop(all);
-    assert_eq!(HELD.load(Relaxed), 0);
+    let context = Context::default();
+    let places = context.engine().places();
+    while places.take() {}
+    let most = places.taken();
+    let (digest, _) = done(begin(&paths[0], &seen, None, &context)).unwrap();
+    assert_eq!((digest, places.taken()), (blake3::hash(&bytes_of(0)), most));
 }
 
 /// However many files are read, a thread has a mebibyte fetched for it at a time, and one file more.
 #[test]
 fn a_batch_is_bounded_by_bytes() {
-    let (held, most) = (Cell::new(0), Cell::new(0));
+    let (held, most, context) = (Cell::new(0), Cell::new(0), Context::default());
     let file = || tempfile::tempfile().unwrap();
     let read = |_: usize, pending: Option<Prefetched>| match pending {
         Some(pending) => {
@@ -147,13 +141,12 @@ fn a_batch_is_bounded_by_bytes() {
         None => {
             held.set(held.get() + SMALL_BYTES);
             most.set(most.get().max(held.get()));
-            Ok(Begun::Pending(Prefetched { file: Some(file()), bytes: SMALL_BYTES }))
+            let held = Prefetched::hold(file(), SMALL_BYTES, context.engine().places());
+            Ok(Begun::Pending(held.unwrap()))
         }
     };
-    let _alone = ONE_AT_A_TIME.lock();
-    HELD.fetch_add(100, Relaxed);
-    assert_eq!(in_batches(100, &Context::default(), read).unwrap().len(), 100);
-    assert_eq!((held.get(), most.get(), HELD.load(Relaxed)), (0, BATCH_BYTES, 0));
+    assert_eq!(in_batches(100, &context, read).unwrap().len(), 100);
+    assert_eq!((held.get(), most.get(), context.engine().places().taken()), (0, BATCH_BYTES, 0));
 }
 
 #[test]
