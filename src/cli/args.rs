@@ -182,6 +182,17 @@ fn data_rate(text: &str) -> Result<NonZeroU64, String> {
     parse_data_rate(text).ok_or_else(|| format!("expected {DATA_RATE}"))
 }
 
+/// How a directory on another host is reached.
+#[derive(Debug, Clone, Args)]
+pub struct RemoteArgs {
+    /// The remote shell, called as CMD HOST 'COMMAND'; {host} in CMD takes HOST's place, as in 'kubectl exec -i {host} -- sh -c'
+    #[arg(long, value_name = "CMD", default_value = "ssh")]
+    pub rsh: String,
+    /// What twintree is called on the other host
+    #[arg(long, value_name = "PATH", default_value = "twintree")]
+    pub remote_program: PathBuf,
+}
+
 /// `twintree manifest`
 #[derive(Debug, Args)]
 pub struct ManifestArgs {
@@ -197,6 +208,9 @@ pub struct ManifestArgs {
     /// The file to write; what stands there is replaced once the new one is complete
     #[arg(long, short, value_name = "FILE")]
     pub output: PathBuf,
+    /// Say the progress in lines for a twintree that started this one
+    #[arg(long, hide = true)]
+    pub relay_progress: bool,
     /// How to scan.
     #[command(flatten)]
     pub scan: ScanArgs,
@@ -215,10 +229,13 @@ pub struct InspectArgs {
 /// `twintree diff`
 #[derive(Debug, Args)]
 pub struct DiffArgs {
-    /// A directory or a manifest file
+    /// A directory, a manifest file, or ssh://[USER@]HOST[:PORT]/DIR
     pub source: PathBuf,
-    /// A directory or a manifest file
+    /// A directory, a manifest file, or ssh://[USER@]HOST[:PORT]/DIR
     pub destination: PathBuf,
+    /// How ssh://HOST/DIR is reached.
+    #[command(flatten)]
+    pub remote: RemoteArgs,
     /// Compare the content of everything whose metadata matches, even where other entries differ
     #[arg(long)]
     pub keep_going: bool,

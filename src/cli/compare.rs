@@ -2,9 +2,11 @@
 
 use std::time::Instant;
 
-use super::args::ScanArgs;
+use super::args::{RemoteArgs, ScanArgs};
+use super::elsewhere::Elsewhere;
 use super::exit_code::CommandError;
-use super::local::{Scan, readers};
+use super::local::{Scan, Tree, readers};
+use super::progress::Bars;
 use super::side::{Side, pair};
 use super::signals::Stop;
 use super::streamed::Kept;
@@ -12,6 +14,7 @@ use crate::manifest::{Depth, Described, find, outcome};
 use crate::model::{MetadataSummary, Verdict};
 use crate::protocol::{ReportBody, ReportSummary, Timings};
 use crate::report::MAX_PRINTED;
+use crate::scan::Cancel;
 use crate::store::Pages;
 use crate::verify::{Compared, Found};
 use crate::work::now_ms;
@@ -20,6 +23,8 @@ use crate::work::now_ms;
 pub(super) struct How<'a> {
     /// How directories are scanned.
     pub scan: &'a ScanArgs,
+    /// How those on other hosts are reached.
+    pub remote: &'a RemoteArgs,
     /// Content is compared of everything whose metadata matches, even where other entries differ.
     pub keep_going: bool,
     /// No progress is shown.
@@ -35,20 +40,30 @@ pub(super) fn compare(
     let (began, clock) = (now_ms(), Instant::now());
     let elapsed_ms = || Some(u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX));
     let readers = readers(how.scan)?;
-    let trees = sides.iter().zip(["source", "destination"]).filter_map(|(side, label)| match side {
-        Side::Directory(tree) => Some((label, tree)),
-        Side::File(_) => None,
-    });
-    let scan = Scan::new(trees.collect(), how.scan, how.quiet, stop);
-    let walked = scan.walk(&readers)?;
+    let (bars, asked, here) = (bars(sides, how.quiet), stop.cancel(), Cancel::default());
+    let elsewhere = Elsewhere::start(sides, how, &bars, &here)?;
+    // With nobody to be stopped by, the signal's own flag will do.
+    let cancel = if elsewhere.is_empty() { &asked } else { &here };
+    let scan = Scan::new(directories(sides), how.scan, &bars, cancel);
+    // What comes from elsewhere is hashed already, so that there is nothing to gain by looking at metadata first.
+    let (walked, fetched) = match elsewhere.is_empty() {
+        true => (scan.walk(&readers)?, Vec::new()),
+        false => elsewhere.beside(&asked, || {
+            let walked = scan.walk(&readers)?;
+            scan.hash(&readers, &walked)?;
+            Ok(walked)
+        })?,
+    };
     let mut timings = Timings { walked_ms: elapsed_ms(), source_walked_ms: elapsed_ms(), ..Timings::default() };
-    let (source, destination) = pair(sides, &walked)?;
+    let (source, destination) = pair(sides, &walked, &fetched)?;
     let mut found = Found::new(None);
     if !how.keep_going {
         find(source, destination, Depth::Metadata, &mut found)?;
     }
     if found.tally().counters.metadata_summary() == MetadataSummary::Same {
-        scan.hash(&readers, &walked)?;
+        if elsewhere.is_empty() {
+            scan.hash(&readers, &walked)?;
+        }
         (timings.hashed_ms, timings.source_hashed_ms) = (elapsed_ms(), elapsed_ms());
         found = Found::new(None);
         find(source, destination, Depth::Content, &mut found)?;
@@ -70,4 +85,16 @@ pub(super) fn compare(
     let summary = ReportSummary { notes: outcome.notes.clone(), rollups, read, timings };
     let report = ReportBody::local(&outcome, first, summary, name, (began, now_ms()));
     Ok((outcome.verdict(), report, differences))
+}
+
+/// A bar for each side that is scanned, in the order of the sides.
+fn bars(sides: &[Side; 2], quiet: bool) -> Bars {
+    let labelled = sides.iter().zip(["source", "destination"]).filter(|(side, _)| side.is_scanned());
+    Bars::new(&labelled.map(|(_, label)| label).collect::<Vec<_>>(), quiet)
+}
+
+/// The sides that are scanned here, each with the number of its bar.
+fn directories(sides: &[Side; 2]) -> Vec<(usize, &Tree)> {
+    let scanned = sides.iter().filter(|side| side.is_scanned()).enumerate();
+    scanned.filter_map(|(bar, side)| if let Side::Directory(tree) = side { Some((bar, tree)) } else { None }).collect()
 }

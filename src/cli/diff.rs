@@ -17,7 +17,7 @@ pub(super) fn run(args: &DiffArgs, common: &Common, stop: &Stop) -> Result<ExitC
         let what = "--exclude-file, --exclude-dir and --keyspace say what to scan, and a manifest is scanned already";
         return Err(CommandError::Usage(what.to_owned()));
     }
-    let how = How { scan: &args.scan, keep_going: args.keep_going, quiet: common.quiet };
+    let how = How { scan: &args.scan, remote: &args.remote, keep_going: args.keep_going, quiet: common.quiet };
     let (verdict, result, pages) = compare(&sides, &how, stop)?;
     if args.json {
         output::print_json(&Streamed::new(&result, &pages))?;

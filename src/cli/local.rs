@@ -7,12 +7,13 @@ use std::time::Duration;
 use super::args::ScanArgs;
 use super::exit_code::CommandError;
 use super::progress::{Bars, SideProgress};
-use super::signals::Stop;
 use crate::config::{Config, Instance};
 use crate::exclude::Rules;
 use crate::manifest::{BuildError, HashError, Identity, Manifest, Root, RootSpec};
 use crate::model::{Provenance, RootId, Selection};
-use crate::scan::{Context, Engine, ReadLimit, ReadMode, Readers, Threads, host_name, on_each_disk, raise_limit};
+use crate::scan::{
+    Cancel, Context, Engine, ReadLimit, ReadMode, Readers, Threads, host_name, on_each_disk, raise_limit,
+};
 use crate::work::now_ms;
 
 /// How often progress is shown.
@@ -80,25 +81,25 @@ pub(super) fn readers(scan: &ScanArgs) -> Result<Readers, CommandError> {
     readers.map_err(|error| CommandError::Failed(format!("no threads: {error}")))
 }
 
-/// Trees being scanned side by side in one pool, with a bar for each.
+/// Trees being scanned side by side in one pool, each shown by the bar of a number.
 pub(super) struct Scan<'a> {
     trees: Vec<(&'a Tree, Context)>,
-    labels: Vec<&'a str>,
-    quiet: bool,
+    shown_by: Vec<usize>,
+    bars: &'a Bars,
 }
 
 impl<'a> Scan<'a> {
-    /// A signal stops all of them.
-    pub(super) fn new(trees: Vec<(&'a str, &'a Tree)>, scan: &ScanArgs, quiet: bool, stop: &Stop) -> Self {
-        let labels = trees.iter().map(|(label, _)| *label).collect();
+    /// The flag stops all of them.
+    pub(super) fn new(trees: Vec<(usize, &'a Tree)>, scan: &ScanArgs, bars: &'a Bars, cancel: &Cancel) -> Self {
+        let shown_by = trees.iter().map(|(bar, _)| *bar).collect();
         let mode = if scan.direct { ReadMode::Direct } else { ReadMode::PageCache };
         let engine = Arc::new(Engine::new(mode, scan.read_limit.map(ReadLimit::new), None));
         let context = || {
             let mut context = Context::of(&engine);
-            context.cancel = stop.cancel();
+            context.cancel = cancel.clone();
             context
         };
-        Self { trees: trees.into_iter().map(|(_, tree)| (tree, context())).collect(), labels, quiet }
+        Self { trees: trees.into_iter().map(|(_, tree)| (tree, context())).collect(), shown_by, bars }
     }
 
     /// Walks all trees.
@@ -146,12 +147,11 @@ impl<'a> Scan<'a> {
         let (done, waiting) = mpsc::channel::<()>();
         std::thread::scope(|scope| {
             scope.spawn(move || {
-                let bars = Bars::new(&self.labels, self.quiet);
                 while let Err(mpsc::RecvTimeoutError::Timeout) = waiting.recv_timeout(SHOW_INTERVAL) {
-                    for (side, (_, context)) in self.trees.iter().enumerate() {
+                    for (bar, (_, context)) in self.shown_by.iter().zip(&self.trees) {
                         let now = context.progress.snapshot();
-                        bars.show(
-                            side,
+                        self.bars.show(
+                            *bar,
                             SideProgress {
                                 files_total: now.files_total,
                                 files_hashed: now.files_hashed,

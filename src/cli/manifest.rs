@@ -6,6 +6,7 @@ use super::args::{Common, ManifestArgs};
 use super::exit_code::{CommandError, ExitCode};
 use super::local::{Scan, Tree, readers};
 use super::output;
+use super::progress::Bars;
 use super::signals::Stop;
 use crate::config::Config;
 use crate::manifest::{HashKind, SubtreeHash, write_unless_cancelled};
@@ -17,7 +18,8 @@ pub(super) fn run(args: &ManifestArgs, common: &Common, stop: &Stop) -> Result<E
     let options = config.as_ref().map_or_else(|| args.scan.clone(), |config| args.scan.or_configured(&config.twintree));
     let tree = tree(args, config.as_ref())?;
     let readers = readers(&options)?;
-    let scan = Scan::new(vec![("", &tree)], &options, common.quiet, stop);
+    let bars = if args.relay_progress { Bars::relaying() } else { Bars::new(&[""], common.quiet) };
+    let scan = Scan::new(vec![(0, &tree)], &options, &bars, &stop.cancel());
     let walked = scan.walk(&readers)?;
     scan.hash(&readers, &walked)?;
     let Some(manifest) = walked.first() else {

@@ -54,8 +54,21 @@ const OUTPUT_BYTES: usize = 64 << 10;
 
 /// A remark for the person at the terminal, who may have asked for none.
 pub(super) fn remark(common: &Common, text: &str) {
-    if !common.quiet {
+    remark_unless(common.quiet, text);
+}
+
+/// The same, apart from the other options.
+pub(super) fn remark_unless(quiet: bool, text: &str) {
+    if !quiet {
         say(text);
+    }
+}
+
+/// A line of JSON for the program at the other end of standard error, behind a mark. Nobody who reads it any more is no error of ours: what
+/// the line is about goes on to standard output, and fails there.
+pub(super) fn relay<T: Serialize>(mark: char, value: &T) {
+    if let Ok(json) = serde_json::to_string(value) {
+        let _ = writeln!(io::stderr().lock(), "{mark}{json}");
     }
 }
 

@@ -1,7 +1,9 @@
-//! Progress on a terminal: bars on standard error, and nothing at all elsewhere.
+//! Progress on standard error: bars on a terminal, lines for a twintree that started this one elsewhere, and nothing at all else.
 
 use std::io::IsTerminal as _;
 use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 use indicatif::{HumanCount, MultiProgress, ProgressBar, ProgressStyle};
 
@@ -13,10 +15,16 @@ pub(super) struct Bars {
     bars: Vec<ProgressBar>,
     /// Keeps the bars on their lines.
     lines: MultiProgress,
+    /// There are no bars: another twintree shows them.
+    relayed: bool,
 }
 
+/// What a line begins with that tells another twintree how far this one is (the record separator of RFC 7464, before JSON).
+const RELAYED: char = '\u{1e}';
+
 /// How far one side is.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub(super) struct SideProgress {
     pub files_total: u64,
     pub files_hashed: u64,
@@ -40,16 +48,31 @@ impl Bars {
             bar
         };
         let bars = labels.iter().map(bar).collect();
-        Self { bars, lines }
+        Self { bars, lines, relayed: false }
+    }
+
+    /// None: a line for each step goes to another twintree, which reads them by [`relayed`].
+    pub(super) fn relaying() -> Self {
+        let mut bars = Self::new(&[], true);
+        bars.relayed = true;
+        bars
     }
 
     /// Says something above the bars.
     pub(super) fn remark(&self, common: &Common, text: &str) {
-        self.lines.suspend(|| output::remark(common, text));
+        self.remark_unless(common.quiet, text);
+    }
+
+    /// The same, where nobody asked for quiet.
+    pub(super) fn remark_unless(&self, quiet: bool, text: &str) {
+        self.lines.suspend(|| output::remark_unless(quiet, text));
     }
 
     /// Shows how far the side with this number is.
     pub(super) fn show(&self, side: usize, progress: SideProgress) {
+        if self.relayed {
+            return output::relay(RELAYED, &progress);
+        }
         let Some(bar) = self.bars.get(side) else { return };
         if progress.bytes_total > 0 {
             bar.set_length(progress.bytes_total);
@@ -63,5 +86,27 @@ impl Bars {
 impl Drop for Bars {
     fn drop(&mut self) {
         self.bars.iter().for_each(ProgressBar::finish_and_clear);
+    }
+}
+
+/// The progress that a line of another twintree tells; `None` where the line says something else.
+pub(super) fn relayed(line: &str) -> Option<SideProgress> {
+    serde_json::from_str(line.strip_prefix(RELAYED)?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_relayed_line_is_read_and_others_are_not() {
+        let progress = SideProgress { files_total: 9, files_hashed: 3, bytes_total: 100, bytes_hashed: 30 };
+        let line = format!("{RELAYED}{}", serde_json::to_string(&progress).unwrap());
+        assert_eq!(relayed(&line), Some(progress));
+        let later = format!("{RELAYED}{}", r#"{"bytesHashed": 5, "unknown": [1]}"#);
+        assert_eq!(relayed(&later), Some(SideProgress { bytes_hashed: 5, ..SideProgress::default() }));
+        for other in ["", "{}", "\u{1e}", "\u{1e}{", "\u{1e}[1]x", "twintree: no"] {
+            assert_eq!(relayed(other), None, "{other:?}");
+        }
     }
 }

@@ -50,6 +50,7 @@ mod per_file;
 mod per_file_oracle;
 mod quiet;
 mod real_sstables;
+mod remote_sides;
 mod reports;
 mod request_counts;
 mod second_listing;

@@ -8,6 +8,7 @@ use super::instance::Instance;
 use crate::cli::args::ScanArgs;
 use crate::cli::exit_code::CommandError;
 use crate::cli::local::{Scan, Tree, readers};
+use crate::cli::progress::Bars;
 use crate::cli::signals::Stop;
 use crate::config::Config;
 use crate::manifest::HashKind;
@@ -66,7 +67,8 @@ pub(super) fn content_hash(config: &Config, stop: &Stop) -> Result<Option<Blake3
     let trees = config.instances.iter().map(|instance| Tree::of_instance(config, instance, &scan));
     let trees: Vec<Tree> = trees.collect::<Result<_, _>>()?;
     let readers = readers(&scan)?;
-    let jobs = Scan::new(trees.iter().map(|tree| ("", tree)).collect(), &scan, true, stop);
+    let bars = Bars::new(&[], true);
+    let jobs = Scan::new(trees.iter().map(|tree| (0, tree)).collect(), &scan, &bars, &stop.cancel());
     let manifests = jobs.walk(&readers)?;
     jobs.hash(&readers, &manifests)?;
     Ok(manifests.first().and_then(|manifest| manifest.instance_hash(HashKind::Content).digest()))

@@ -69,8 +69,16 @@ impl ManifestFile {
         Self::open_unnamed(path).map_err(|fault| FileError { path: path.to_owned(), fault })
     }
 
+    /// The same of a file that is open already, such as one without a name; errors call it by this name.
+    pub fn of_open(file: File, name: PathBuf) -> Result<Self, FileError> {
+        Self::check(file, &name).map_err(|fault| FileError { path: name, fault })
+    }
+
     fn open_unnamed(path: &Path) -> Result<Self, FormatFault> {
-        let file = open_regular(path)?;
+        Self::check(open_regular(path)?, path)
+    }
+
+    fn check(file: File, path: &Path) -> Result<Self, FormatFault> {
         let length = file.metadata()?.len();
         let sections = Sections::read(&file, length)?;
         let identity = identity(&file, &sections)?;

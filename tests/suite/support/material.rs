@@ -8,8 +8,8 @@ const REQUIRED: &str = "TWINTREE_REQUIRE";
 /// development kit, `systemd` its `systemd-analyze`; `oracle` and `sstables` lie beside the checkout; `cold-cache` is a page cache that can
 /// be emptied and says what it holds, `immutable` the right to make files immutable, `leases` a file system below the build in which digests can be recorded, `loopback` a second loopback
 /// address, `root` the right to give files away, `shm` a file system in memory at /dev/shm, `sighup` a starter who does not have SIGHUP
-/// ignored, `threads` a system that lists the threads of a process.
-const MATERIAL: [&str; 17] = [
+/// ignored, `sshd` Debian's OpenSSH server, `threads` a system that lists the threads of a process.
+const MATERIAL: [&str; 18] = [
     "b3sum",
     "cold-cache",
     "immutable",
@@ -24,6 +24,7 @@ const MATERIAL: [&str; 17] = [
     "schemathesis",
     "shm",
     "sighup",
+    "sshd",
     "sstables",
     "systemd",
     "threads",

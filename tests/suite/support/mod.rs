@@ -27,6 +27,7 @@ pub mod raw_http;
 pub mod records;
 pub mod scripted_source;
 pub mod services;
+pub mod sshd;
 pub mod stock_client;
 pub mod stock_source;
 pub mod trees;
