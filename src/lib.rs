@@ -4,13 +4,14 @@
 //! on both sides and is the same; what could not be read is unverified, which is neither equal nor different. Where digests of
 //! earlier reads were to be trusted instead, the result says so.
 //!
-//! Folders are layers, from the bottom up: [`model`] values, [`exclude`] rules, [`config`] files,
+//! Folders are layers, from the bottom up: [`model`] values, [`exclude`] rules, [`checksums`] in lists, [`config`] files,
 //! [`store`] what is kept on disk, [`scan`] the disk,
 //! [`manifest`] trees and their comparison, [`protocol`] what crosses the network, [`net`] how others are called, [`work`] the
 //! bridge to threads, [`peer`] the source seen from the destination, [`source`] what a source does for others, [`task`] the
 //! life of a task, [`verify`] the run of a verification, [`report`] results, [`server`] HTTP, [`cli`] commands. Each uses those
 //! before it.
 
+pub mod checksums;
 pub mod cli;
 pub mod config;
 #[cfg(any(test, feature = "fuzzing"))]

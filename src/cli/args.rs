@@ -1,11 +1,13 @@
 //! Commands and their options.
 
+use std::ffi::OsString;
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::{DATA_RATE, MAX_THREADS, Settings, THREADS, parse_data_rate};
+use crate::model::{ChecksumAlgorithm, RootId};
 
 /// Proves that a directory tree on one host equals the tree on another, by exchanging one Merkle manifest.
 #[derive(Debug, Parser)]
@@ -60,7 +62,7 @@ pub enum Command {
     Manifest(ManifestArgs),
     /// Check a manifest file from end to end and say what it holds
     Inspect(InspectArgs),
-    /// Compare two trees, each a directory or a manifest file
+    /// Compare two trees, each a directory, a manifest file, or a checksum list
     Diff(DiffArgs),
 }
 
@@ -136,6 +138,20 @@ pub enum TaskAction {
         /// The task
         id: String,
     },
+    /// The names of entries in which the two sides of a task differ, alone, for rsync --files-from
+    Files {
+        /// The task
+        id: String,
+        /// Which entries
+        #[arg(long, value_enum, value_name = "WHICH", default_value_t = NamesWanted::Copy)]
+        files: NamesWanted,
+        /// The root whose names are printed, such as data/1, where the task was about several
+        #[arg(long, value_name = "ROOT")]
+        root: Option<RootId>,
+        /// Names end with a zero byte instead of a line break
+        #[arg(long, short = '0')]
+        null: bool,
+    },
 }
 
 /// How a tree is scanned.
@@ -205,7 +221,10 @@ pub struct ManifestArgs {
     /// The instance's id in the configuration
     #[arg(long, value_name = "ID", requires = "config")]
     pub instance: Option<u64>,
-    /// The file to write; what stands there is replaced once the new one is complete
+    /// What is written: twintree's manifest, or a list that b3sum --check or sha256sum --check reads in the directory itself
+    #[arg(long, value_enum, default_value_t = ManifestFormat::Twintree)]
+    pub format: ManifestFormat,
+    /// The file to write, or - for standard output; what stands there is replaced once the new one is complete
     #[arg(long, short, value_name = "FILE")]
     pub output: PathBuf,
     /// Say the progress in lines for a twintree that started this one
@@ -216,22 +235,79 @@ pub struct ManifestArgs {
     pub scan: ScanArgs,
 }
 
+/// In what form a tree is written down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ManifestFormat {
+    /// With everything that is compared, and checked against itself.
+    Twintree,
+    /// A line for each file, with its BLAKE3.
+    B3sum,
+    /// A line for each file, with its SHA-256.
+    Sha256sum,
+}
+
 /// `twintree inspect`
 #[derive(Debug, Args)]
 pub struct InspectArgs {
-    /// The manifest
+    /// The manifest, or - for one on standard input
     pub file: PathBuf,
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
 }
 
+/// What of two trees is compared.
+#[derive(Debug, Default, Clone, Args)]
+pub struct NarrowArgs {
+    /// Do not compare modification times: a copy that was made without them is equal in content
+    #[arg(long)]
+    pub ignore_times: bool,
+    /// Compare only files that match one of these globs, or lie in a directory that does; read as a line of .gitignore: with a slash before
+    /// its end it matches from the root on, else a name at any depth; * and ? match no slash, ** does, [ab] and {a,b} are known
+    #[arg(long, value_name = "GLOB")]
+    pub include: Vec<String>,
+    /// Leave out files and directories that match one of these globs, whatever is included; read in the same way, and one that ends with a
+    /// slash matches directories alone
+    #[arg(long, value_name = "GLOB")]
+    pub exclude: Vec<String>,
+    /// Compare only what this list names, one name a line, relative to the root; a directory stands for all below it; - is standard input
+    #[arg(long, value_name = "LIST")]
+    pub files_from: Option<PathBuf>,
+    /// Names in --files-from, and those that --files prints, end with a zero byte instead of a line break
+    #[arg(long, short = '0')]
+    pub null: bool,
+}
+
+/// How checksum lists are read.
+#[derive(Debug, Default, Clone, Args)]
+pub struct ListArgs {
+    /// The values of a checksum list to compare: BLAKE3, SHA-256, SHA-1 or MD5; where it is not given, the strongest that both sides have
+    #[arg(long, value_name = "NAME")]
+    pub algorithm: Option<ChecksumAlgorithm>,
+    /// What stands before each name in a checksum list, and is no part of it, such as the directory of absolute names
+    #[arg(long, value_name = "PREFIX")]
+    pub strip_prefix: Option<OsString>,
+}
+
+/// Which names are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum NamesWanted {
+    /// What must be copied to make the destination equal: missing there, or different.
+    Copy,
+    /// What must be deleted there: missing at the source. What lies in a directory comes before it.
+    Delete,
+    /// What both sides have and is different.
+    Differ,
+    /// What could not be checked.
+    Unverified,
+}
+
 /// `twintree diff`
 #[derive(Debug, Args)]
 pub struct DiffArgs {
-    /// A directory, a manifest file, or ssh://[USER@]HOST[:PORT]/DIR
+    /// A directory, ssh://[USER@]HOST[:PORT]/DIR, a manifest file, a checksum list, or - for one of these files on standard input
     pub source: PathBuf,
-    /// A directory, a manifest file, or ssh://[USER@]HOST[:PORT]/DIR
+    /// A directory, ssh://[USER@]HOST[:PORT]/DIR, a manifest file, a checksum list, or - for one of these files on standard input
     pub destination: PathBuf,
     /// How ssh://HOST/DIR is reached.
     #[command(flatten)]
@@ -242,6 +318,18 @@ pub struct DiffArgs {
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
+    /// Print the names of such entries alone, and compare the content of everything that can be compared, as --keep-going does
+    #[arg(long, value_enum, value_name = "WHICH", conflicts_with = "json")]
+    pub files: Option<NamesWanted>,
+    /// The root whose names are printed, such as data/1, where manifests hold several
+    #[arg(long, value_name = "ROOT", requires = "files")]
+    pub root: Option<RootId>,
+    /// What is compared.
+    #[command(flatten)]
+    pub narrow: NarrowArgs,
+    /// How checksum lists are read.
+    #[command(flatten)]
+    pub lists: ListArgs,
     /// How to scan.
     #[command(flatten)]
     pub scan: ScanArgs,

@@ -33,10 +33,8 @@ impl<'a> Elsewhere<'a> {
         bars: &'a Bars,
         here: &Cancel,
     ) -> Result<Self, CommandError> {
-        let places = sides.iter().filter(|side| side.is_scanned()).enumerate().filter_map(|(bar, side)| match side {
-            Side::Remote(place) => Some((bar, place)),
-            _ => None,
-        });
+        let scanned = sides.iter().filter(|side| side.is_scanned()).enumerate();
+        let places = scanned.filter_map(|(bar, side)| Some((bar, side.place()?)));
         let running = places.map(|(bar, place)| Ok((bar, start(place, how.remote, how.scan)?)));
         Ok(Self { running: running.collect::<Result<_, CommandError>>()?, bars, quiet: how.quiet, here: here.clone() })
     }
@@ -46,12 +44,12 @@ impl<'a> Elsewhere<'a> {
         self.running.is_empty()
     }
 
-    /// Their manifests, and what this host's `work` came to meanwhile. Whoever fails first ends the others; `asked` is a signal's flag.
+    /// What they are once they are fetched, and what this host's `work` came to meanwhile. Whoever fails first ends the others; `asked` is a signal's flag.
     pub(super) fn beside<T>(
         &self,
         asked: &Cancel,
         work: impl FnOnce() -> Result<T, CommandError>,
-    ) -> Result<(T, Vec<ManifestFile>), CommandError> {
+    ) -> Result<(T, Vec<Side>), CommandError> {
         let over = AtomicBool::new(false);
         let (here, fetched) = std::thread::scope(|scope| {
             scope.spawn(|| self.watch(asked, &over));
@@ -73,7 +71,10 @@ impl<'a> Elsewhere<'a> {
                 fetched.into_iter().collect::<Result<Vec<_>, _>>().and(Err(CommandError::Cancelled))
             }
             Err(error) => Err(error),
-            Ok(value) => Ok((value, fetched.into_iter().collect::<Result<_, _>>()?)),
+            Ok(value) => {
+                let sides = fetched.into_iter().map(|manifest| Ok(Side::File(Box::new(manifest?))));
+                Ok((value, sides.collect::<Result<_, CommandError>>()?))
+            }
         }
     }
 

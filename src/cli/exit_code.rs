@@ -2,7 +2,7 @@
 
 use crate::config::ConfigError;
 use crate::exclude::PatternError;
-use crate::manifest::{DiffError, FileError, FormatFault};
+use crate::manifest::{DiffError, FileError, FormatFault, PartError};
 use crate::model::{Counters, Verdict};
 use crate::protocol::TaskState;
 use crate::server::SetupError;
@@ -92,6 +92,15 @@ impl From<DiffError> for CommandError {
         match error {
             DiffError::File(error) => Self::File(error),
             error @ DiffError::Contradiction { .. } => Self::Failed(error.to_string()),
+        }
+    }
+}
+
+impl From<PartError> for CommandError {
+    fn from(error: PartError) -> Self {
+        match error {
+            PartError::File(error) => Self::File(error),
+            error @ PartError::Table(_) => Self::Failed(error.to_string()),
         }
     }
 }

@@ -6,12 +6,18 @@ use serde::{Serialize, Serializer};
 use super::args::InspectArgs;
 use super::exit_code::{CommandError, ExitCode};
 use super::output;
+use super::stdio::{is_stdio, receive_manifest};
 use crate::manifest::{DirectoryIndex, DirectoryTable, HashKind, ManifestFile};
 use crate::model::{FileEntry, FileUrl, Problem, Reason, RootId, Selection, printable};
 use crate::report::{self, MAX_PRINTED};
+use crate::scan::Cancel;
 
 pub(super) fn run(args: &InspectArgs) -> Result<ExitCode, CommandError> {
-    let manifest = ManifestFile::open(&args.file)?;
+    let manifest = match is_stdio(&args.file) {
+        // The signals end this command by themselves.
+        true => receive_manifest(&Cancel::default())?,
+        false => ManifestFile::open(&args.file)?,
+    };
     let (mut unverified, mut first) = (0_usize, Vec::new());
     let tables = manifest.tables();
     let problems = Problems { manifest: &manifest, tables: &tables };

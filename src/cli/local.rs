@@ -8,11 +8,11 @@ use super::args::ScanArgs;
 use super::exit_code::CommandError;
 use super::progress::{Bars, SideProgress};
 use crate::config::{Config, Instance};
-use crate::exclude::Rules;
+use crate::exclude::{Filter, RootRules, Rules};
 use crate::manifest::{BuildError, HashError, Identity, Manifest, Root, RootSpec};
 use crate::model::{Provenance, RootId, Selection};
 use crate::scan::{
-    Cancel, Context, Engine, ReadLimit, ReadMode, Readers, Threads, host_name, on_each_disk, raise_limit,
+    Cancel, Cancelled, Context, Engine, ReadLimit, ReadMode, Readers, Threads, host_name, on_each_disk, raise_limit,
 };
 use crate::work::now_ms;
 
@@ -23,6 +23,8 @@ const SHOW_INTERVAL: Duration = Duration::from_millis(200);
 pub(super) struct Tree {
     pub label: String,
     pub rules: Rules,
+    /// What of it is looked at; all of it where `None`.
+    pub filter: Option<Filter>,
     pub roots: Vec<(RootId, PathBuf)>,
 }
 
@@ -36,7 +38,7 @@ impl Tree {
         }
         let home = std::path::absolute(path).map_err(|error| usage(error.to_string()))?;
         let rules = rules(&Rules::none(), scan)?;
-        Ok(Self { label: home.display().to_string(), rules, roots: vec![(RootId::DATA_0, home)] })
+        Ok(Self { label: home.display().to_string(), rules, filter: None, roots: vec![(RootId::DATA_0, home)] })
     }
 
     /// The roots of a configured instance, under the configuration's rules and those of the command line.
@@ -44,21 +46,30 @@ impl Tree {
         Ok(Self {
             label: format!("{} (id {})", instance.host, instance.id),
             rules: rules(&config.live_migration.rules, scan)?,
+            filter: None,
             roots: instance.roots.clone(),
         })
+    }
+
+    /// What is left out of a root; `None` where the tree does not have it.
+    pub(super) fn rules_of(&self, root: RootId) -> Result<Option<RootRules>, CommandError> {
+        let specs = self.specs()?;
+        Ok(specs.into_iter().find(|spec| spec.id == root).map(|spec| spec.rules))
+    }
+
+    /// What it is, as of now.
+    pub(super) fn identity(&self) -> Identity {
+        Identity::new(host_name(), self.label.clone(), now_ms(), &self.rules)
     }
 
     fn specs(&self) -> Result<Vec<RootSpec>, CommandError> {
         let spec = |(id, home): &(RootId, PathBuf)| {
             let rules = self.rules.for_root(*id, home)?;
+            let rules = self.filter.as_ref().map_or(rules.clone(), |filter| rules.filtered_by(filter));
             Ok(RootSpec { id: *id, home: home.clone(), rules })
         };
         let roots = self.roots.iter().filter(|(id, _)| !self.rules.leaves_out(*id));
         roots.map(spec).collect::<Result<_, _>>().map_err(|error| CommandError::Patterns(vec![error]))
-    }
-
-    fn identity(&self) -> Identity {
-        Identity::new(host_name(), self.label.clone(), now_ms(), &self.rules)
     }
 }
 
@@ -135,6 +146,18 @@ impl<'a> Scan<'a> {
             })
         });
         hashed.into_iter().collect::<Result<(), HashError>>().map_err(hash_error)
+    }
+
+    /// Reads in another way what [`Scan::walk`] found of the only tree.
+    pub(super) fn read_otherwise<T: Send>(
+        &self,
+        readers: &Readers,
+        read: impl FnOnce(&Context) -> Result<T, Cancelled> + Send,
+    ) -> Result<T, CommandError> {
+        let Some((_, context)) = self.trees.first() else {
+            return read(&Context::default()).map_err(|Cancelled| CommandError::Cancelled);
+        };
+        self.showing(|| readers.run(|| read(context))).map_err(|Cancelled| CommandError::Cancelled)
     }
 
     /// Where what was read of each tree came from, in their order.

@@ -1,19 +1,23 @@
 //! `twintree manifest`: a manifest file of a directory or of a configured instance.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use super::args::{Common, ManifestArgs};
+use super::args::{Common, ManifestArgs, ManifestFormat};
 use super::exit_code::{CommandError, ExitCode};
+use super::list_output::ListOutput;
 use super::local::{Scan, Tree, readers};
 use super::output;
 use super::progress::Bars;
 use super::signals::Stop;
+use super::stdio::{is_stdio, nobody_watches, send_manifest, unless_cancelled};
 use crate::config::Config;
-use crate::manifest::{HashKind, SubtreeHash, write_unless_cancelled};
+use crate::manifest::{FileError, FormatFault, HashKind, SubtreeHash, write_unless_cancelled, write_whole};
 use crate::model::printable;
+use crate::scan::Cancel;
 
 pub(super) fn run(args: &ManifestArgs, common: &Common, stop: &Stop) -> Result<ExitCode, CommandError> {
-    let output = place(&args.output)?;
+    let output = Output::of(&args.output)?;
     let config = args.config.as_deref().map(Config::load).transpose()?;
     let options = config.as_ref().map_or_else(|| args.scan.clone(), |config| args.scan.or_configured(&config.twintree));
     let tree = tree(args, config.as_ref())?;
@@ -21,25 +25,39 @@ pub(super) fn run(args: &ManifestArgs, common: &Common, stop: &Stop) -> Result<E
     let bars = if args.relay_progress { Bars::relaying() } else { Bars::new(&[""], common.quiet) };
     let scan = Scan::new(vec![(0, &tree)], &options, &bars, &stop.cancel());
     let walked = scan.walk(&readers)?;
+    if args.format != ManifestFormat::Twintree {
+        let list = ListOutput::of(args.format, &scan, &readers, &walked)?;
+        return write_list(Arc::new(list), &output, args, common, &stop.cancel());
+    }
     scan.hash(&readers, &walked)?;
-    let Some(manifest) = walked.first() else {
+    let Some(manifest) = walked.into_iter().next().map(Arc::new) else {
         return Err(CommandError::Failed("nothing was scanned".to_owned()));
     };
     let cancel = stop.cancel();
-    write_unless_cancelled(manifest, &output, &cancel).map_err(|error| match cancel.is_cancelled() {
-        true => CommandError::Cancelled,
-        false => error.into(),
-    })?;
+    match &output {
+        Output::Standard => send_manifest(&manifest, &cancel)?,
+        Output::File(path) => {
+            write_unless_cancelled(&manifest, path, &cancel).map_err(|error| match cancel.is_cancelled() {
+                true => CommandError::Cancelled,
+                false => error.into(),
+            })?;
+        }
+    }
     let totals = manifest.totals();
     let content = manifest.instance_hash(HashKind::Content);
     let hash = content.digest().map_or("unproven".to_owned(), |digest| digest.to_string());
-    output::print(&format!(
-        "{}: {} files, {} directories, {} bytes, content hash {hash}\n",
+    let sums = format!(
+        "{}: {} files, {} directories, {} bytes, content hash {hash}",
         printable(&args.output.to_string_lossy()),
         totals.files,
         totals.directories,
         totals.bytes
-    ))?;
+    );
+    match output {
+        // Where the manifest went there is no room for anything else.
+        Output::Standard => output::remark(common, &sums),
+        Output::File(_) => output::print(&format!("{sums}\n"))?,
+    }
     let absent: Vec<String> =
         manifest.roots().iter().filter(|root| root.tree.is_none()).map(|root| root.id.to_string()).collect();
     if !absent.is_empty() {
@@ -58,13 +76,71 @@ pub(super) fn run(args: &ManifestArgs, common: &Common, stop: &Stop) -> Result<E
     }
 }
 
+/// Writes a checksum list. What is not in it is not checked by whoever reads it, so the exit code says that there is such.
+fn write_list(
+    list: Arc<ListOutput>,
+    output: &Output,
+    args: &ManifestArgs,
+    common: &Common,
+    cancel: &Cancel,
+) -> Result<ExitCode, CommandError> {
+    let sums = format!("{}: {} files", printable(&args.output.to_string_lossy()), list.len());
+    match output {
+        Output::Standard => {
+            let lines = Arc::clone(&list);
+            unless_cancelled(cancel, move || output::stream(|out| lines.write(out)))??;
+            output::remark(common, &sums);
+        }
+        Output::File(path) => {
+            let failed = |error| FileError { path: path.clone(), fault: FormatFault::Io(error) };
+            write_whole(path, cancel, |out| list.write(out)).map_err(|error| match cancel.is_cancelled() {
+                true => CommandError::Cancelled,
+                false => failed(error).into(),
+            })?;
+            output::print(&format!("{sums}\n"))?;
+        }
+    }
+    if list.strange > 0 && args.format == ManifestFormat::B3sum {
+        let what =
+            format!("twintree: {} names are not UTF-8, and b3sum --check reads no list that has such", list.strange);
+        output::remark(common, &what);
+    }
+    match (list.missing, list.len()) {
+        (0, 0) => {
+            output::remark(common, "twintree: there is not a single file in it");
+            Ok(ExitCode::Unchecked)
+        }
+        (0, _) => Ok(ExitCode::Equal),
+        (missing, _) => {
+            output::complain(&CommandError::Failed(format!(
+                "{missing} entries could not be read, and are not in the list"
+            )));
+            Ok(ExitCode::Unchecked)
+        }
+    }
+}
+
+/// Where a manifest goes.
+enum Output {
+    /// To standard output, and nothing else there.
+    Standard,
+    /// To a file.
+    File(PathBuf),
+}
+
+impl Output {
+    fn of(path: &Path) -> Result<Self, CommandError> {
+        match is_stdio(path) {
+            true => nobody_watches().map(|()| Self::Standard),
+            false => place(path).map(Self::File),
+        }
+    }
+}
+
 /// Where to write. A link is followed; what is neither absent nor a regular file is not replaced: it would be lost, as
 /// `/dev/null` would.
 fn place(output: &Path) -> Result<PathBuf, CommandError> {
     let usage = |what: &str| CommandError::Usage(format!("-o {}: {what}", output.display()));
-    if output == Path::new("-") {
-        return Err(usage("a manifest is not written to standard output; name a file"));
-    }
     let output_path = match output.symlink_metadata() {
         Ok(metadata) if metadata.is_symlink() => output.canonicalize().map_err(|error| usage(&error.to_string()))?,
         _ => output.to_owned(),

@@ -1,22 +1,29 @@
 //! The command line: one file for each command.
 
 mod args;
+mod basis;
 mod compare;
 mod demo;
 mod destination;
 mod diff;
 mod elsewhere;
 mod exit_code;
+mod file_names;
 mod inspect;
+mod list_output;
+mod list_side;
 mod local;
 mod logging;
 mod manifest;
+mod narrowing;
 mod output;
 mod progress;
 mod remote;
 mod serve;
 mod side;
+mod sides;
 mod signals;
+mod stdio;
 mod streamed;
 mod tasks;
 mod trouble;

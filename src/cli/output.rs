@@ -34,6 +34,13 @@ pub(super) fn write(pieces: impl FnOnce(&mut dyn io::Write) -> io::Result<()>) -
     }
 }
 
+/// Hands over bytes for another program, which are not escaped. A reader that has gone away did not get all of them.
+pub(super) fn stream(bytes: impl FnOnce(&mut dyn io::Write) -> io::Result<()>) -> Result<(), CommandError> {
+    let mut out = io::BufWriter::with_capacity(OUTPUT_BYTES, io::stdout().lock());
+    let written = bytes(&mut out).and_then(|()| out.flush());
+    written.map_err(|error| CommandError::Failed(format!("standard output: {error}")))
+}
+
 /// JSON that means the same and prints. Each write ends between two characters: those of a serializer are pieces of a text, and those of
 /// logs are lines.
 pub(super) struct PrintableJson<W>(pub(super) W);

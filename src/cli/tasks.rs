@@ -1,10 +1,13 @@
 //! `twintree tasks`: the tasks of a destination.
 
-use super::args::{TaskAction, TasksArgs};
+use super::args::{NamesWanted, TaskAction, TasksArgs};
 use super::destination::{destination, runtime};
 use super::exit_code::{CommandError, ExitCode};
+use super::file_names::{NameList, root};
 use super::output;
 use super::verify::print;
+use crate::model::RootId;
+use crate::protocol::{ReportBody, TaskState};
 use crate::report;
 
 pub(super) fn run(args: &TasksArgs) -> Result<ExitCode, CommandError> {
@@ -23,6 +26,9 @@ pub(super) fn run(args: &TasksArgs) -> Result<ExitCode, CommandError> {
                 }
             }
             TaskAction::Show { id } => print(destination.report(id).await?, args.json)?,
+            TaskAction::Files { id, files, root, null } => {
+                return names(&destination.report(id).await?, *files, *root, *null);
+            }
             TaskAction::Cancel { id } => {
                 let task = destination.cancel(id).await?;
                 if args.json {
@@ -34,4 +40,37 @@ pub(super) fn run(args: &TasksArgs) -> Result<ExitCode, CommandError> {
         }
         Ok(ExitCode::Equal)
     })
+}
+
+/// Prints names alone. A task that did not look at everything does not know all of them.
+fn names(
+    report: &ReportBody,
+    wanted: NamesWanted,
+    named: Option<RootId>,
+    null: bool,
+) -> Result<ExitCode, CommandError> {
+    let status = &report.status;
+    if !status.state.is_final() {
+        return Err(CommandError::Failed(format!(
+            "task {}: it is not finished, and does not know all names yet",
+            status.id
+        )));
+    }
+    let roots = status.scope.as_ref().map(|scope| scope.roots.as_slice()).unwrap_or_default();
+    let list = NameList { wanted, root: root(named, roots)?, null };
+    list.print(&|_, take| take(&report.differences))?;
+    let lost = report.differences_total.saturating_sub(report.differences.len() as u64);
+    let missing = [
+        (status.content_not_compared, "files were not compared in content: verify again with --keep-going"),
+        (lost, "differences were not kept"),
+        (u64::from(status.state == TaskState::Cancelled), "task was cancelled before it had compared everything"),
+    ];
+    let missing: Vec<String> =
+        missing.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+    if missing.is_empty() {
+        return Ok(ExitCode::Equal);
+    }
+    let what = format!("task {}: not all names are known: {}", status.id, missing.join("; "));
+    output::complain(&CommandError::Failed(what));
+    Ok(ExitCode::Unchecked)
 }

@@ -7,11 +7,15 @@
 //! - [`Rules`] are the patterns of an instance, checked, with the fingerprint that two hosts compare.
 //! - [`RootRules`] are what they come to for one root, once it is known where that root lies.
 //!
+//! [`Filter`] is another thing: what somebody wants to see of two trees, in the globs that `.gitignore` files have. A filter is part of one
+//! comparison, and no part of the rules of an instance.
+//!
 //! Java matches on characters and file names are bytes: a name that is UTF-8 is matched by characters, and each byte
 //! that is no UTF-8 counts as one replacement character (U+FFFD).
 
 mod body_error;
 mod error;
+mod filter;
 mod java_class;
 mod java_cursor;
 mod java_glob;
@@ -26,6 +30,7 @@ mod placeholder;
 mod rules;
 
 pub use error::PatternError;
+pub use filter::{Filter, FilterError, FilterTexts};
 pub use limits::MAX_PATTERN_BYTES;
 pub use only::{only_texts, take_selection};
 pub use pattern::Pattern;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use regex::Regex;
 
 use super::error::PatternError;
+use super::filter::Filter;
 use super::only::only_texts;
 use super::pattern::Pattern;
 use crate::model::{Blake3Digest, RelPath, RootId, Selection};
@@ -86,7 +87,7 @@ impl Rules {
         let files = compile(&self.0.files)?;
         let directories = compile(&self.0.directories)?;
         let selection = self.0.selection.clone().map(|selection| (root, selection));
-        Ok(RootRules(Arc::new(Compiled { home: text, files, directories, selection })))
+        Ok(RootRules(Arc::new(Compiled { home: text, files, directories, selection, filter: None })))
     }
 
     /// The identity of the rules: equal where the same file patterns, the same directory patterns and the same selection
@@ -141,6 +142,15 @@ struct Compiled {
     files: Vec<Regex>,
     directories: Vec<Regex>,
     selection: Option<(RootId, Selection)>,
+    filter: Option<Filter>,
+}
+
+impl Compiled {
+    fn copy(&self) -> Self {
+        let Self { home, files, directories, selection, filter } = self;
+        let (home, files, directories) = (home.clone(), files.clone(), directories.clone());
+        Self { home, files, directories, selection: selection.clone(), filter: filter.clone() }
+    }
 }
 
 impl RootRules {
@@ -151,29 +161,33 @@ impl RootRules {
 
     /// Whether no rule can match, so that nobody needs to ask.
     pub fn is_empty(&self) -> bool {
-        self.0.files.is_empty() && self.0.directories.is_empty() && self.0.selection.is_none()
+        !self.ask_about_files() && self.0.directories.is_empty()
     }
 
     /// Whether any rule looks at the path of a file; where none does, no path need be made.
     pub fn ask_about_files(&self) -> bool {
-        !self.0.files.is_empty() || self.0.selection.is_some()
+        !self.0.files.is_empty() || self.0.selection.is_some() || self.0.filter.is_some()
     }
 
     /// The same rules of this root, with everything left out that is not selected.
     pub fn restricted_to(&self, root: RootId, selection: &Selection) -> Self {
-        let Compiled { home, files, directories, .. } = &*self.0;
-        Self(Arc::new(Compiled {
-            home: home.clone(),
-            files: files.clone(),
-            directories: directories.clone(),
-            selection: Some((root, selection.clone())),
-        }))
+        Self(Arc::new(Compiled { selection: Some((root, selection.clone())), ..self.0.copy() }))
+    }
+
+    /// The same rules, with everything left out that the filter does not take in.
+    pub fn filtered_by(&self, filter: &Filter) -> Self {
+        Self(Arc::new(Compiled { filter: Some(filter.clone()), ..self.0.copy() }))
     }
 
     /// Whether an entry belongs to what the comparison is restricted to; everything does where it is not restricted.
     pub fn selects(&self, path: &RelPath, is_directory: bool) -> bool {
-        let selection = self.0.selection.as_ref();
-        selection.is_none_or(|(root, selection)| selection.includes(*root, path, is_directory))
+        let Compiled { selection, filter, .. } = &*self.0;
+        let taken = |filter: &Filter| match is_directory {
+            true => filter.takes_directory(path),
+            false => filter.takes_file(path),
+        };
+        selection.as_ref().is_none_or(|(root, selection)| selection.includes(*root, path, is_directory))
+            && filter.as_ref().is_none_or(taken)
     }
 
     /// Whether a file is left out. A file below an excluded directory is too, which the walk sees to.

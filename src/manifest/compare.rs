@@ -3,6 +3,7 @@
 use itertools::{EitherOrBoth, Itertools as _};
 
 use super::directory::DirectoryIndex;
+use super::facts::{Compared, Facts};
 use super::plan::{DirectoryPair, PairSide};
 use super::root_hashes::Depth;
 use super::table::DirectoryTable;
@@ -29,7 +30,7 @@ pub fn compare_directory(
     depth: Depth,
 ) -> Findings {
     let mut findings = Findings::default();
-    compare_directory_into(root, pair, source, destination, depth, &mut findings);
+    compare_directory_into(root, pair, source, destination, (depth, &Compared::ALL), &mut findings);
     findings
 }
 
@@ -39,7 +40,7 @@ pub(super) fn compare_directory_into(
     pair: DirectoryPair,
     source: OpenedSide<'_>,
     destination: OpenedSide<'_>,
-    depth: Depth,
+    (depth, compared): (Depth, &Compared),
     sink: &mut dyn Sink,
 ) {
     let path = [(source.table, pair.source), (destination.table, pair.destination)]
@@ -49,7 +50,8 @@ pub(super) fn compare_directory_into(
             PairSide::Missing | PairSide::Unlisted(_) => None,
         })
         .unwrap_or_default();
-    let mut comparison = Comparison { root, path, depth, findings: Findings::default() };
+    let compared = *compared;
+    let mut comparison = Comparison { root, path, depth, compared, findings: Findings::default() };
     if pair.source == PairSide::Directory(DirectoryIndex::ROOT)
         || pair.destination == PairSide::Directory(DirectoryIndex::ROOT)
     {
@@ -88,14 +90,14 @@ impl<'a> Row<'a> {
         }
     }
 
-    fn evidence(&self) -> Evidence {
+    fn evidence(&self, known: Facts) -> Evidence {
         match self {
             Row::Directory(..) => Evidence { kind: Some(EntryKind::Directory), ..Evidence::default() },
             Row::File(FileEntry { listed: Listed::Unlistable(_), .. }) => Evidence::default(),
             Row::File(FileEntry { listed: Listed::File { size, modified_ms, content }, .. }) => Evidence {
                 kind: Some(EntryKind::File),
-                size: Some(*size),
-                modified_ms: Some(*modified_ms),
+                size: known.sizes.then_some(*size),
+                modified_ms: known.times.then_some(*modified_ms),
                 digests: match content {
                     Content::Digest(digest) => vec![ContentDigest::Blake3(*digest)],
                     Content::NotRead | Content::Unverified(_) => Vec::new(),
@@ -133,6 +135,7 @@ struct Comparison {
     root: RootId,
     path: RelPath,
     depth: Depth,
+    compared: Compared,
     findings: Findings,
 }
 
@@ -211,19 +214,16 @@ impl Comparison {
             (
                 Listed::File { size, modified_ms, content },
                 Listed::File { size: other_size, modified_ms: other_modified_ms, content: other_content },
-            ) => {
-                if size != other_size {
-                    self.metadata_mismatch(DifferenceKind::Size, s, d);
-                } else if modified_ms != other_modified_ms {
-                    self.metadata_mismatch(DifferenceKind::ModificationTime, s, d);
-                } else {
+            ) => match self.compared.metadata_difference((*size, *modified_ms), (*other_size, *other_modified_ms)) {
+                Some(kind) => self.metadata_mismatch(kind, s, d),
+                None => {
                     self.findings.counters.metadata_matched += 1;
                     match self.depth {
                         Depth::Content => self.contents(s, d, content, other_content),
                         Depth::Metadata => self.findings.content_not_compared += 1,
                     }
                 }
-            }
+            },
             (a, b) => {
                 let problem = |listed: &Listed| match listed {
                     Listed::Unlistable(problem) => Some(problem.clone()),
@@ -276,8 +276,8 @@ impl Comparison {
         self.findings.differences.push(Difference {
             url: FileUrl::new(self.root, path),
             kind,
-            source: source.map(|row| row.evidence()),
-            destination: destination.map(|row| row.evidence()),
+            source: source.map(|row| row.evidence(self.compared.source)),
+            destination: destination.map(|row| row.evidence(self.compared.destination)),
             unverified,
         });
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::agreement::Contradiction;
 use super::compare::{OpenedSide, compare_directory_into};
 use super::directory::DirectoryIndex;
+use super::facts::{Compared, Facts};
 use super::file::{FileError, FormatFault, ManifestFile};
 use super::hash::SubtreeHash;
 use super::identity::Identity;
@@ -43,6 +44,10 @@ pub trait Comparand {
     fn contents(&self, root: RootId) -> Vec<SubtreeHash>;
     /// Directories of a root of which it is not known that they held just what was listed, with the reasons.
     fn unsteady(&self, root: RootId) -> Vec<(DirectoryIndex, Problem)>;
+    /// What it knows of its files.
+    fn facts(&self) -> Facts {
+        Facts::ALL
+    }
     /// The files of a directory.
     fn open(&self, root: RootId, directory: DirectoryIndex) -> Result<Vec<FileEntry>, FileError>;
 }
@@ -123,6 +128,19 @@ pub fn find(
     depth: Depth,
     found: &mut impl Sink,
 ) -> Result<(), DiffError> {
+    find_by(source, destination, depth, Facts::ALL, found)
+}
+
+/// The same by some facts alone. Metadata hashes bind all facts, so the hashes of a side of which not all are compared must prove nothing:
+/// see [`super::Part`].
+pub fn find_by(
+    source: &dyn Comparand,
+    destination: &dyn Comparand,
+    depth: Depth,
+    wanted: Facts,
+    found: &mut impl Sink,
+) -> Result<(), DiffError> {
+    let compared = Compared { source: source.facts(), destination: destination.facts(), wanted };
     let (left, right) = (Opened::new(source, depth), Opened::new(destination, depth));
     let planned = plan_instance(&left.hashes(), &right.hashes(), depth);
     for planned in planned.map_err(|what| blame(source, destination, what))? {
@@ -139,7 +157,7 @@ pub fn find(
                 pair,
                 OpenedSide { table: left.table(planned.id), files: &source_files },
                 OpenedSide { table: right.table(planned.id), files: &destination_files },
-                depth,
+                (depth, &compared),
                 found,
             );
         }

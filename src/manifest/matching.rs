@@ -1,12 +1,17 @@
 //! The files whose metadata is the same on both sides, and whose content is therefore to be compared. A pure function of
 //! two manifests.
 
-use itertools::Itertools as _;
+use itertools::{EitherOrBoth, Itertools as _};
 
-use super::SubtreeHash;
+use super::diff::Comparand as _;
 use super::directory::DirectoryIndex;
+use super::facts::{Compared, Facts};
+use super::file::FileError;
+use super::hash::SubtreeHash;
+use super::part::Part;
 use super::plan::{DirectoryPair, PairSide, plan};
 use super::root_hashes::{Depth, RootHashes};
+use super::table::DirectoryTable;
 use super::tree::Tree;
 use super::trees::Manifest;
 use crate::model::{FileEntry, Listed, RelPath, RootId};
@@ -42,12 +47,82 @@ pub fn matching_files(source: &Manifest, destination: &Manifest) -> Vec<Matching
     matching
 }
 
-/// Hashes that prove nothing keep no directory closed.
+/// The files of one directory that both sides have with the same metadata, as far as that is compared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MatchedDirectory {
+    /// The root.
+    pub root: RootId,
+    /// The directory.
+    pub path: RelPath,
+    /// Its place in the source.
+    pub source: DirectoryIndex,
+    /// Its place in the destination.
+    pub destination: DirectoryIndex,
+    /// The entries of source and destination, sorted by name.
+    pub files: Vec<(FileEntry, FileEntry)>,
+}
+
+/// All of them of two parts, directory by directory in pre-order; directories without any are left out. The places are those in the wholes.
+pub fn matched_files(
+    source: &Part<'_>,
+    destination: &Part<'_>,
+    wanted: Facts,
+) -> Result<Vec<MatchedDirectory>, FileError> {
+    let compared = Compared { source: source.facts(), destination: destination.facts(), wanted };
+    let (sources, destinations) = (source.tables(), destination.tables());
+    let mut matched = Vec::new();
+    for (root, table) in destinations.iter().filter_map(|(id, table)| Some((*id, (*table)?))) {
+        let at = sources.iter().find(|(id, _)| *id == root).and_then(|(_, table)| *table);
+        let Some(theirs) = at else { continue };
+        for DirectoryPair { source: left, destination: right } in pairs_of_tables(theirs, table) {
+            let (PairSide::Directory(left), PairSide::Directory(right)) = (left, right) else { continue };
+            if theirs.get(left).files == 0 || table.get(right).files == 0 {
+                continue;
+            }
+            let files = both(source.open(root, left)?, destination.open(root, right)?, &compared);
+            if !files.is_empty() {
+                let path = table.path(right);
+                let places = (source.origin(root, left), destination.origin(root, right));
+                let (Some(left), Some(right)) = places else { continue };
+                matched.push(MatchedDirectory { root, path, source: left, destination: right, files });
+            }
+        }
+    }
+    Ok(matched)
+}
+
+fn both(source: Vec<FileEntry>, destination: Vec<FileEntry>, compared: &Compared) -> Vec<(FileEntry, FileEntry)> {
+    let both = source.into_iter().merge_join_by(destination, |theirs, ours| theirs.name.cmp(&ours.name));
+    let same = |(theirs, ours): &(FileEntry, FileEntry)| match (metadata(theirs), metadata(ours)) {
+        (Some(theirs), Some(ours)) => compared.metadata_difference(theirs, ours).is_none(),
+        _ => false,
+    };
+    both.filter_map(EitherOrBoth::both).filter(same).collect()
+}
+
+/// All files of a manifest, directory by directory in pre-order; directories without any are left out.
+pub fn all_files(manifest: &Manifest) -> Vec<MatchingDirectory> {
+    let mut all = Vec::new();
+    for (id, tree) in manifest.roots().iter().filter_map(|root| Some((root.id, root.tree.as_ref()?))) {
+        let indices = tree.table().indices().filter(|index| tree.table().get(*index).files > 0);
+        all.extend(indices.map(|index| {
+            let (path, files) = (tree.table().path(index), tree.files(index));
+            MatchingDirectory { root: id, path, index, files }
+        }));
+    }
+    all
+}
+
 fn every_pair(source: &Tree, destination: &Tree) -> Vec<DirectoryPair> {
-    let unproven = |tree: &Tree| vec![SubtreeHash::Unproven; tree.table().len()];
+    pairs_of_tables(source.table(), destination.table())
+}
+
+/// Hashes that prove nothing keep no directory closed.
+fn pairs_of_tables(source: &DirectoryTable, destination: &DirectoryTable) -> Vec<DirectoryPair> {
+    let unproven = |table: &DirectoryTable| vec![SubtreeHash::Unproven; table.len()];
     let (left, right) = (unproven(source), unproven(destination));
-    let source = RootHashes { table: source.table(), content: &left };
-    plan(source, RootHashes { table: destination.table(), content: &right }, Depth::Content).open
+    let source = RootHashes { table: source, content: &left };
+    plan(source, RootHashes { table: destination, content: &right }, Depth::Content).open
 }
 
 fn same_metadata(source: &[FileEntry], destination: Vec<FileEntry>) -> Vec<FileEntry> {

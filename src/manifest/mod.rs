@@ -11,14 +11,17 @@ mod compare;
 mod contradictions;
 mod diff;
 mod directory;
+mod facts;
 mod file;
 mod hash;
 mod hashing;
 mod identity;
 mod links;
+mod listed;
 mod matching;
 mod notes;
 mod packing;
+mod part;
 mod plan;
 mod record;
 mod rollup;
@@ -42,17 +45,23 @@ pub use block_view::{decode_block, differing_files, split_block};
 pub use codec::CodecError;
 pub use columns::{DirectoriesError, MAX_DIRECTORIES_IN_A_RECORD, decode_directories, encode_directories};
 pub use compare::{OpenedSide, compare_directory, differing_leaves};
-pub use diff::{Comparand, DiffError, diff, find, findings, outcome, unsteady_of};
+pub use diff::{Comparand, DiffError, diff, find, find_by, findings, outcome, unsteady_of};
 pub use directory::{Directory, DirectoryIndex, Totals};
-pub use file::{FileError, FormatFault, ManifestFile, write, write_unless_cancelled};
+pub use facts::{Compared, Facts};
+pub use file::{
+    FileError, FormatFault, MAX_STREAM_BYTES, ManifestFile, write, write_stream, write_unless_cancelled, write_whole,
+};
 pub use hash::{HashKind, SubtreeHash, instance_hash, subtree_hash};
 pub use hashing::HashError;
 pub use identity::{Identity, IdentityError};
 pub use links::Role;
-pub use matching::{MatchingDirectory, matching_files};
+pub use listed::directories_of;
+pub use matching::{MatchedDirectory, MatchingDirectory, all_files, matched_files, matching_files};
 pub use notes::{
-    begun_again_note, fetched_note, notes, nothing_compared_note, rules_unknown_note, trusted_note, unrecordable_note,
+    begun_again_note, checksum_list_note, fetched_note, link_notes, names_not_found_note, notes, nothing_compared_note,
+    rules_unknown_note, trusted_note, unrecordable_note,
 };
+pub use part::{Part, PartError, Wanted};
 pub use plan::{DirectoryPair, PairSide, PlannedRoot, RootPlan, plan, plan_instance};
 pub use record::{ProblemColumn, RecordError, decode_problem};
 pub use rollup::{DifferenceSums, Rollup, RollupState, rollups, summed_up};

@@ -7,7 +7,7 @@ use super::directory::DirectoryIndex;
 use super::identity::Identity;
 use super::scope::{Described, RootTables};
 use super::table::DirectoryTable;
-use crate::model::{Provenance, RootId, Selection, Side, table_name};
+use crate::model::{Provenance, RelPath, RootId, Selection, Side, table_name};
 
 /// Facts that change no counter and no state, and that a reader should know: causes of many differences first, then
 /// rules that are not the same, roots that are absent, and links behind which nobody looked.
@@ -22,8 +22,8 @@ pub fn notes(source: Described<'_>, destination: Described<'_>) -> Vec<String> {
     }
     notes.extend(not_found(source, destination));
     notes.extend(absent_roots(source.tables, destination.tables));
-    notes.extend(links(Side::Source, source.tables));
-    notes.extend(links(Side::Destination, destination.tables));
+    notes.extend(link_notes(Side::Source, source.tables));
+    notes.extend(link_notes(Side::Destination, destination.tables));
     notes
 }
 
@@ -90,7 +90,7 @@ fn files_of(table: Option<&DirectoryTable>) -> u64 {
 }
 
 /// A link to a directory is listed and never entered, so nothing behind it is part of any proof.
-fn links(side: Side, tables: &RootTables<'_>) -> Vec<String> {
+pub fn link_notes(side: Side, tables: &RootTables<'_>) -> Vec<String> {
     let mut notes = Vec::new();
     for (id, table) in tables.iter().filter_map(|(id, table)| table.map(|table| (id, table))) {
         let mut links = table.indices().filter(|index| table.get(*index).link);
@@ -133,6 +133,17 @@ pub fn unrecordable_note(side: Side, from: Option<Provenance>) -> Option<String>
 /// Equal, and yet nothing was there to be compared.
 pub fn nothing_compared_note() -> String {
     "there was not a single file to compare on either side".to_owned()
+}
+
+/// What a checksum list is, as far as a reader must know it.
+pub fn checksum_list_note(side: Side, what: &str) -> String {
+    format!("the {side} is {what}: it says what another program read, and not when")
+}
+
+/// So many names that a comparison is narrowed to stand on neither side, of which this is the first.
+pub fn names_not_found_note(count: usize, first: &RelPath) -> String {
+    let more = if count > 1 { format!(" and {} more", count - 1) } else { String::new() };
+    format!("names that stand on neither side: {first}{more}")
 }
 
 /// What a source leaves out by the per-file protocol cannot be compared with what this side leaves out.

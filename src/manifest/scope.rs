@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::identity::Identity;
 use super::table::DirectoryTable;
-use crate::model::{RootId, Scope, Selection, SourceRules};
+use crate::model::{RootId, Scope, ScopeLimits, Selection, SourceRules};
 
 /// The roots of one side, sorted by id; `None` for an absent one.
 pub type RootTables<'a> = [(RootId, Option<&'a DirectoryTable>)];
@@ -31,6 +31,7 @@ pub fn scope(source: Described<'_>, destination: Described<'_>) -> Scope {
         files_excluded: union(&theirs.file_patterns, &ours.file_patterns),
         directories_excluded: union(&theirs.directory_patterns, &ours.directory_patterns),
         source_rules: if theirs.rules == ours.rules { SourceRules::Same } else { SourceRules::Different },
+        limits: ScopeLimits::default(),
     }
 }
 
@@ -43,6 +44,7 @@ pub fn scope_of_one_side(identity: &Identity, roots: impl IntoIterator<Item = Ro
         files_excluded: union(&identity.file_patterns, &[]),
         directories_excluded: union(&identity.directory_patterns, &[]),
         source_rules: SourceRules::Unknown,
+        limits: ScopeLimits::default(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Digests of a file's content, with their algorithm and the text the Sidecar's API gives them.
 
 use std::fmt;
+use std::num::NonZeroU64;
 use std::str::FromStr;
 
 use base64::Engine as _;
@@ -63,8 +64,33 @@ impl FromStr for DigestAlgorithm {
     }
 }
 
-/// The content digest of one file.
+/// What a file's bytes can be hashed with besides BLAKE3, which every read gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum HashAlgorithm {
+    /// MD5.
+    Md5,
+    /// XXHash32 with seed 0.
+    XxHash32,
+    /// SHA-1.
+    Sha1,
+    /// SHA-256.
+    Sha256,
+    /// The MD5 of the MD5 values of parts of so many bytes, of which the last may be shorter: what object stores say of a file that was
+    /// uploaded in parts.
+    Md5OfParts(NonZeroU64),
+}
+
+impl From<DigestAlgorithm> for HashAlgorithm {
+    fn from(algorithm: DigestAlgorithm) -> Self {
+        match algorithm {
+            DigestAlgorithm::Md5 => Self::Md5,
+            DigestAlgorithm::XxHash32 => Self::XxHash32,
+        }
+    }
+}
+
+/// The content digest of one file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ContentDigest {
     /// BLAKE3-256.
     Blake3(Blake3Digest),
@@ -72,6 +98,12 @@ pub enum ContentDigest {
     Md5([u8; 16]),
     /// XXHash32, seed 0.
     XxHash32(u32),
+    /// SHA-1.
+    Sha1([u8; 20]),
+    /// SHA-256.
+    Sha256([u8; 32]),
+    /// The MD5 of the MD5 values of so many parts.
+    Md5OfParts([u8; 16], u32),
 }
 
 impl ContentDigest {
@@ -90,17 +122,24 @@ impl ContentDigest {
             Self::Blake3(_) => "BLAKE3",
             Self::Md5(_) => DigestAlgorithm::Md5.name(),
             Self::XxHash32(_) => DigestAlgorithm::XxHash32.name(),
+            Self::Sha1(_) => "SHA-1",
+            Self::Sha256(_) => "SHA-256",
+            Self::Md5OfParts(..) => "MD5 of parts",
         }
     }
 }
 
-/// The text clients compare: hex for BLAKE3, Base64 for MD5, hex without leading zeros for XXHash32.
+/// The text clients compare: Base64 for MD5, hex without leading zeros for XXHash32, hex for all others, with the number of parts behind it
+/// where there are any.
 impl fmt::Display for ContentDigest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Blake3(digest) => write!(f, "{digest}"),
             Self::Md5(bytes) => f.write_str(&BASE64.encode(bytes)),
             Self::XxHash32(value) => write!(f, "{value:x}"),
+            Self::Sha1(bytes) => f.write_str(&hex::encode(bytes)),
+            Self::Sha256(bytes) => f.write_str(&hex::encode(bytes)),
+            Self::Md5OfParts(bytes, parts) => write!(f, "{}-{parts}", hex::encode(bytes)),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Values every layer speaks in: names, paths, digests, entries, counters, differences, verdicts. No I/O.
 
 mod cache_mode;
+mod checksum;
 mod counters;
 mod difference;
 mod digest;
@@ -19,9 +20,10 @@ mod short;
 mod table_name;
 
 pub use cache_mode::{CacheMode, UnknownCacheMode};
+pub use checksum::{ChecksumAlgorithm, UnknownChecksum};
 pub use counters::{Counters, MetadataSummary};
 pub use difference::{Difference, DifferenceKind, Evidence, Side, Unverified};
-pub use digest::{Blake3Digest, ContentDigest, DigestAlgorithm, UnknownAlgorithm};
+pub use digest::{Blake3Digest, ContentDigest, DigestAlgorithm, HashAlgorithm, UnknownAlgorithm};
 pub use entry::{Content, EntryKind, FileEntry, Listed};
 pub use file_url::FileUrl;
 pub use numbers::grouped;
@@ -31,7 +33,7 @@ pub use printable::{printable, printable_json, printable_lines};
 pub use problem::{Problem, Reason};
 pub use provenance::Provenance;
 pub use root::{DirectoryType, RootId, UnknownRoot};
-pub use scope::{SNAPSHOTS, Scope, SourceRules};
+pub use scope::{NotCompared, SNAPSHOTS, Scope, ScopeLimits, SourceRules};
 pub use selection::{Selection, SelectionError};
 pub use short::{quoted, short};
 pub use table_name::table_name;

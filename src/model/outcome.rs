@@ -166,7 +166,7 @@ impl Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{RootId, SourceRules};
+    use crate::model::{RootId, ScopeLimits, SourceRules};
 
     fn verdict(counters: Counters) -> Verdict {
         Verdict::of(&counters)
@@ -179,6 +179,7 @@ mod tests {
             files_excluded: vec![],
             directories_excluded: vec![],
             source_rules: SourceRules::Same,
+            limits: ScopeLimits::default(),
         };
         Outcome::new(scope, Tally { counters, differences, content_not_compared: 0 }, vec![])
     }

@@ -25,6 +25,9 @@ pub enum PathError {
     /// A name is `.` or `..`.
     #[error("a name is \".\" or \"..\"")]
     Dots,
+    /// It begins with a slash.
+    #[error("it begins with a slash")]
+    Absolute,
     /// A name holds `/` or NUL.
     #[error("a name holds a slash or a NUL byte")]
     ForbiddenByte,
@@ -96,6 +99,16 @@ impl RelPath {
             ..=MAX_PATH_BYTES => Ok(()),
             _ => Err(PathError::PathTooLong),
         }
+    }
+
+    /// Reads a path as people and other programs write it: a `.` between slashes says nothing, nor does a slash that is one too many. One that
+    /// begins with a slash is not relative, and is refused.
+    pub fn written(bytes: &[u8]) -> Result<Self, PathError> {
+        if bytes.first() == Some(&b'/') {
+            return Err(PathError::Absolute);
+        }
+        let names: Vec<&[u8]> = bytes.split(|b| *b == b'/').filter(|name| !matches!(*name, b"" | b".")).collect();
+        Self::new(&names.join(&b'/'))
     }
 
     /// The entry `name` in this directory.
@@ -209,6 +222,19 @@ mod tests {
         let long = path(&[b'a'; 1000]);
         let longer = long.join(&Name::new(&[b'b'; 1000]).unwrap()).unwrap();
         assert_eq!(longer.as_bytes().len(), 2001);
+    }
+
+    #[test]
+    fn paths_as_others_write_them_are_read_and_lead_nowhere_else() {
+        for (written, read) in
+            [("a/b", "a/b"), ("./a/b", "a/b"), ("a//b/", "a/b"), ("././a/./b/.", "a/b"), (".", ""), ("", "")]
+        {
+            assert_eq!(RelPath::written(written.as_bytes()), Ok(path(read.as_bytes())), "{written}");
+        }
+        assert_eq!(RelPath::written(b"/a"), Err(PathError::Absolute));
+        assert_eq!(RelPath::written(b"a/../../b"), Err(PathError::Dots));
+        assert_eq!(RelPath::written(b"./.."), Err(PathError::Dots));
+        assert_eq!(RelPath::written(b"a\0"), Err(PathError::ForbiddenByte));
     }
 
     #[test]

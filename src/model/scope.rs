@@ -29,6 +29,67 @@ pub struct Scope {
     pub directories_excluded: Vec<String>,
     /// Whether the source leaves out what the destination leaves out.
     pub source_rules: SourceRules,
+    /// What of all that was not compared, and how.
+    #[serde(flatten)]
+    pub limits: ScopeLimits,
+}
+
+/// What of a scope was not compared, because somebody wanted it so or a side does not know it, and what equality rests on where that is not
+/// the manifest. Absent where there is nothing to say.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ScopeLimits {
+    /// The filters, as they were given, such as `--include *.db`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub filters: Vec<String>,
+    /// The facts that were not compared.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_compared: Vec<NotCompared>,
+    /// The algorithm of the checksum list that equality rests on, such as `SHA-256`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub checksums: Option<String>,
+}
+
+/// A fact of entries that was not compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum NotCompared {
+    /// When files were modified.
+    ModificationTimes,
+    /// How large files are; a digest of other bytes is another one all the same.
+    Sizes,
+    /// Directories in which there is no file.
+    EmptyDirectories,
+}
+
+impl NotCompared {
+    fn words(self) -> &'static str {
+        match self {
+            Self::ModificationTimes => "modification times",
+            Self::Sizes => "sizes",
+            Self::EmptyDirectories => "empty directories",
+        }
+    }
+}
+
+impl ScopeLimits {
+    /// What a headline says of them, behind the verdict.
+    fn headline(&self) -> Vec<String> {
+        let mut parts = Vec::new();
+        let filters = self.filters.join(" ");
+        match (self.filters.len(), filters.chars().count()) {
+            (0, _) => {}
+            (_, ..=MAX_PATTERN_SHOWN) => parts.push(format!("only by {filters}")),
+            (1, _) => parts.push("only by 1 filter".to_owned()),
+            (count, _) => parts.push(format!("only by {count} filters")),
+        }
+        let facts: Vec<&str> = self.not_compared.iter().map(|fact| fact.words()).collect();
+        if let Some((last, others)) = facts.split_last() {
+            let and = if others.is_empty() { "" } else { " and " };
+            parts.push(format!("{}{and}{last} not compared", others.join(", ")));
+        }
+        parts
+    }
 }
 
 /// What is known of the source's rules, beside the destination's.
@@ -59,6 +120,10 @@ impl Scope {
         }
         if self.source_rules == SourceRules::Different {
             headline.push_str("; other rules at the source");
+        }
+        for part in self.limits.headline() {
+            headline.push_str("; ");
+            headline.push_str(&part);
         }
         headline
     }
@@ -97,6 +162,7 @@ mod tests {
             files_excluded: texts(files),
             directories_excluded: texts(directories),
             source_rules: SourceRules::Same,
+            limits: ScopeLimits::default(),
         }
     }
 
@@ -119,6 +185,24 @@ mod tests {
         }
         let other = Scope { source_rules: SourceRules::Different, ..scope(None, &[], &[SNAPSHOTS]) };
         assert_eq!(other.headline("equal"), "equal; snapshots left out; other rules at the source");
+    }
+
+    #[test]
+    fn what_was_not_compared_stands_behind_everything_else() {
+        let all = vec![NotCompared::ModificationTimes, NotCompared::Sizes, NotCompared::EmptyDirectories];
+        for (filters, not_compared, headline) in [
+            (&[][..], vec![], "equal; snapshots left out"),
+            (&[], all, "equal; snapshots left out; modification times, sizes and empty directories not compared"),
+            (
+                &["--include *.db", "--exclude /tmp"],
+                vec![NotCompared::ModificationTimes],
+                "equal; snapshots left out; only by --include *.db --exclude /tmp; modification times not compared",
+            ),
+            (&[&"x".repeat(61)], vec![], "equal; snapshots left out; only by 1 filter"),
+        ] {
+            let limits = ScopeLimits { filters: texts(filters), not_compared, checksums: None };
+            assert_eq!(Scope { limits, ..scope(None, &[], &[SNAPSHOTS]) }.headline("equal"), headline);
+        }
     }
 
     #[test]

@@ -31,15 +31,17 @@ impl Headline<'_> {
             TaskState::NotStarted | TaskState::InProgress => self.within("not finished", &self.how_far()),
             TaskState::Completed if *files_matched == 0 => self.within("there was not a single file to compare", ""),
             TaskState::Completed => {
-                let (verdict, files) = match self.trusting {
-                    true => ("equal, trusting digests of earlier reads", "files"),
-                    false => ("equal", "files proven"),
+                let (verdict, files) = match (self.trusting, self.checksums()) {
+                    (true, _) => ("equal, trusting digests of earlier reads".to_owned(), "files"),
+                    (false, Some(checksums)) => (format!("equal by {checksums} of a checksum list"), "files"),
+                    (false, None) => ("equal".to_owned(), "files proven"),
                 };
-                self.within(verdict, &format!("{files_matched} {files}, {metadata_matched} entries in all"))
+                self.within(&verdict, &format!("{files_matched} {files}, {metadata_matched} entries in all"))
             }
             TaskState::Failed | TaskState::Cancelled => {
-                let more = not_compared(self.content_not_compared).unwrap_or_default();
-                self.within(self.message.unwrap_or("not proven equal"), &more)
+                let by = self.checksums().map(|checksums| format!("compared by {checksums} of a checksum list"));
+                let more: Vec<String> = by.into_iter().chain(not_compared(self.content_not_compared)).collect();
+                self.within(self.message.unwrap_or("not proven equal"), &more.join("; "))
             }
         }
     }
@@ -47,6 +49,11 @@ impl Headline<'_> {
     fn within(&self, what: &str, more: &str) -> String {
         let text = self.scope.map_or_else(|| what.to_owned(), |scope| scope.headline(what));
         if more.is_empty() { text } else { format!("{text}; {more}") }
+    }
+
+    /// The algorithm that equality rests on, where that is another one than a manifest's.
+    fn checksums(&self) -> Option<&str> {
+        self.scope?.limits.checksums.as_deref()
     }
 
     fn how_far(&self) -> String {
@@ -69,7 +76,7 @@ pub fn not_compared(files: u64) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{RootId, SourceRules};
+    use crate::model::{RootId, ScopeLimits, SourceRules};
 
     fn text(state: TaskState, scope: Option<&Scope>, trusting: bool, content_not_compared: u64) -> String {
         let counters = Counters { files_matched: 3, metadata_matched: 5, ..Counters::default() };
@@ -88,7 +95,18 @@ mod tests {
             files_excluded: vec![],
             directories_excluded: vec![],
             source_rules: SourceRules::Same,
+            limits: ScopeLimits::default(),
         };
+        let limits = ScopeLimits { checksums: Some("MD5".to_owned()), ..ScopeLimits::default() };
+        let by_md5 = Scope { limits, ..scope.clone() };
+        assert_eq!(
+            text(TaskState::Completed, Some(&by_md5), false, 0),
+            "equal by MD5 of a checksum list within ks; 3 files, 5 entries in all"
+        );
+        assert_eq!(
+            text(TaskState::Failed, Some(&by_md5), false, 0),
+            "1 with other metadata within ks; compared by MD5 of a checksum list"
+        );
         let scope = Some(&scope);
         assert_eq!(text(TaskState::Completed, None, false, 0), "equal; 3 files proven, 5 entries in all");
         assert_eq!(text(TaskState::Completed, scope, false, 0), "equal within ks; 3 files proven, 5 entries in all");

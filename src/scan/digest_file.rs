@@ -10,19 +10,20 @@ use super::page_cache::Pace;
 use super::prefetch::{Begun, Prefetched, is_small, small_file};
 use super::read::{digest_open_file, hash_small_file};
 use super::steady::{Expected, ReadError, between_looks, hash_identified, opener};
-use crate::model::{ContentDigest, DigestAlgorithm, Name};
+use crate::model::{ContentDigest, HashAlgorithm, Name};
 
-/// A digest other than BLAKE3 of the file `name`, as the per-file protocol compares them: of the file of exactly the `listed` size and
+/// A digest other than BLAKE3 of the file `name`, as the per-file protocol and checksum lists compare them: of the file of exactly the `listed` size and
 /// look and of no other one, for the metadata that was compared is that file's. A small file's read may be left pending; it ends with what
 /// is then `held`.
 pub fn digest_file(
     directory: BorrowedFd<'_>,
     name: &Name,
     listed: (u64, Look),
-    algorithm: DigestAlgorithm,
+    algorithm: impl Into<HashAlgorithm>,
     held: Option<Prefetched>,
     context: &Context,
 ) -> Begun<Result<ContentDigest, ReadError>> {
+    let algorithm = algorithm.into();
     let read = |file: &File, size, pace| digest_open_file(file, size, algorithm, pace, context);
     let is_listed = |identity: &FileIdentity| identity.look() == listed.1;
     let open = opener(directory, name, context);

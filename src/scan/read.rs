@@ -16,7 +16,7 @@ use super::context::Context;
 use super::digests::{BlockDigest, FileDigests, begin};
 use super::lease::Lease;
 use super::page_cache::Pace;
-use crate::model::{Blake3Digest, ContentDigest, DigestAlgorithm};
+use crate::model::{Blake3Digest, ContentDigest, DigestAlgorithm, HashAlgorithm};
 
 /// The largest piece of a file one thread hashes alone. A power of two of 1 KiB chunks, so that pieces are subtrees.
 pub const SEGMENT_BYTES: u64 = 4 * 1024 * 1024;
@@ -75,11 +75,11 @@ fn hash(reader: Reader<'_>, size: u64, also: &[DigestAlgorithm]) -> Result<FileD
 pub(super) fn digest_open_file(
     file: &File,
     size: u64,
-    algorithm: DigestAlgorithm,
+    algorithm: impl Into<HashAlgorithm>,
     pace: Pace,
     context: &Context,
 ) -> Result<ContentDigest, ReadFailure> {
-    let reader = Reader::new(file, size, context).at(pace);
+    let (reader, algorithm) = (Reader::new(file, size, context).at(pace), algorithm.into());
     let pass = || {
         let mut digest = begin(algorithm);
         let bytes = match size {

@@ -241,7 +241,14 @@ fn file_read(directory: u32, target: &SecondRead, outcome: Result<FileDigests, P
             let other = match digests.also.first() {
                 Some(ContentDigest::Md5(bytes)) => bytes.to_vec(),
                 Some(ContentDigest::XxHash32(value)) => value.to_le_bytes().to_vec(),
-                Some(ContentDigest::Blake3(_)) | None => Vec::new(),
+                // No task asks for any of the others.
+                Some(
+                    ContentDigest::Blake3(_)
+                    | ContentDigest::Sha1(_)
+                    | ContentDigest::Sha256(_)
+                    | ContentDigest::Md5OfParts(..),
+                )
+                | None => Vec::new(),
             };
             ReadOutcome::Digests(digests.blake3, other)
         }

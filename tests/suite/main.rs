@@ -58,6 +58,7 @@ mod second_looks;
 mod serve_process;
 mod signals;
 mod source_trouble;
+mod stdio;
 mod stock_names;
 mod support;
 mod task_memory;

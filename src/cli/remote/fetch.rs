@@ -1,10 +1,8 @@
 //! Running the remote command: its manifest goes to a file without a name, its progress to the bars.
 
-use std::fs::File;
-use std::io::{self, BufRead as _, BufReader, Read};
-use std::path::PathBuf;
-use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
-use std::time::Duration;
+use std::io::{self, BufRead as _, BufReader, Read as _};
+use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
@@ -20,6 +18,9 @@ const LINE_BYTES: u64 = 4096;
 
 /// How often a command that has closed its output is looked at until it has ended.
 const LOOK_INTERVAL: Duration = Duration::from_millis(10);
+
+/// How long one that did not bring a manifest has to end by itself, and to say why.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// A remote command under way. It ends with this at the latest.
 pub(in crate::cli) struct Fetching<'a> {
@@ -59,21 +60,20 @@ impl Fetching<'_> {
             return Err(CommandError::Failed(format!("{host}: its manifest was taken already")));
         };
         let mut said = Said::default();
-        let (spooled, read) = std::thread::scope(|scope| {
+        let (manifest, code, heard) = std::thread::scope(|scope| {
             let listening = scope.spawn(|| said.listen(stderr, &show, &remark));
-            let spooled = spool(&mut stdout);
-            (spooled, listening.join())
+            let manifest = ManifestFile::receive(&format!("the manifest from {host}"), &mut stdout);
+            // Nobody reads on: whoever still writes learns that.
+            drop(stdout);
+            // What brought no manifest may go on for hours.
+            let code = self.wait(if manifest.is_ok() { Duration::MAX } else { GRACE });
+            (manifest, code, listening.join())
         });
-        if let Err(panic) = read {
+        if let Err(panic) = heard {
             std::panic::resume_unwind(panic);
         }
-        let status = self.wait(host)?;
-        let file = spooled.map_err(|error| {
-            CommandError::Failed(format!("{host}: its manifest, kept in a temporary file here: {error}"))
-        })?;
-        let manifest = ManifestFile::of_open(file, PathBuf::from(format!("the manifest from {host}")));
-        match (manifest, status.code()) {
-            // Something could not be read there, which the manifest says.
+        match (manifest, code?) {
+            // With 3 something could not be read there, which the manifest says.
             (Ok(manifest), Some(0 | 3)) => Ok(manifest),
             (manifest, code) => {
                 let manifest = manifest.err().map_or_else(String::new, |error| error.to_string());
@@ -84,12 +84,19 @@ impl Fetching<'_> {
         }
     }
 
-    fn wait(&self, host: &str) -> Result<ExitStatus, CommandError> {
+    /// Its exit code, `None` where a signal ended it; 0 where it did not end within the grace, and is ended here.
+    fn wait(&self, grace: Duration) -> Result<Option<i32>, CommandError> {
+        let begun = Instant::now();
         loop {
             // Not held while waiting: whoever ends the command needs it.
             let ended = self.child.lock().try_wait();
-            match ended.map_err(|error| CommandError::Failed(format!("{host}: the remote command: {error}")))? {
-                Some(status) => return Ok(status),
+            let failed = |error| CommandError::Failed(format!("{}: the remote command: {error}", self.place.host));
+            match ended.map_err(failed)? {
+                Some(status) => return Ok(status.code()),
+                None if begun.elapsed() >= grace => {
+                    self.kill();
+                    return Ok(Some(0));
+                }
                 None => std::thread::sleep(LOOK_INTERVAL),
             }
         }
@@ -113,12 +120,6 @@ impl Drop for Fetching<'_> {
         let _ = child.kill();
         let _ = child.wait();
     }
-}
-
-fn spool(stdout: &mut impl Read) -> io::Result<File> {
-    let mut file = tempfile::tempfile()?;
-    io::copy(stdout, &mut file)?;
-    Ok(file)
 }
 
 /// What a remote command wrote to standard error.

@@ -139,7 +139,8 @@ mod tests {
     fn an_argument_names_a_host_and_a_directory() {
         assert_eq!(Place::parse(OsStr::new("/data")), None);
         assert_eq!(Place::parse(OsStr::new("ssh:/data")), None);
-        let parsed = |text: &str| place(text).map(|place| (place.host, place.port, String::from_utf8(place.path).unwrap()));
+        let parsed =
+            |text: &str| place(text).map(|place| (place.host, place.port, String::from_utf8(place.path).unwrap()));
         let is = |host: &str, port, path: &str| Ok((host.to_owned(), port, path.to_owned()));
         assert_eq!(parsed("ssh://node4/data"), is("node4", None, "/data"));
         assert_eq!(parsed("ssh://me@node4:22/a b/%41"), is("me@node4", Some(22), "/a b/%41"));

@@ -10,9 +10,9 @@ mod writer;
 #[cfg(test)]
 pub(super) mod tests;
 
-pub use reader::ManifestFile;
+pub use reader::{MAX_STREAM_BYTES, ManifestFile};
 pub use section::{FileError, FormatFault};
-pub use writer::{write, write_unless_cancelled};
+pub use writer::{write, write_stream, write_unless_cancelled, write_whole};
 
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;

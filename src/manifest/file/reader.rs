@@ -1,6 +1,7 @@
 //! Reading a manifest: tables at once, the blocks of single directories on demand, each part checked before use.
 
 use std::fs::File;
+use std::io::{self, Read};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -9,7 +10,7 @@ use super::section::{FileError, FormatFault, HEAD_BYTES, tag_text};
 use super::sections::Sections;
 use super::selected::check_selected;
 use super::{
-    BLOCKS, DIRECTORIES, END, EndRecord, FormatVersion, IDENTITY, RootRecord, SELECTION, TreeRecord, UNSTEADY,
+    BLOCKS, DIRECTORIES, END, EndRecord, FormatVersion, IDENTITY, MAGIC, RootRecord, SELECTION, TreeRecord, UNSTEADY,
     UnsteadyRecord,
 };
 use crate::manifest::block::MAX_BLOCK_BYTES;
@@ -21,6 +22,10 @@ use crate::manifest::record::decode_problem;
 use crate::manifest::table::{DirectoryTable, hash_of_roots, totals_of_roots};
 use crate::model::{Blake3Digest, DirectoryType, FileEntry, Problem, RootId, Selection};
 use crate::scan::open_regular;
+use crate::store::receive;
+
+/// So many bytes of a manifest are taken from a stream, which does not say how long it is. One of a hundred million files has fewer.
+pub const MAX_STREAM_BYTES: u64 = 16 << 30;
 
 /// An open manifest file whose tables were checked. Blocks are checked when they are read.
 #[derive(Debug)]
@@ -66,19 +71,40 @@ struct Block {
 impl ManifestFile {
     /// Opens a manifest: checks its frame and tables, and reads no block.
     pub fn open(path: &Path) -> Result<Self, FileError> {
-        Self::open_unnamed(path).map_err(|fault| FileError { path: path.to_owned(), fault })
+        match open_regular(path) {
+            Ok(file) => Self::of_open(path, file),
+            Err(error) => Err(FileError { path: path.to_owned(), fault: error.into() }),
+        }
     }
 
-    /// The same of a file that is open already, such as one without a name; errors call it by this name.
-    pub fn of_open(file: File, name: PathBuf) -> Result<Self, FileError> {
-        Self::check(file, &name).map_err(|fault| FileError { path: name, fault })
+    /// Opens a manifest that comes as a stream, from its first byte to its last: it is kept in a file without a name, which is gone with
+    /// the process, and checked as any other. What does not begin as a manifest is refused before more of it is taken. Errors name it so.
+    pub fn receive(name: &str, stream: &mut dyn Read) -> Result<Self, FileError> {
+        let received = || {
+            let mut head = Vec::with_capacity(MAGIC.len());
+            (&mut *stream).take(MAGIC.len() as u64).read_to_end(&mut head)?;
+            match head.as_slice() {
+                [] => return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "nothing came").into()),
+                head if !Self::begins(head) => return Err(FormatFault::Magic),
+                _ => {}
+            }
+            let file = receive(&mut head.as_slice().chain(stream), MAX_STREAM_BYTES)?;
+            Self::checked(Path::new(name), file)
+        };
+        received().map_err(|fault| FileError { path: PathBuf::from(name), fault })
     }
 
-    fn open_unnamed(path: &Path) -> Result<Self, FormatFault> {
-        Self::check(open_regular(path)?, path)
+    /// Whether bytes begin as a manifest does.
+    pub fn begins(bytes: &[u8]) -> bool {
+        bytes.starts_with(&MAGIC)
     }
 
-    fn check(file: File, path: &Path) -> Result<Self, FormatFault> {
+    /// The manifest in an open file; errors name this path.
+    pub fn of_open(path: &Path, file: File) -> Result<Self, FileError> {
+        Self::checked(path, file).map_err(|fault| FileError { path: path.to_owned(), fault })
+    }
+
+    fn checked(path: &Path, file: File) -> Result<Self, FormatFault> {
         let length = file.metadata()?.len();
         let sections = Sections::read(&file, length)?;
         let identity = identity(&file, &sections)?;

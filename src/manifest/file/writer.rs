@@ -33,7 +33,25 @@ pub fn write_unless_cancelled(manifest: &Manifest, path: &Path, cancel: &Cancel)
     write_beside(manifest, path, cancel).map_err(|error| FileError { path: path.to_owned(), fault: error.into() })
 }
 
+/// Writes the bytes of a manifest, from the first to the last, to whatever takes them, such as a pipe. What was written before it failed
+/// or was cancelled is refused by every reader: it does not end as a manifest does.
+pub fn write_stream(manifest: &Manifest, out: impl Write, cancel: &Cancel) -> io::Result<()> {
+    let mut out = BufWriter::with_capacity(1 << 20, out);
+    write_to(manifest, &mut out, cancel)?;
+    out.flush()
+}
+
 fn write_beside(manifest: &Manifest, path: &Path, cancel: &Cancel) -> io::Result<()> {
+    write_whole(path, cancel, |out| write_to(manifest, out, cancel))
+}
+
+/// Puts a file at `path`, with whatever `fill` writes, in place of what stands there: only once everything is on disk, and never where somebody
+/// asked to stop.
+pub fn write_whole(
+    path: &Path,
+    cancel: &Cancel,
+    fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
     let directory = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -44,7 +62,7 @@ fn write_beside(manifest: &Manifest, path: &Path, cancel: &Cancel) -> io::Result
         .permissions(Permissions::from_mode(0o666))
         .tempfile_in(directory)?;
     let mut out = BufWriter::with_capacity(1 << 20, file.as_file_mut());
-    write_to(manifest, &mut out, cancel)?;
+    fill(&mut out)?;
     out.flush()?;
     drop(out);
     replace::take_over(path, file.as_file())?;
@@ -55,7 +73,8 @@ fn write_beside(manifest: &Manifest, path: &Path, cancel: &Cancel) -> io::Result
     File::open(directory)?.sync_all()
 }
 
-fn write_to(manifest: &Manifest, out: &mut impl Write, cancel: &Cancel) -> io::Result<()> {
+fn write_to(manifest: &Manifest, mut out: &mut dyn Write, cancel: &Cancel) -> io::Result<()> {
+    let out = &mut out;
     out.write_all(&MAGIC)?;
     let mut identity = manifest.identity.clone();
     match identity.selection.take() {

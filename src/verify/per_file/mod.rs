@@ -9,4 +9,6 @@ mod second_look;
 mod shown;
 mod sides;
 
+pub use own_digests::hash_files;
+pub use pairs::{Answer, Position};
 pub(super) use run::PerFileRun;

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use super::pairs::{Answer, Position};
 use crate::manifest::{Manifest, MatchingDirectory, Role, Root};
-use crate::model::{ContentDigest, DigestAlgorithm, FileEntry, Name, Problem, Reason};
+use crate::model::{ContentDigest, FileEntry, HashAlgorithm, Name, Problem, Reason};
 use crate::scan::{
     Begun, Cancelled, Context, FILES_PER_JOB, FileId, Look, Prefetched, ReadError, digest_file, in_batches,
     is_further_name, on_each_disk, problem_of,
@@ -16,14 +16,14 @@ use crate::scan::{
 
 /// Calls `each` with the position and the answer of every file. Of a file with several names the first is read, and the others are
 /// known by it once all first ones are, so that no thread waits for another.
-pub(super) fn hash_files(
+pub fn hash_files(
     local: &Manifest,
     files: &[MatchingDirectory],
-    algorithm: DigestAlgorithm,
+    algorithm: impl Into<HashAlgorithm>,
     context: &Context,
     each: &(dyn Fn(Position, Answer) + Sync),
 ) -> Result<(), Cancelled> {
-    let hashing = OwnDigests { local, algorithm, context, known: Mutex::default() };
+    let hashing = OwnDigests { local, algorithm: algorithm.into(), context, known: Mutex::default() };
     for pass in [Pass::First, Pass::Further] {
         let home = |directory: &MatchingDirectory| local.root(directory.root).and_then(Root::home);
         let done = on_each_disk(files, home, |at, directory| {
@@ -48,7 +48,7 @@ enum Pass {
 
 struct OwnDigests<'a> {
     local: &'a Manifest,
-    algorithm: DigestAlgorithm,
+    algorithm: HashAlgorithm,
     context: &'a Context,
     /// What was read of files with several names, and the look that it belongs to.
     known: Mutex<HashMap<FileId, (Look, ContentDigest)>>,
@@ -136,6 +136,7 @@ mod tests {
     use super::*;
     use crate::exclude::{RootRules, Rules};
     use crate::manifest::{Identity, RootSpec, matching_files};
+    use crate::model::DigestAlgorithm;
     use crate::model::RootId;
     use std::collections::BTreeMap;
     use std::fs::{self, File};

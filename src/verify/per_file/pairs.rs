@@ -11,10 +11,10 @@ use crate::model::{
 };
 
 /// One side's digest of a file, or why it has none.
-pub(super) type Answer = Result<ContentDigest, Problem>;
+pub type Answer = Result<ContentDigest, Problem>;
 
 /// A file by its directory's position in the list, and its own position there.
-pub(super) type Position = (usize, usize);
+pub type Position = (usize, usize);
 
 /// The answers that came so far. Whichever side answers second settles the file.
 #[derive(Debug, Default)]

@@ -1,0 +1,59 @@
+//! Lists as `sha256sum` and `b3sum` write them, and as both check them. Pure.
+
+use crate::model::{ContentDigest, RelPath};
+
+/// A line: the value in hexadecimal digits, two spaces, the name. A name that would break the line is escaped, and the line begins with a
+/// backslash.
+pub fn write_line(digest: &ContentDigest, path: &RelPath) -> Vec<u8> {
+    let name = path.as_bytes();
+    let mut line = Vec::with_capacity(name.len() + 70);
+    if name.iter().any(|byte| matches!(byte, b'\\' | b'\n' | b'\r')) {
+        line.push(b'\\');
+    }
+    line.extend_from_slice(digest.to_string().as_bytes());
+    line.extend_from_slice(b"  ");
+    for byte in name {
+        match byte {
+            b'\\' => line.extend_from_slice(b"\\\\"),
+            b'\n' => line.extend_from_slice(b"\\n"),
+            b'\r' => line.extend_from_slice(b"\\r"),
+            byte => line.push(*byte),
+        }
+    }
+    line.push(b'\n');
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checksums::{Reading, read};
+    use crate::model::ChecksumAlgorithm;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_as_the_same(
+            names in prop::collection::btree_set(prop::collection::vec(any::<u8>(), 1..20), 1..10),
+            value in any::<[u8; 32]>(),
+        ) {
+            let names: Vec<RelPath> = names.iter().filter_map(|name| RelPath::new(name).ok()).collect();
+            // What lies in another file of the list is refused, which is another matter.
+            prop_assume!(!names.is_empty() && names.iter().all(|name| name.names().count() == 1));
+            for algorithm in [ChecksumAlgorithm::Sha256, ChecksumAlgorithm::Blake3] {
+                let digest = algorithm.digest(&value).unwrap();
+                let text: Vec<u8> = names.iter().flat_map(|name| write_line(&digest, name)).collect();
+                let list = read(&text, &Reading { algorithm: Some(algorithm), ..Reading::default() }).unwrap();
+                let mut expected = names.clone();
+                expected.sort();
+                prop_assert_eq!(list.files().iter().map(|file| file.path.clone()).collect::<Vec<_>>(), expected);
+                prop_assert!(list.files().iter().all(|file| file.digests == [digest]));
+            }
+        }
+
+        #[test]
+        fn no_bytes_make_the_reader_fail(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            let _ = read(&bytes, &Reading::default());
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! The names of entries in which two sides differ, alone, for other programs.
+
+use std::io::{self, IsTerminal as _};
+
+use super::args::NamesWanted;
+use super::exit_code::CommandError;
+use super::output;
+use crate::model::{DifferenceKind, FileUrl, RootId, printable};
+use crate::protocol::DifferenceBody;
+
+/// How names are printed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct NameList {
+    pub wanted: NamesWanted,
+    /// The root that they lie in.
+    pub root: RootId,
+    /// Each ends with a zero byte, else with a line break.
+    pub null: bool,
+}
+
+impl NamesWanted {
+    fn takes(self, kind: DifferenceKind) -> bool {
+        use DifferenceKind::{
+            Content, MissingAtDestination, MissingAtSource, ModificationTime, Size, Type, Unverified,
+        };
+        match self {
+            Self::Copy => matches!(kind, MissingAtDestination | Type | Size | ModificationTime | Content),
+            Self::Differ => matches!(kind, Type | Size | ModificationTime | Content),
+            Self::Delete => kind == MissingAtSource,
+            Self::Unverified => kind == Unverified,
+        }
+    }
+}
+
+/// The root that names are to be printed of: the one that was named, else the only one.
+pub(super) fn root(named: Option<RootId>, roots: &[RootId]) -> Result<RootId, CommandError> {
+    let all = || roots.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    match (named, roots) {
+        (Some(named), roots) if roots.contains(&named) => Ok(named),
+        (Some(named), _) => {
+            Err(CommandError::Usage(format!("--root {named}: it was not compared; there are: {}", all())))
+        }
+        (None, [only]) => Ok(*only),
+        (None, _) => Err(CommandError::Usage(format!("say with --root of which root: {}", all()))),
+    }
+}
+
+impl NameList {
+    /// Prints the names. `pages` gives the differences in their order, some at a time, and `backwards` from the last on: what is deleted goes
+    /// before the directory that it lies in.
+    pub(super) fn print(
+        &self,
+        pages: &dyn Fn(bool, &mut dyn FnMut(&[DifferenceBody]) -> io::Result<()>) -> io::Result<()>,
+    ) -> Result<(), CommandError> {
+        let failed = |error: io::Error| CommandError::Failed(error.to_string());
+        if !self.null {
+            let mut broken = false;
+            let look = &mut |differences: &[DifferenceBody]| {
+                broken |= self.names(differences).any(|name| name.contains(&b'\n'));
+                Ok(())
+            };
+            pages(false, look).map_err(failed)?;
+            if broken {
+                let what = "a name holds a line break, and would be taken for two: add -0";
+                return Err(CommandError::Usage(what.to_owned()));
+            }
+        }
+        let backwards = self.wanted == NamesWanted::Delete;
+        let end: &[u8] = if self.null { b"\0" } else { b"\n" };
+        let for_eyes = io::stdout().is_terminal();
+        output::stream(|out| {
+            pages(backwards, &mut |differences| {
+                let mut names: Vec<Vec<u8>> = self.names(differences).collect();
+                if backwards {
+                    names.reverse();
+                }
+                for name in names {
+                    match for_eyes {
+                        true => out.write_all(printable(&String::from_utf8_lossy(&name)).as_bytes())?,
+                        false => out.write_all(&name)?,
+                    }
+                    out.write_all(end)?;
+                }
+                Ok(())
+            })
+        })
+    }
+
+    fn names<'a>(&'a self, differences: &'a [DifferenceBody]) -> impl Iterator<Item = Vec<u8>> + 'a {
+        let wanted = differences.iter().filter(|difference| self.wanted.takes(difference.kind));
+        let urls = wanted.filter_map(|difference| FileUrl::parse(&difference.file_url, difference.path_hex.as_deref()));
+        urls.filter(|url| url.root == self.root).map(|url| match url.path.is_root() {
+            true => b".".to_vec(),
+            false => url.path.as_bytes().to_vec(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn copy_and_delete_are_all_that_differs_and_share_nothing() {
+        use DifferenceKind::{
+            Content, MissingAtDestination, MissingAtSource, ModificationTime, Size, Type, Unverified,
+        };
+        let all = [MissingAtSource, MissingAtDestination, Type, Size, ModificationTime, Content, Unverified];
+        for kind in all {
+            let [copy, delete, differ, unverified] =
+                [NamesWanted::Copy, NamesWanted::Delete, NamesWanted::Differ, NamesWanted::Unverified]
+                    .map(|wanted| wanted.takes(kind));
+            assert_eq!(u8::from(copy) + u8::from(delete) + u8::from(unverified), 1, "{kind:?}");
+            assert_eq!(differ, copy && kind != MissingAtDestination, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn names_are_of_one_root() {
+        let [data, hints]: [RootId; 2] = ["data/0", "hints/0"].map(|root| root.parse().unwrap());
+        assert_eq!(root(None, &[data]).unwrap(), data);
+        assert_eq!(root(Some(hints), &[data, hints]).unwrap(), hints);
+        assert_eq!(
+            root(None, &[data, hints]).unwrap_err().to_string(),
+            "say with --root of which root: data/0, hints/0"
+        );
+        assert!(root(Some(hints), &[data]).is_err());
+    }
+}
