@@ -12,8 +12,8 @@ use super::tree::Tree;
 use super::trees::{Manifest, Root};
 use crate::model::{Content, FileEntry, Listed, Problem, RelPath, RootId};
 use crate::scan::{
-    Begun, CacheView, Cancelled, ContentError, Context, DigestCache, Expected, FILES_PER_JOB, FileContent, Look,
-    Prefetched, ReadError, file_content, in_batches, in_order, linked_content, on_each_disk, problem_of,
+    Begun, CacheView, Cancelled, ContentError, Context, DigestCache, Expected, FileContent, Look, Prefetched,
+    ReadError, file_content, in_order, jobs, linked_content, on_each_disk, problem_of, read_job,
 };
 
 /// Why a manifest's content is not known.
@@ -197,11 +197,13 @@ impl Hashing<'_> {
             self.context.finished_file();
             Ok(Begun::Done(Some(content)))
         };
-        let jobs =
-            files.par_chunks(FILES_PER_JOB).enumerate().with_max_len(1).map(|(job, chunk)| {
-                in_batches(chunk.len(), self.context, |at, held| one(job * FILES_PER_JOB + at, held))
-            });
-        Ok(jobs.collect::<Result<Vec<_>, HashError>>()?.concat())
+        let jobs = jobs(files.iter().map(FileEntry::size), view.is_some(), self.context);
+        let done = jobs.into_par_iter().with_max_len(1).map(|job| read_job(job, self.context, one));
+        let mut contents = vec![None; files.len()];
+        for (position, content) in done.collect::<Result<Vec<_>, HashError>>()?.into_iter().flatten() {
+            contents[position] = content;
+        }
+        Ok(contents)
     }
 
     fn recorded(&self, root: RootId) -> Option<&DigestCache> {

@@ -1,6 +1,7 @@
 //! What every scanning function is handed: a cancel flag, the counters of work done, and how files are read.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use super::cache::DigestCache;
 use super::cancel::Cancel;
@@ -8,7 +9,7 @@ use super::engine::Engine;
 use super::progress::{Origin, Progress};
 use super::readers::{count_media, in_flight};
 
-/// Cancel flag, counters and engine of one scan. Clones share all three.
+/// Cancel flag, counters and engine of one scan. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct Context {
     /// Asks the scan to stop.
@@ -16,6 +17,20 @@ pub struct Context {
     /// Work done so far.
     pub progress: Arc<Progress>,
     engine: Arc<Engine>,
+    /// How many small files are fetched at the moment.
+    fetching: Arc<AtomicUsize>,
+}
+
+/// Small files are fetched meanwhile.
+pub(super) struct Fetching {
+    files: usize,
+    of: Arc<AtomicUsize>,
+}
+
+impl Drop for Fetching {
+    fn drop(&mut self) {
+        self.of.fetch_sub(self.files, Relaxed);
+    }
 }
 
 impl Context {
@@ -46,9 +61,11 @@ impl Context {
         self.engine.meter().read(bytes);
     }
 
-    /// Small files are being fetched: so many reads are in flight now.
-    pub(super) fn prefetching(&self) {
-        self.progress.reads_in_flight(self.engine.places().taken() as u64);
+    /// So many files more are fetched for this scan, until the guard is dropped.
+    pub(super) fn fetching(&self, files: usize) -> Fetching {
+        let now = self.fetching.fetch_add(files, Relaxed) + files;
+        self.progress.reads_in_flight(now as u64);
+        Fetching { files, of: Arc::clone(&self.fetching) }
     }
 
     /// One more file is hashed, known without, or given up on.

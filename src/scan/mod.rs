@@ -68,7 +68,7 @@ pub use list::{Listing, list_directory};
 pub use meter::Meter;
 pub use mounts::Mounts;
 pub use open_file::OpenFailure;
-pub use prefetch::{Begun, FILES_PER_JOB, Prefetched, in_batches};
+pub use prefetch::{Begun, Prefetched, jobs, read_job};
 pub use priority::give_way;
 pub use progress::{Progress, ProgressSnapshot};
 pub use read::SEGMENT_BYTES;

@@ -6,6 +6,7 @@
 
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::blocks::ReadFailure;
@@ -20,10 +21,10 @@ use super::steady::{ReadError, Since, since_the_walk};
 const SMALL_BYTES: u64 = 128 * 1024;
 
 /// How many bytes a thread has fetched for it at a time, but for one file more.
-const BATCH_BYTES: u64 = 1024 * 1024;
+const JOB_BYTES: u64 = 1024 * 1024;
 
 /// How many small files of one directory one thread reads together.
-pub const FILES_PER_JOB: usize = 32;
+pub(super) const FILES_PER_JOB: usize = 32;
 
 /// A read that began.
 pub enum Begun<T> {
@@ -47,17 +48,16 @@ impl<T> Begun<T> {
 pub struct Prefetched {
     /// `None` once it is read.
     file: Option<File>,
-    bytes: u64,
     places: Arc<Places>,
 }
 
 impl Prefetched {
     /// Gives the file back where no place is left.
-    fn hold(file: File, bytes: u64, places: &Arc<Places>) -> Result<Self, File> {
+    fn hold(file: File, places: &Arc<Places>) -> Result<Self, File> {
         if !places.take() {
             return Err(file);
         }
-        Ok(Self { file: Some(file), bytes, places: Arc::clone(places) })
+        Ok(Self { file: Some(file), places: Arc::clone(places) })
     }
 
     fn into_file(mut self) -> Option<File> {
@@ -66,7 +66,7 @@ impl Prefetched {
 }
 
 impl Drop for Prefetched {
-    /// What was fetched for nobody is not left in the page cache.
+    /// What was fetched for nobody is dropped from the page cache, as far as it has come by now.
     fn drop(&mut self) {
         self.places.give_back();
         self.file.iter().for_each(drop_fetched);
@@ -97,8 +97,13 @@ pub(super) fn small_file<T>(
     loop {
         return match since_the_walk(&file, (size, seen), context, |file, size| read(file, size, pace)) {
             Since::Unchanged(value, identity) => Begun::Done(Ok((value, identity))),
-            Since::Cancelled => Begun::Done(Err(ReadError::Cancelled)),
-            Since::WouldWait => match Prefetched::hold(file, size, context.engine().places()) {
+            Since::Cancelled => {
+                if pace == Pace::Fetched {
+                    drop_fetched(&file);
+                }
+                Begun::Done(Err(ReadError::Cancelled))
+            }
+            Since::WouldWait => match Prefetched::hold(file, context.engine().places()) {
                 Ok(held) => Begun::Pending(held),
                 Err(back) => {
                     (file, pace) = (back, Pace::Fetched);
@@ -113,41 +118,53 @@ pub(super) fn small_file<T>(
     }
 }
 
-/// The outcomes of `count` reads in their order. `read` gets the number of each, and once more together with what it left pending.
-/// Ends with the first error.
-pub fn in_batches<T, E>(
-    count: usize,
-    context: &Context,
-    read: impl Fn(usize, Option<Prefetched>) -> Result<Begun<T>, E>,
-) -> Result<Vec<T>, E> {
-    let mut done: Vec<Option<T>> = Vec::new();
-    done.resize_with(count, || None);
-    let (mut pending, mut bytes) = (Vec::new(), 0);
-    for at in 0..count {
-        match read(at, None)? {
-            Begun::Done(value) => done[at] = Some(value),
-            Begun::Pending(held) => {
-                bytes += held.bytes;
-                pending.push((at, held));
+/// The files of a directory as jobs, by their positions: small ones that stand side by side are read together, and every other one is a
+/// job of its own, so that large files have a thread each. `alone` where no read may be left pending.
+pub fn jobs(sizes: impl Iterator<Item = u64>, alone: bool, context: &Context) -> Vec<Range<usize>> {
+    let mut jobs: Vec<Range<usize>> = Vec::new();
+    let (mut joins, mut bytes) = (false, 0);
+    for (at, size) in sizes.enumerate() {
+        let small = !alone && is_small(size, context);
+        match jobs.last_mut() {
+            Some(job) if joins && small && job.len() < FILES_PER_JOB && bytes < JOB_BYTES => {
+                job.end = at + 1;
+                bytes += size;
+            }
+            _ => {
+                jobs.push(at..at + 1);
+                bytes = size;
             }
         }
-        if bytes >= BATCH_BYTES || at + 1 == count {
-            if !pending.is_empty() {
-                context.prefetching();
-            }
-            bytes = 0;
-            for (at, held) in pending.drain(..) {
-                let mut begun = read(at, Some(held))?;
-                while let Begun::Pending(held) = begun {
-                    begun = read(at, Some(held))?;
-                }
-                if let Begun::Done(value) = begun {
-                    done[at] = Some(value);
-                }
+        joins = small;
+    }
+    jobs
+}
+
+/// Reads the files of one job: begins each, and ends those that were left pending in the order they were begun. `read` gets the position
+/// of each, and once more together with what it left pending; the outcomes stand beside theirs. Ends with the first error.
+pub fn read_job<T, E>(
+    job: Range<usize>,
+    context: &Context,
+    read: impl Fn(usize, Option<Prefetched>) -> Result<Begun<T>, E>,
+) -> Result<Vec<(usize, T)>, E> {
+    let (mut done, mut pending) = (Vec::with_capacity(job.len()), Vec::new());
+    for at in job {
+        match read(at, None)? {
+            Begun::Done(value) => done.push((at, value)),
+            Begun::Pending(held) => pending.push((at, held)),
+        }
+    }
+    let _fetching = (!pending.is_empty()).then(|| context.fetching(pending.len()));
+    for (at, held) in pending {
+        let mut begun = read(at, Some(held))?;
+        loop {
+            match begun {
+                Begun::Done(value) => break done.push((at, value)),
+                Begun::Pending(held) => begun = read(at, Some(held))?,
             }
         }
     }
-    Ok(done.into_iter().flatten().collect())
+    Ok(done)
 }
 
 #[cfg(test)]

@@ -88,8 +88,9 @@ impl App {
         let history = settings.state_dir.as_ref().map(|dir| History::open(dir, limits));
         let unfinished = if settings.resume_unfinished_tasks { Unfinished::Resume } else { Unfinished::Fail };
         let memory = MemoryBudget::new(settings.memory_limit);
-        let most = most_connections(crate::scan::raise_limit(), settings.memory_limit);
-        make_room(most);
+        let descriptors = crate::scan::raise_limit();
+        let most = most_connections(descriptors, settings.memory_limit);
+        make_room(most, descriptors);
         // There is room: nobody has taken any yet.
         let connection_memory = memory.take(Holder::Service, most as u64 * CONNECTION_BYTES).ok();
         let inner = Inner {

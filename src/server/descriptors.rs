@@ -19,8 +19,8 @@ pub(super) const CONNECTION_BYTES: u64 = 2 * super::accept::BUFFER_BYTES as u64;
 
 /// Makes the system's table of this process's descriptors large enough for so many connections, and what else may be open. It grows by
 /// itself, but lets a process of several threads wait tens of milliseconds each time.
-pub(super) fn make_room(connections: usize) {
-    let last = EACH * connections as u64 + OTHERS + held_of(None);
+pub(super) fn make_room(connections: usize, descriptors: Option<u64>) {
+    let last = EACH * connections as u64 + OTHERS + held_of(descriptors);
     // Where so many are not allowed, it grows by itself.
     if let Ok(last) = i32::try_from(last - 1) {
         drop(rustix::io::fcntl_dupfd_cloexec(std::io::stdin(), last));
@@ -54,8 +54,9 @@ mod tests {
     #[test]
     #[cfg(target_os = "linux")]
     fn room_for_descriptors_is_made_at_once() {
-        let connections = most_connections(raise_limit(), u64::MAX);
-        make_room(connections);
+        let descriptors = raise_limit();
+        let connections = most_connections(descriptors, u64::MAX);
+        make_room(connections, descriptors);
         let status = std::fs::read_to_string("/proc/self/status").unwrap();
         let size: usize = status.lines().find_map(|line| line.strip_prefix("FDSize:")).unwrap().trim().parse().unwrap();
         assert!(size >= 3 * connections, "{size} for {connections} connections");

@@ -29,12 +29,21 @@ pub(super) fn read(file: &File, buffer: &mut [u8], enough: usize, offset: u64) -
 /// system fetches all that was asked for.
 #[cfg(target_os = "linux")]
 pub(super) fn read_at_once(file: &File, buffer: &mut [u8], enough: usize, offset: u64) -> io::Result<Option<Pieces>> {
+    use std::num::NonZeroU64;
+
+    use rustix::fs::{Advice, fadvise};
     use rustix::io::{Errno, ReadWriteFlags};
 
     let cached = match preadv2_uncached(file, buffer, offset, ReadWriteFlags::NOWAIT) {
         Ok(0) => return Ok(Some(Pieces::default())),
         Ok(cached) => cached,
-        Err(Errno::AGAIN) => return Ok(None),
+        Err(Errno::AGAIN) => {
+            // Systems before Linux 5.9 fetch nothing for a read that does not wait. The newest, which know uncached reads, do.
+            if !KNOWS_UNCACHED.load(Relaxed) {
+                let _ = fadvise(file, offset, NonZeroU64::new(buffer.len() as u64), Advice::WillNeed);
+            }
+            return Ok(None);
+        }
         // What else it is, is found the ordinary way.
         Err(_) => 0,
     };

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::scan::steady::between_looks;
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -62,8 +62,7 @@ fn files_are_begun_before_the_first_is_waited_for() {
         order.borrow_mut().push((at, held.is_some()));
         Ok::<_, ()>(begin(&paths[at], &look(&paths[at]), held, &context))
     };
-    let digests = in_batches(paths.len(), &context, read).unwrap();
-    for (number, outcome) in digests.into_iter().enumerate() {
+    for (number, outcome) in read_job(0..paths.len(), &context, read).unwrap() {
         assert_eq!(outcome.unwrap().0, blake3::hash(&bytes_of(number)), "file {number}");
     }
     let order = order.into_inner();
@@ -110,7 +109,7 @@ fn what_is_given_up_is_no_longer_held() {
         7 => Err("stopped"),
         _ => Ok(begin(&paths[at], &look(&paths[at]), None, &context)),
     };
-    assert_eq!(in_batches(paths.len(), &context, read).err(), Some("stopped"));
+    assert_eq!(read_job(0..paths.len(), &context, read).err(), Some("stopped"));
     assert_eq!(context.engine().places().taken(), 0);
 }
 
@@ -128,25 +127,18 @@ fn no_more_files_are_held_than_may_be() {
     assert_eq!((digest, places.taken()), (blake3::hash(&bytes_of(0)), most));
 }
 
-/// However many files are read, a thread has a mebibyte fetched for it at a time, and one file more.
+/// Small neighbours go together, up to a number and a sum of bytes; whatever is large, or may not wait, has a job of its own.
 #[test]
-fn a_batch_is_bounded_by_bytes() {
-    let (held, most, context) = (Cell::new(0), Cell::new(0), Context::default());
-    let file = || tempfile::tempfile().unwrap();
-    let read = |_: usize, pending: Option<Prefetched>| match pending {
-        Some(pending) => {
-            held.set(held.get() - pending.bytes);
-            Ok::<_, ()>(Begun::Done(()))
-        }
-        None => {
-            held.set(held.get() + SMALL_BYTES);
-            most.set(most.get().max(held.get()));
-            let held = Prefetched::hold(file(), SMALL_BYTES, context.engine().places());
-            Ok(Begun::Pending(held.unwrap()))
-        }
-    };
-    assert_eq!(in_batches(100, &context, read).unwrap().len(), 100);
-    assert_eq!((held.get(), most.get(), context.engine().places().taken()), (0, BATCH_BYTES, 0));
+fn jobs_are_runs_of_small_files_and_single_others() {
+    let context = Context::default();
+    let of = |sizes: &[u64]| jobs(sizes.iter().copied(), false, &context);
+    let large = SMALL_BYTES + 1;
+    assert!(of(&[]).is_empty());
+    assert_eq!(of(&[5, 5, large, 5, 5, 5, 0, 5]), [0..2, 2..3, 3..6, 6..7, 7..8]);
+    assert_eq!(of(&[large, large]), [0..1, 1..2]);
+    assert_eq!(of(&[1; 70]), [0..32, 32..64, 64..70]);
+    assert_eq!(of(&[SMALL_BYTES; 20]), [0..8, 8..16, 16..20]);
+    assert_eq!(jobs([5, 5].into_iter(), true, &context), [0..1, 1..2]);
 }
 
 #[test]

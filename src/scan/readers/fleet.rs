@@ -14,10 +14,10 @@ use super::order::in_order;
 use super::pool::Pool;
 use super::threads::{MOST_READS, Threads};
 
-/// How many reads may be in flight on all disks together, but for many disks.
+/// How many threads may read on all disks together, but for many disks.
 const MOST_READS_OF_ALL: usize = 2 * MOST_READS;
 
-/// How many reads each disk may have in flight in any case.
+/// How many threads each disk may have in any case.
 const FEWEST_READS: usize = 8;
 
 thread_local! {

@@ -1,6 +1,7 @@
 //! The threads that read: as many as the cores where the page cache feeds them, and more where they wait for a disk.
 //!
-//! Each thread reads, hashes and reads again, so that there are as many reads in flight as threads. Which number is best depends on
+//! Each thread reads, hashes and reads again, so that there are as many reads in flight as threads; of small files it has up to 32
+//! fetched at a time ([`super::prefetch`]), and then reads them one by one. Which number is best depends on
 //! the disk and on who else uses it, and so it is found while reading ([`depth`]), for each disk apart ([`fleet`]).
 
 mod crew;

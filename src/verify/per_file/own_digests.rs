@@ -10,8 +10,8 @@ use super::pairs::{Answer, Position};
 use crate::manifest::{Manifest, MatchingDirectory, Role, Root};
 use crate::model::{ContentDigest, FileEntry, HashAlgorithm, Name, Problem, Reason};
 use crate::scan::{
-    Begun, Cancelled, Context, FILES_PER_JOB, FileId, Look, Prefetched, ReadError, digest_file, in_batches,
-    is_further_name, on_each_disk, problem_of,
+    Begun, Cancelled, Context, FileId, Look, Prefetched, ReadError, digest_file, is_further_name, jobs, on_each_disk,
+    problem_of, read_job,
 };
 
 /// Calls `each` with the position and the answer of every file. Of a file with several names the first is read, and the others are
@@ -94,9 +94,8 @@ impl OwnDigests<'_> {
                 }
             }
         };
-        directory.files.par_chunks(FILES_PER_JOB).enumerate().with_max_len(1).try_for_each(|(job, chunk)| {
-            in_batches(chunk.len(), self.context, |at, held| one(job * FILES_PER_JOB + at, held)).map(drop)
-        })
+        let jobs = jobs(directory.files.iter().map(FileEntry::size), false, self.context);
+        jobs.into_par_iter().with_max_len(1).try_for_each(|job| read_job(job, self.context, one).map(drop))
     }
 
     fn digest(
