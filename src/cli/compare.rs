@@ -49,7 +49,7 @@ pub(super) fn compare(
     let scan = Scan::new(trees.collect(), how.scan, how.quiet, stop);
     let walked = scan.walk(&readers)?;
     let mut timings = Timings { walked_ms: elapsed_ms(), source_walked_ms: elapsed_ms(), ..Timings::default() };
-    let wholes = Sides::of(sides, &walked, basis)?;
+    let wholes = Sides::of(sides, &walked, &how.narrowed, basis)?;
     let narrowed = wholes.narrowed(&how.narrowed, basis)?;
     let [source, destination] = narrowed.comparands();
     let facts = narrowed.facts();
