@@ -44,14 +44,15 @@ fn tagged(line: &[u8]) -> Option<Result<Line, ListFault>> {
     }
     // A name may hold what stands behind it, so the last one counts.
     let rest = &line[open + 1..];
-    let end = (0..rest.len()).rev().find(|at| rest[*at..].starts_with(b") = ") || rest[*at..].starts_with(b")= "))?;
+    let mark = |at: usize| [b") = ".as_slice(), b")= "].into_iter().find(|mark| rest[at..].starts_with(mark));
+    let (end, mark) = (0..rest.len()).rev().find_map(|at| Some((at, mark(at)?)))?;
     let text = std::str::from_utf8(tag).ok()?;
-    let value = rest[end..].iter().skip_while(|byte| **byte != b' ').skip(1).copied().collect::<Vec<u8>>();
+    let value = &rest[end + mark.len()..];
     let tag = match text.strip_prefix("SHA2-").map(|bits| format!("SHA{bits}")).unwrap_or(text.to_owned()).parse() {
         Ok(tag) => tag,
         Err(_) => return Some(Err(ListFault::Unknown(text.to_owned()))),
     };
-    let value = decoded(&value).filter(|value| value.len() == ChecksumAlgorithm::length(tag));
+    let value = decoded(value).filter(|value| value.len() == ChecksumAlgorithm::length(tag));
     Some(match value {
         Some(value) => Ok(Line { tag: Some(tag), value: Some(value), name: rest[..end].to_vec() }),
         None => Err(ListFault::Value(tag)),

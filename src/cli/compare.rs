@@ -50,7 +50,7 @@ pub(super) fn compare(
     let named = sides.each_ref();
     let basis = Basis::of(named, how.narrowed.algorithm)?;
     let (bars, asked, here) = (bars(sides, how.quiet), stop.cancel(), Cancel::default());
-    let elsewhere = Elsewhere::start(sides, how, &bars, &here)?;
+    let elsewhere = Elsewhere::start(sides, (how.remote, how.scan), (&bars, how.quiet), &here)?;
     // After the remote shells, which are to have the system's own limits.
     let readers = readers(how.scan)?;
     // With nobody to be stopped by, the signal's own flag will do.
@@ -68,7 +68,7 @@ pub(super) fn compare(
     let mut fetched = fetched.iter();
     let sides = named.map(|side| side.place().and_then(|_| fetched.next()).unwrap_or(side));
     let mut timings = Timings { walked_ms: elapsed_ms(), source_walked_ms: elapsed_ms(), ..Timings::default() };
-    let wholes = Sides::of(sides, &walked, basis)?;
+    let wholes = Sides::of(sides, &walked, &how.narrowed, basis)?;
     let narrowed = wholes.narrowed(&how.narrowed, basis)?;
     let [source, destination] = narrowed.comparands();
     let facts = narrowed.facts();

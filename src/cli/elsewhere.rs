@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::{Scope, ScopedJoinHandle};
 use std::time::Duration;
 
-use super::compare::How;
+use super::args::{RemoteArgs, ScanArgs};
 use super::exit_code::CommandError;
 use super::progress::Bars;
 use super::remote::{Fetching, start};
@@ -29,14 +29,14 @@ impl<'a> Elsewhere<'a> {
     /// Starts a command for each side that is on another host. `here` is the flag of what this host does meanwhile.
     pub(super) fn start(
         sides: &'a [Side; 2],
-        how: &How<'_>,
-        bars: &'a Bars,
+        (how, scan): (&RemoteArgs, &ScanArgs),
+        (bars, quiet): (&'a Bars, bool),
         here: &Cancel,
     ) -> Result<Self, CommandError> {
         let scanned = sides.iter().filter(|side| side.is_scanned()).enumerate();
         let places = scanned.filter_map(|(bar, side)| Some((bar, side.place()?)));
-        let running = places.map(|(bar, place)| Ok((bar, start(place, how.remote, how.scan)?)));
-        Ok(Self { running: running.collect::<Result<_, CommandError>>()?, bars, quiet: how.quiet, here: here.clone() })
+        let running = places.map(|(bar, place)| Ok((bar, start(place, how, scan)?)));
+        Ok(Self { running: running.collect::<Result<_, CommandError>>()?, bars, quiet, here: here.clone() })
     }
 
     /// Whether there is none.
@@ -88,7 +88,7 @@ impl<'a> Elsewhere<'a> {
             let remark = |line: &str| {
                 self.bars.remark_unless(self.quiet, &printable(&format!("{}: {line}", one.host())));
             };
-            one.manifest(|progress| self.bars.show(bar, progress), remark).inspect_err(|_| self.end())
+            one.manifest(&self.here, |progress| self.bars.show(bar, progress), remark).inspect_err(|_| self.end())
         })
     }
 

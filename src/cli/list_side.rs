@@ -9,7 +9,7 @@ use super::args::ListArgs;
 use super::exit_code::CommandError;
 use super::local::Tree;
 use crate::checksums::{ChecksumList, ListFault, ListKind, MAX_LIST_BYTES, Reading, read};
-use crate::exclude::{RootRules, Rules};
+use crate::exclude::{Filter, RootRules, Rules};
 use crate::manifest::{Comparand, Identity, Manifest, directories_of};
 use crate::model::{
     ChecksumAlgorithm, Content, ContentDigest, EntryKind, Listed, Problem, Reason, RelPath, RootId, printable,
@@ -53,22 +53,29 @@ impl ListSide {
         format!("{kind} ({})", printable(&self.label))
     }
 
-    /// The list as a manifest that knows neither times nor directories without files, beside a tree of this machine, or whatever else.
+    /// What of the list is compared with a tree of this machine, whose rules hold for both, or with whatever else.
+    pub(super) fn wanted(&self, beside: Option<&Tree>, filter: Option<&Filter>) -> Result<ChecksumList, CommandError> {
+        let rules = beside.map(|tree| tree.rules_of(RootId::DATA_0)).transpose()?.flatten();
+        let rules = rules.unwrap_or_else(RootRules::none);
+        let filtered = |path: &RelPath| filter.is_none_or(|filter| filter.takes_file(path));
+        let ruled = |path: &RelPath| rules.selects(path, false) && !rules.excludes_with_ancestors(path);
+        Ok(self.list.clone().retain(|path| filtered(path) && ruled(path)))
+    }
+
+    /// The wanted part of the list as a manifest that knows neither times nor directories without files.
     pub(super) fn manifest(
         &self,
+        wanted: &ChecksumList,
         algorithm: ChecksumAlgorithm,
         beside: Option<&Tree>,
         other: Option<&dyn Comparand>,
     ) -> Result<Manifest, CommandError> {
-        let rules = beside.map(|tree| tree.rules_of(RootId::DATA_0)).transpose()?.flatten();
-        let rules = rules.unwrap_or_else(RootRules::none);
-        let list = self.list.clone().retain(|path| rules.selects(path, false) && !rules.excludes_with_ancestors(path));
-        let files = list.files().iter().map(|file| {
-            let digest = list.digest(&file.path, algorithm);
-            let size = file.size.filter(|_| list.has_sizes()).unwrap_or_default();
+        let files = wanted.files().iter().map(|file| {
+            let digest = wanted.digest(&file.path, algorithm);
+            let size = file.size.filter(|_| wanted.has_sizes()).unwrap_or_default();
             (file.path.clone(), Listed::File { size, modified_ms: 0, content: content(algorithm, digest) })
         });
-        let unlisted = other.map(|other| unlisted(other, &list)).unwrap_or_default();
+        let unlisted = other.map(|other| unlisted(other, wanted)).unwrap_or_default();
         let identity = Identity {
             host: "checksum list".to_owned(),
             instance: self.label.clone(),

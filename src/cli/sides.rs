@@ -9,7 +9,7 @@ use crate::exclude::Filter;
 use crate::manifest::{
     Comparand, Compared, Facts, Manifest, Part, Wanted, checksum_list_note, link_notes, names_not_found_note,
 };
-use crate::model::{EntryKind, RelPath, RootId, Side as Role};
+use crate::model::{RelPath, RootId, Side as Role};
 use crate::verify::Values;
 
 /// Both sides.
@@ -17,17 +17,27 @@ pub(super) struct Sides<'a> {
     sides: [&'a Side; 2],
     /// What was walked, at the place of its side.
     walked: [Option<&'a Manifest>; 2],
-    /// What a list says, as a manifest.
+    /// What of a list is compared.
+    lists: [Option<ChecksumList>; 2],
+    /// What that says, as a manifest.
     listed: [Option<Manifest>; 2],
-    /// What stands under a name in a list.
-    entries: [Option<Box<dyn Fn(&RelPath) -> Option<EntryKind> + 'a>>; 2],
 }
 
 impl<'a> Sides<'a> {
     /// The sides, the scanned ones in the order they were walked.
-    pub(super) fn of(sides: [&'a Side; 2], walked: &'a [Manifest], basis: Basis) -> Result<Self, CommandError> {
+    pub(super) fn of(
+        sides: [&'a Side; 2],
+        walked: &'a [Manifest],
+        narrowing: &Narrowing,
+        basis: Basis,
+    ) -> Result<Self, CommandError> {
         let mut walked = walked.iter();
         let walked = [0, 1].map(|at: usize| sides[at].tree().and_then(|_| walked.next()));
+        let wanted = |at: usize| {
+            let list = sides[at].list();
+            list.map(|list| list.wanted(sides[1 - at].tree(), narrowing.filter.as_ref())).transpose()
+        };
+        let lists = [wanted(0)?, wanted(1)?];
         let other = |at: usize| -> Option<&dyn Comparand> {
             match (&sides[1 - at], walked[1 - at]) {
                 (Side::File(file), _) => Some(file.as_ref()),
@@ -35,18 +45,16 @@ impl<'a> Sides<'a> {
             }
         };
         let listed = |at: usize| -> Result<Option<Manifest>, CommandError> {
-            let (Some(list), Some(algorithm)) = (sides[at].list(), basis.checksums()) else { return Ok(None) };
+            let (Some(side), Some(list), Some(algorithm)) = (sides[at].list(), &lists[at], basis.checksums()) else {
+                return Ok(None);
+            };
             if let Some(other) = other(at) {
                 only_one_root(other)?;
             }
-            list.manifest(algorithm, sides[1 - at].tree(), other(at)).map(Some)
+            side.manifest(list, algorithm, sides[1 - at].tree(), other(at)).map(Some)
         };
         let listed = [listed(0)?, listed(1)?];
-        let entries = [0, 1].map(|at: usize| {
-            let list: &'a ChecksumList = &sides[at].list()?.list;
-            Some(Box::new(move |path: &RelPath| list.entry(path)) as Box<dyn Fn(&RelPath) -> Option<EntryKind> + 'a>)
-        });
-        Ok(Self { sides, walked, listed, entries })
+        Ok(Self { sides, walked, lists, listed })
     }
 
     fn whole(&self, at: usize) -> Result<&dyn Comparand, CommandError> {
@@ -69,12 +77,12 @@ impl<'a> Sides<'a> {
             return Ok(Narrowed { wholes, parts: None, wanted, filter });
         }
         let part = |at: usize| {
-            let facts = match self.sides[at].list() {
-                Some(list) => Facts { sizes: list.list.has_sizes(), times: false },
+            let facts = match &self.lists[at] {
+                Some(list) => Facts { sizes: list.has_sizes(), times: false },
                 None => Facts::ALL,
             };
             // A list knows no directory without files, so it takes none for missing at the other side either.
-            let listed = self.entries[1 - at].as_deref().filter(|_| self.sides[at].list().is_none());
+            let listed = self.lists[1 - at].as_ref().filter(|_| self.lists[at].is_none());
             Part::of(wholes[at], Wanted { filter, listed, facts })
         };
         Ok(Narrowed { wholes, parts: Some([part(0)?, part(1)?]), wanted, filter })
@@ -82,10 +90,10 @@ impl<'a> Sides<'a> {
 
     /// Where the values of files come from that are compared by a list.
     pub(super) fn values(&self) -> [Option<Values<'_>>; 2] {
-        [0, 1].map(|at: usize| match (&self.sides[at], self.walked[at]) {
-            (Side::List(list), _) => Some(Values::List(&list.list)),
-            (Side::Directory(_), Some(manifest)) => Some(Values::Disk(manifest)),
-            _ => None,
+        [0, 1].map(|at: usize| match (&self.lists[at], self.walked[at]) {
+            (Some(list), _) => Some(Values::List(list)),
+            (None, Some(manifest)) => Some(Values::Disk(manifest)),
+            (None, None) => None,
         })
     }
 

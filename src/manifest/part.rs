@@ -12,6 +12,7 @@ use super::hash::SubtreeHash;
 use super::identity::Identity;
 use super::table::DirectoryTable;
 use super::table_error::TableError;
+use crate::checksums::ChecksumList;
 use crate::exclude::Filter;
 use crate::model::{EntryKind, FileEntry, Problem, Reason, RelPath, RootId};
 
@@ -31,9 +32,9 @@ pub enum PartError {
 pub struct Wanted<'a> {
     /// Only what it takes in.
     pub filter: Option<&'a Filter>,
-    /// What stands under a name on the other side, where that one knows of directories only by the files in them: a directory without
-    /// files is then nobody's entry.
-    pub listed: Option<&'a dyn Fn(&RelPath) -> Option<EntryKind>>,
+    /// The other side, where that is a list, which knows of directories only by the files in them: a directory without files is then
+    /// nobody's entry.
+    pub listed: Option<&'a ChecksumList>,
     /// What the manifest knows of its files.
     pub facts: Facts,
 }
@@ -52,7 +53,7 @@ impl Wanted<'_> {
 
     /// What is known of a directory that nothing is in.
     fn counts_empty(&self, path: &RelPath) -> bool {
-        self.listed.is_none_or(|listed| listed(path).is_some())
+        self.listed.is_none_or(|list| list.entry(path).is_some())
     }
 }
 
@@ -204,7 +205,7 @@ fn counting(table: &DirectoryTable, sums: &[Option<(u64, u64)>], wanted: &Wanted
 
 /// Nobody looked behind a symbolic link to a directory. Where the other side has files there, they are not missing on this one.
 fn not_entered(directory: Directory, wanted: &Wanted<'_>, path: impl FnOnce() -> RelPath) -> Directory {
-    let hides = directory.link && wanted.listed.is_some_and(|listed| listed(&path()) == Some(EntryKind::Directory));
+    let hides = directory.link && wanted.listed.is_some_and(|list| list.entry(&path()) == Some(EntryKind::Directory));
     if !hides {
         return directory;
     }
@@ -301,8 +302,9 @@ mod tests {
     #[test]
     fn beside_a_list_directories_without_files_are_nobodys_entries() {
         let whole = manifest(&["a/x", "b/c/z"], &["b/empty/deep", "empty", "named"]);
-        let listed = |at: &RelPath| (*at == path("named")).then_some(EntryKind::File);
-        let part = Part::of(&whole, Wanted { listed: Some(&listed), ..Wanted::ALL }).unwrap();
+        let text = b"d41d8cd98f00b204e9800998ecf8427e  named";
+        let list = crate::checksums::read(text, &crate::checksums::Reading::default()).unwrap();
+        let part = Part::of(&whole, Wanted { listed: Some(&list), ..Wanted::ALL }).unwrap();
         assert_eq!(shown(&part), [": ", "a: x", "b: ", "b/c: z", "named: "]);
     }
 

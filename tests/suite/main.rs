@@ -10,6 +10,7 @@
 mod broken_links;
 mod cancelling;
 mod causes;
+mod checksum_lists;
 mod cli;
 mod connections;
 mod contradictions;
@@ -20,7 +21,9 @@ mod digest_cache;
 mod fair_shares;
 mod faults;
 mod fetched_ends;
+mod file_names;
 mod files_api;
+mod filters;
 mod format_vectors;
 mod full_disk;
 mod hard_links;

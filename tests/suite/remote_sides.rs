@@ -79,7 +79,7 @@ fn what_ssh_says_is_passed_on() {
     let (_tmp, source, _) = two_trees();
     let (rsh, there) = (sshd.rsh(), sshd.url(&source));
     let port = sshd.port;
-    drop(sshd);
+    let _files = sshd.stop();
     let (code, out, err) = diff(&rsh, PROGRAM, [&there, &source], &[]);
     assert_eq!((code, out.as_str()), (3, ""));
     let refused = format!("ssh: connect to host 127.0.0.1 port {port}: Connection refused");
@@ -105,7 +105,7 @@ fn a_plain_shell_will_do_and_options_go_along() {
     let there = elsewhere(&source);
     let (code, _, _) = diff(SHELL, PROGRAM, [&there, &destination], &[]);
     assert_eq!(code, 1);
-    let pattern = "--exclude-file=glob:**/ex*a";
+    let pattern = "--exclude-file=regex:(?s).*/ex.*a";
     let ended = diff(SHELL, PROGRAM, [&there, &destination], &[pattern, "--keyspace", "ks", "--threads=2"]);
     assert_eq!(ended.0, 0, "{ended:?}");
     let ended = diff(SHELL, PROGRAM, [&there, &elsewhere(&destination)], &[pattern]);
@@ -128,7 +128,7 @@ fn what_is_wrong_there_is_said_by_name() {
         ),
         (program("noise", &format!("{version}echo Welcome; {whole}")), "not a manifest"),
         (program("short", &format!("{version}{PROGRAM} \"$@\" | head -c 500")), "cut off"),
-        (program("nothing", &version), "other: the manifest from other: "),
+        (program("nothing", &format!("{version}exit 0")), "other: the manifest from other: "),
         (program("killed", &format!("{version}kill -9 $$")), "a signal ended the remote command"),
         (program("other", "exit 0"), "other: "),
         (program("fails", &format!("{version}echo disk on fire >&2; exit 3")), "disk on fire"),
@@ -166,7 +166,8 @@ fn what_could_not_be_read_there_is_unverified_here() {
 fn a_signal_ends_both_sides() {
     let (tmp, source, _) = two_trees();
     let mark = tmp.path().join("hangs-there");
-    let program = script(&mark, "echo $$ > \"$0.pid\"\nexec sleep 600");
+    let hangs = format!("[ \"$1\" = --version ] && exec {PROGRAM} --version\necho $$ > \"$0.pid\"\nexec sleep 600");
+    let program = script(&mark, &hangs);
     let mut command = Command::new(PROGRAM);
     command.args(["diff", "--rsh", SHELL, "--remote-program"]).arg(&program).args([elsewhere(&source), source]);
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();

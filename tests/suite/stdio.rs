@@ -2,11 +2,10 @@
 
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
-use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::support::program::{text, twintree};
+use crate::support::program::{shell, text, twintree};
 use crate::support::trees::{copy_tree, flip_byte, plant};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_twintree");
@@ -16,14 +15,6 @@ fn two_trees() -> tempfile::TempDir {
     plant(&tmp.path().join("source"), 3, 40, 3000);
     copy_tree(&tmp.path().join("source"), &tmp.path().join("destination"));
     tmp
-}
-
-/// Runs a line of the shell in a directory; `$T` is the program.
-fn shell(directory: &Path, line: &str) -> (i32, String, String) {
-    let Output { status, stdout, stderr } =
-        Command::new("sh").args(["-c", line]).current_dir(directory).env("T", PROGRAM).output().unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (status.code().unwrap(), text(stdout), text(stderr))
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -11,23 +12,33 @@ use super::place::Place;
 use crate::cli::args::{RemoteArgs, ScanArgs};
 use crate::cli::exit_code::CommandError;
 use crate::cli::progress::{SideProgress, relayed};
-use crate::manifest::ManifestFile;
+use crate::manifest::{FileError, ManifestFile};
+use crate::scan::Cancel;
 
 /// The longest line of standard error that is looked at, in bytes; the rest of a longer one is left out.
 const LINE_BYTES: u64 = 4096;
 
-/// How often a command that has closed its output is looked at until it has ended.
-const LOOK_INTERVAL: Duration = Duration::from_millis(10);
+/// How often a command is looked at that says nothing.
+const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 
 /// How long one that did not bring a manifest has to end by itself, and to say why.
 const GRACE: Duration = Duration::from_secs(2);
+
+/// How long one that has ended is listened to, for others may hold its output open.
+const LINGER: Duration = Duration::from_millis(200);
 
 /// A remote command under way. It ends with this at the latest.
 pub(in crate::cli) struct Fetching<'a> {
     place: &'a Place,
     program: String,
     child: Mutex<Child>,
-    streams: Mutex<Option<(ChildStdout, ChildStderr)>>,
+    events: Mutex<mpsc::Receiver<Event>>,
+}
+
+/// What comes of a remote command.
+enum Event {
+    Line(String),
+    Manifest(Box<Result<ManifestFile, FileError>>),
 }
 
 /// Starts to make a manifest of a place, scanned as the options say.
@@ -40,64 +51,75 @@ pub(in crate::cli) fn start<'a>(
     let mut command = Command::new(&line[0]);
     // What it asks for, such as a password, it asks at the terminal.
     command.args(&line[1..]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command
-        .spawn()
-        .map_err(|error| CommandError::Failed(format!("{}: {}: {error}", place.host, line[0].display())))?;
-    let streams = child.stdout.take().zip(child.stderr.take());
+    let failed = |error| CommandError::Failed(format!("{}: {}: {error}", place.host, line[0].display()));
+    let mut child = command.spawn().map_err(failed)?;
+    let (tell, events) = mpsc::channel();
+    if let Some((stdout, stderr)) = child.stdout.take().zip(child.stderr.take()) {
+        listen(&place.host, stdout, stderr, &tell);
+    }
     let program = how.remote_program.display().to_string();
-    Ok(Fetching { place, program, child: Mutex::new(child), streams: Mutex::new(streams) })
+    Ok(Fetching { place, program, child: Mutex::new(child), events: Mutex::new(events) })
+}
+
+/// On threads that nobody waits for: whoever else holds the other ends open may never close them.
+fn listen(host: &str, mut stdout: ChildStdout, stderr: ChildStderr, tell: &mpsc::Sender<Event>) {
+    let (name, of_output, of_errors) = (format!("the manifest from {host}"), tell.clone(), tell.clone());
+    std::thread::spawn(move || {
+        let received = ManifestFile::receive(&name, &mut stdout);
+        // Nobody may want it any more.
+        let _ = of_output.send(Event::Manifest(Box::new(received)));
+    });
+    std::thread::spawn(move || {
+        let mut lines = BufReader::new(stderr);
+        // An error here is the end of what can be learned.
+        while let Ok(Some(line)) = next_line(&mut lines) {
+            if of_errors.send(Event::Line(line)).is_err() {
+                return;
+            }
+        }
+    });
 }
 
 impl Fetching<'_> {
-    /// Waits for the manifest. `remark` gets what the other side says, `show` how far it is.
+    /// Waits for the manifest, until `cancel` says that nobody wants it. `remark` gets what the other side says, `show` how far it is.
     pub(in crate::cli) fn manifest(
         &self,
-        show: impl Fn(SideProgress) + Sync,
-        remark: impl Fn(&str) + Sync,
+        cancel: &Cancel,
+        show: impl Fn(SideProgress),
+        remark: impl Fn(&str),
     ) -> Result<ManifestFile, CommandError> {
         let host = &self.place.host;
-        let Some((mut stdout, stderr)) = self.streams.lock().take() else {
-            return Err(CommandError::Failed(format!("{host}: its manifest was taken already")));
+        let (mut said, mut manifest, mut quiet) = (Said::default(), None, Instant::now());
+        let events = self.events.lock();
+        let code = loop {
+            match events.recv_timeout(LOOK_INTERVAL) {
+                Ok(Event::Line(line)) => said.take(line, &show, &remark),
+                Ok(Event::Manifest(received)) => manifest = Some(*received),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => std::thread::sleep(LOOK_INTERVAL),
+            }
+            if cancel.is_cancelled() {
+                self.kill();
+                return Err(CommandError::Cancelled);
+            }
+            let ended = self.child.lock().try_wait();
+            let ended = ended.map_err(|error| CommandError::Failed(format!("{host}: the remote command: {error}")))?;
+            match (&manifest, ended) {
+                (Some(_), Some(status)) if quiet.elapsed() >= LINGER => break status.code(),
+                // What brings no manifest may go on for hours.
+                (Some(Err(_)), None) if quiet.elapsed() >= GRACE => break Some(0),
+                (Some(_), _) => {}
+                (None, _) => quiet = Instant::now(),
+            }
         };
-        let mut said = Said::default();
-        let (manifest, code, heard) = std::thread::scope(|scope| {
-            let listening = scope.spawn(|| said.listen(stderr, &show, &remark));
-            let manifest = ManifestFile::receive(&format!("the manifest from {host}"), &mut stdout);
-            // Nobody reads on: whoever still writes learns that.
-            drop(stdout);
-            // What brought no manifest may go on for hours.
-            let code = self.wait(if manifest.is_ok() { Duration::MAX } else { GRACE });
-            (manifest, code, listening.join())
-        });
-        if let Err(panic) = heard {
-            std::panic::resume_unwind(panic);
-        }
-        match (manifest, code?) {
+        match (manifest, code) {
             // With 3 something could not be read there, which the manifest says.
-            (Ok(manifest), Some(0 | 3)) => Ok(manifest),
+            (Some(Ok(manifest)), Some(0 | 3)) => Ok(manifest),
             (manifest, code) => {
-                let manifest = manifest.err().map_or_else(String::new, |error| error.to_string());
+                let manifest = manifest.and_then(Result::err).map_or_else(String::new, |error| error.to_string());
                 let (version, last_line) = (said.version.as_deref(), said.last_line.as_deref());
                 let program = self.program.clone();
                 Err(CommandError::Failed(failure(&Failed { host, program, code, version, last_line, manifest })))
-            }
-        }
-    }
-
-    /// Its exit code, `None` where a signal ended it; 0 where it did not end within the grace, and is ended here.
-    fn wait(&self, grace: Duration) -> Result<Option<i32>, CommandError> {
-        let begun = Instant::now();
-        loop {
-            // Not held while waiting: whoever ends the command needs it.
-            let ended = self.child.lock().try_wait();
-            let failed = |error| CommandError::Failed(format!("{}: the remote command: {error}", self.place.host));
-            match ended.map_err(failed)? {
-                Some(status) => return Ok(status.code()),
-                None if begun.elapsed() >= grace => {
-                    self.kill();
-                    return Ok(Some(0));
-                }
-                None => std::thread::sleep(LOOK_INTERVAL),
             }
         }
     }
@@ -130,18 +152,14 @@ struct Said {
 }
 
 impl Said {
-    fn listen(&mut self, stderr: ChildStderr, show: impl Fn(SideProgress), remark: impl Fn(&str)) {
-        let mut lines = BufReader::new(stderr);
-        // An error here is the end of what can be learned.
-        while let Ok(Some(line)) = next_line(&mut lines) {
-            if let Some(progress) = relayed(&line) {
-                show(progress);
-            } else if let Some(version) = version_in(&line).filter(|_| self.version.is_none()) {
-                self.version = Some(version.to_owned());
-            } else if !line.trim().is_empty() {
-                remark(&line);
-                self.last_line = Some(line);
-            }
+    fn take(&mut self, line: String, show: impl Fn(SideProgress), remark: impl Fn(&str)) {
+        if let Some(progress) = relayed(&line) {
+            show(progress);
+        } else if let Some(version) = version_in(&line).filter(|_| self.version.is_none()) {
+            self.version = Some(version.to_owned());
+        } else if !line.trim().is_empty() {
+            remark(&line);
+            self.last_line = Some(line);
         }
     }
 }

@@ -98,7 +98,7 @@ fn host_and_port(address: &str) -> Result<(&str, Option<u16>), &'static str> {
 
 /// The options of `twintree manifest` that scan there as this command would here.
 fn words_of(scan: &ScanArgs) -> Vec<String> {
-    let mut words: Vec<String> = ["manifest", "--relay-progress", "-o", "-"].map(str::to_owned).into();
+    let mut words: Vec<String> = ["manifest", "--quiet", "--relay-progress", "-o", "-"].map(str::to_owned).into();
     let mut option = |name: &str, value: &dyn ToString| words.extend([format!("--{name}={}", value.to_string())]);
     scan.exclude_file.iter().for_each(|pattern| option("exclude-file", pattern));
     scan.exclude_dir.iter().for_each(|pattern| option("exclude-dir", pattern));
@@ -133,7 +133,7 @@ mod tests {
         Ok(line.into_iter().map(|word| word.into_string().unwrap()).collect())
     }
 
-    const COMMAND: &str = "twintree --version >&2 && exec twintree manifest --relay-progress -o - -- /data";
+    const COMMAND: &str = "twintree --version >&2 && exec twintree manifest --quiet --relay-progress -o - -- /data";
 
     #[test]
     fn an_argument_names_a_host_and_a_directory() {

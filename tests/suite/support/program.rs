@@ -28,3 +28,13 @@ fn ended(command: &mut Command) -> Ended {
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
 }
+
+/// Runs a line of the shell in a directory; `$T` is the program.
+pub fn shell(directory: &Path, line: &str) -> Ended {
+    ended(Command::new("sh").args(["-c", line]).current_dir(directory).env("T", env!("CARGO_BIN_EXE_twintree")))
+}
+
+/// Whether a program is there that takes `--version`.
+pub fn is_installed(program: &str) -> bool {
+    std::process::Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success())
+}

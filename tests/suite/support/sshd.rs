@@ -70,6 +70,13 @@ impl Sshd {
         }
     }
 
+    /// Ends it; its files, with those of the client, stay as long as what this gives.
+    pub fn stop(mut self) -> tempfile::TempDir {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+        std::mem::replace(&mut self.home, tempfile::tempdir().unwrap())
+    }
+
     /// The remote shell that reaches it.
     pub fn rsh(&self) -> String {
         format!("ssh -F {}", self.home.path().join("client.conf").display())

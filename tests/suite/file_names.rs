@@ -1,0 +1,95 @@
+//! Names of entries in which two sides differ, alone, and what rsync makes of them.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+
+use crate::support::material::missing;
+use crate::support::program::{is_installed, shell, text, twintree};
+use crate::support::trees::{copy_tree, flip_byte, plant};
+
+/// Two trees with every kind of difference, and names that no line holds.
+fn differing() -> tempfile::TempDir {
+    let tmp = tempfile::tempdir().unwrap();
+    let (s, d) = (tmp.path().join("s"), tmp.path().join("d"));
+    plant(&s, 2, 3, 500);
+    let table = "data/ks/table-0000";
+    fs::create_dir_all(s.join("new/sub dir")).unwrap();
+    copy_tree(&s, &d);
+    fs::remove_dir_all(d.join("new")).unwrap();
+    fs::write(s.join("new/sub dir/a b"), "only here").unwrap();
+    fs::write(s.join("new/line\nbreak"), "only here").unwrap();
+    fs::write(s.join(OsStr::from_bytes(b"\xff \\")), "only here").unwrap();
+    flip_byte(&d.join(table).join("nb-0-big-Data.db"), 7);
+    fs::write(d.join(table).join("nb-1-big-Data.db"), "short").unwrap();
+    fs::remove_file(d.join(table).join("nb-2-big-Data.db")).unwrap();
+    fs::create_dir_all(d.join("old/deep")).unwrap();
+    fs::write(d.join("old/deep/f"), "").unwrap();
+    fs::write(d.join("old/-rf"), "").unwrap();
+    tmp
+}
+
+fn names(tmp: &Path, which: &str) -> (i32, Vec<String>) {
+    let (code, out, _) =
+        shell(tmp, &format!("$T diff s d --files {which} -0 -q | tr '\\377' '?'; exit ${{PIPESTATUS:-0}}"));
+    (code, out.split_terminator('\0').map(str::to_owned).collect())
+}
+
+#[test]
+fn names_to_copy_and_names_to_delete_are_apart() {
+    let tmp = differing();
+    let table = |n: usize| format!("data/ks/table-0000/nb-{n}-big-Data.db");
+    let of = |which: &str| names(tmp.path(), which).1;
+    let mut copied = vec![table(0), table(1), table(2)];
+    copied.extend(["new", "new/line\nbreak", "new/sub dir", "new/sub dir/a b", "? \\"].map(str::to_owned));
+    assert_eq!(of("copy"), copied);
+    assert_eq!(of("differ"), [table(0), table(1)]);
+    assert_eq!(of("delete"), ["old/deep/f", "old/deep", "old/-rf", "old"], "what lies in a directory comes before it");
+    assert_eq!(of("unverified"), [] as [&str; 0]);
+    let (s, d) = (tmp.path().join("s"), tmp.path().join("d"));
+    let (code, out, err) = twintree(&["diff", text(&s), text(&d), "--files", "delete"]);
+    assert_eq!((code, out.as_str()), (1, "old/deep/f\nold/deep\nold/-rf\nold\n"));
+    assert!(err.starts_with("FAILED: entries that are not proven equal"), "{err}");
+    let (code, out, err) = twintree(&["diff", text(&s), text(&d), "--files", "copy"]);
+    assert_eq!((code, out.as_str()), (2, ""), "a name would be taken for two");
+    assert!(err.contains("add -0"), "{err}");
+    assert_eq!(twintree(&["diff", text(&s), text(&s), "--files", "copy"]).0, 0);
+    assert_eq!(twintree(&["diff", text(&s), text(&d), "--files", "copy", "--json"]).0, 2);
+    assert_eq!(twintree(&["diff", text(&s), text(&d), "--files", "delete", "--root", "data/1"]).0, 2);
+    assert_eq!(twintree(&["diff", text(&s), text(&d), "--files", "delete", "--root", "data/0"]).1, out_of(&s, &d));
+}
+
+fn out_of(s: &Path, d: &Path) -> String {
+    twintree(&["diff", text(s), text(d), "--files", "delete"]).1
+}
+
+/// The lines of the README.
+#[test]
+fn rsync_makes_the_trees_equal_by_these_names() {
+    if !is_installed("rsync") {
+        return missing("rsync", "rsync is not installed");
+    }
+    let tmp = differing();
+    // A file where the other side has a directory, and the other way round.
+    fs::create_dir_all(tmp.path().join("s/turned/in")).unwrap();
+    fs::write(tmp.path().join("s/turned/in/f"), "f").unwrap();
+    fs::write(tmp.path().join("d/turned"), "file").unwrap();
+    fs::write(tmp.path().join("s/back"), "file").unwrap();
+    fs::create_dir_all(tmp.path().join("d/back/in")).unwrap();
+    for line in [
+        "$T diff s d --files delete -0 > delete; (cd d && xargs -0 rm -d --) < delete",
+        "$T diff s d --files copy -0 > copy; rsync -aI --from0 --files-from=copy s/ d/",
+    ] {
+        let (code, out, err) = shell(tmp.path(), line);
+        assert_eq!(code, 0, "{line}: {out}{err}");
+    }
+    let (code, out, _) = shell(tmp.path(), "$T diff s d");
+    assert_eq!(code, 0, "{out}");
+    // Without -I rsync passes over what has the same size and time.
+    flip_byte(&tmp.path().join("d/data/ks/table-0001/nb-0-big-Data.db"), 3);
+    shell(tmp.path(), "$T diff s d --files copy -0 > copy; rsync -a --from0 --files-from=copy s/ d/");
+    assert_eq!(shell(tmp.path(), "$T diff s d").0, 1);
+    shell(tmp.path(), "rsync -aI --from0 --files-from=copy s/ d/");
+    assert_eq!(shell(tmp.path(), "$T diff s d").0, 0);
+}
