@@ -5,19 +5,24 @@ use crate::model::{ContentDigest, RelPath};
 /// A line: the value in hexadecimal digits, two spaces, the name. A name that would break the line is escaped, and the line begins with a
 /// backslash.
 pub fn write_line(digest: &ContentDigest, path: &RelPath) -> Vec<u8> {
+    let escape = |byte: &u8| match byte {
+        b'\\' => Some(b'\\'),
+        b'\n' => Some(b'n'),
+        // `b3sum` knows no escape for it, and takes it as it is.
+        b'\r' if !matches!(digest, ContentDigest::Blake3(_)) => Some(b'r'),
+        _ => None,
+    };
     let name = path.as_bytes();
     let mut line = Vec::with_capacity(name.len() + 70);
-    if name.iter().any(|byte| matches!(byte, b'\\' | b'\n' | b'\r')) {
+    if name.iter().any(|byte| escape(byte).is_some()) {
         line.push(b'\\');
     }
     line.extend_from_slice(digest.to_string().as_bytes());
     line.extend_from_slice(b"  ");
     for byte in name {
-        match byte {
-            b'\\' => line.extend_from_slice(b"\\\\"),
-            b'\n' => line.extend_from_slice(b"\\n"),
-            b'\r' => line.extend_from_slice(b"\\r"),
-            byte => line.push(*byte),
+        match escape(byte) {
+            Some(letter) => line.extend_from_slice(&[b'\\', letter]),
+            None => line.push(*byte),
         }
     }
     line.push(b'\n');

@@ -18,6 +18,12 @@ pub(super) struct NameList {
     pub null: bool,
 }
 
+/// Takes some differences.
+pub(super) type Take<'a> = &'a mut dyn FnMut(&[DifferenceBody]) -> io::Result<()>;
+
+/// Gives all differences in their order, some at a time; where it is told so, the last of these first.
+pub(super) type Given<'a> = &'a dyn Fn(bool, Take<'_>) -> io::Result<()>;
+
 impl NamesWanted {
     fn takes(self, kind: DifferenceKind) -> bool {
         use DifferenceKind::{
@@ -46,12 +52,8 @@ pub(super) fn root(named: Option<RootId>, roots: &[RootId]) -> Result<RootId, Co
 }
 
 impl NameList {
-    /// Prints the names. `pages` gives the differences in their order, some at a time, and `backwards` from the last on: what is deleted goes
-    /// before the directory that it lies in.
-    pub(super) fn print(
-        &self,
-        pages: &dyn Fn(bool, &mut dyn FnMut(&[DifferenceBody]) -> io::Result<()>) -> io::Result<()>,
-    ) -> Result<(), CommandError> {
+    /// Prints the names. What is deleted goes before the directory that it lies in.
+    pub(super) fn print(&self, given: Given<'_>) -> Result<(), CommandError> {
         let failed = |error: io::Error| CommandError::Failed(error.to_string());
         if !self.null {
             let mut broken = false;
@@ -59,7 +61,7 @@ impl NameList {
                 broken |= self.names(differences).any(|name| name.contains(&b'\n'));
                 Ok(())
             };
-            pages(false, look).map_err(failed)?;
+            given(false, look).map_err(failed)?;
             if broken {
                 let what = "a name holds a line break, and would be taken for two: add -0";
                 return Err(CommandError::Usage(what.to_owned()));
@@ -69,7 +71,7 @@ impl NameList {
         let end: &[u8] = if self.null { b"\0" } else { b"\n" };
         let for_eyes = io::stdout().is_terminal();
         output::stream(|out| {
-            pages(backwards, &mut |differences| {
+            given(backwards, &mut |differences| {
                 let mut names: Vec<Vec<u8>> = self.names(differences).collect();
                 if backwards {
                     names.reverse();
