@@ -91,10 +91,16 @@ impl NameList {
     fn names<'a>(&'a self, differences: &'a [DifferenceBody]) -> impl Iterator<Item = Vec<u8>> + 'a {
         let wanted = differences.iter().filter(|difference| self.wanted.takes(difference.kind));
         let urls = wanted.filter_map(|difference| FileUrl::parse(&difference.file_url, difference.path_hex.as_deref()));
-        urls.filter(|url| url.root == self.root).map(|url| match url.path.is_root() {
-            true => b".".to_vec(),
-            false => url.path.as_bytes().to_vec(),
-        })
+        urls.filter(|url| url.root == self.root).map(|url| for_others(url.path.as_bytes()))
+    }
+}
+
+/// A name as other programs take it: one that begins as an option does, or as a remark in a list of rsync, begins with `./` instead.
+fn for_others(path: &[u8]) -> Vec<u8> {
+    match path.first() {
+        None => b".".to_vec(),
+        Some(b'-' | b'#' | b';') => [b"./", path].concat(),
+        Some(_) => path.to_vec(),
     }
 }
 
@@ -115,6 +121,12 @@ mod tests {
             assert_eq!(u8::from(copy) + u8::from(delete) + u8::from(unverified), 1, "{kind:?}");
             assert_eq!(differ, copy && kind != MissingAtDestination, "{kind:?}");
         }
+    }
+
+    #[test]
+    fn no_name_is_taken_for_something_else() {
+        let names = [&b""[..], b"a/-b", b"-rf", b"#x", b";x"].map(|path| String::from_utf8(for_others(path)).unwrap());
+        assert_eq!(names, [".", "a/-b", "./-rf", "./#x", "./;x"]);
     }
 
     #[test]

@@ -97,6 +97,39 @@ fn lists_of_the_real_programs_equal_the_directory_they_were_made_of() {
     }
 }
 
+/// Both write some characters of names as others, or break lines at them, so these names are plain.
+#[test]
+fn lists_of_hashdeep_and_rclone_equal_the_directory_they_were_made_of() {
+    let tmp = tree();
+    let data = tmp.path().join("data/ks");
+    fs::write(data.join("comma, and space"), "x").unwrap();
+    for (program, command, algorithm, sizes) in [
+        ("hashdeep", "hashdeep -rl .", "SHA-256", true),
+        ("hashdeep", "hashdeep -c sha1,md5 -rl .", "SHA-1", true),
+        ("hashdeep", "hashdeep -r $PWD", "SHA-256", true),
+        ("rclone", "rclone -q hashsum MD5 .", "MD5", false),
+        ("rclone", "rclone -q hashsum SHA-1 --base64 .", "SHA-1", false),
+    ] {
+        if !is_installed(program) && !shell(tmp.path(), &format!("{program} -V")).1.starts_with("4.") {
+            missing(program, &format!("{program} is not installed"));
+            continue;
+        }
+        let (code, _, err) = shell(&data, &format!("{command} > ../../list"));
+        assert_eq!(code, 0, "{command}: {err}");
+        let list = tmp.path().join("list");
+        let absolute = command.contains("PWD");
+        let prefix = ["--strip-prefix", text(&data)];
+        let args = [&[text(&list), text(&data)][..], if absolute { &prefix[..] } else { &[] }].concat();
+        let (code, result) = diff(&args);
+        assert_eq!((code, &result["filesMatched"]), (0, &json!(11)), "{command}: {result:#}");
+        assert_eq!(result["scope"]["checksums"], algorithm);
+        assert_eq!(result["scope"]["notCompared"].as_array().unwrap().contains(&json!("sizes")), !sizes);
+        if absolute {
+            assert_eq!(twintree(&["diff", text(&list), text(&data)]).0, 2);
+        }
+    }
+}
+
 #[test]
 fn every_kind_of_fault_is_found_and_only_where_it_is() {
     let tmp = tree();

@@ -68,6 +68,9 @@ fn rsync_makes_the_trees_equal_by_these_names() {
         return missing("rsync", "rsync is not installed");
     }
     let tmp = differing();
+    for name in ["#hash", ";semicolon", "-I"] {
+        fs::write(tmp.path().join("s").join(name), name).unwrap();
+    }
     // A file where the other side has a directory, and the other way round.
     fs::create_dir_all(tmp.path().join("s/turned/in")).unwrap();
     fs::write(tmp.path().join("s/turned/in/f"), "f").unwrap();
@@ -75,7 +78,7 @@ fn rsync_makes_the_trees_equal_by_these_names() {
     fs::write(tmp.path().join("s/back"), "file").unwrap();
     fs::create_dir_all(tmp.path().join("d/back/in")).unwrap();
     for line in [
-        "$T diff s d --files delete -0 > delete; (cd d && xargs -0 rm -d --) < delete",
+        "$T diff s d --files delete -0 > delete; (cd d && xargs -0r rm -d --) < delete",
         "$T diff s d --files copy -0 > copy; rsync -aI --from0 --files-from=copy s/ d/",
     ] {
         let (code, out, err) = shell(tmp.path(), line);
