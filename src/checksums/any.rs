@@ -18,3 +18,59 @@ pub fn read(bytes: &[u8], reading: &Reading<'_>) -> Result<ChecksumList, ListErr
         _ => Ok(list),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::ChecksumAlgorithm;
+    use proptest::prelude::*;
+
+    /// One list of each kind.
+    const LISTS: [&[u8]; 6] = [
+        include_bytes!("../../fuzz/corpus/checksum_list/sums"),
+        include_bytes!("../../fuzz/corpus/checksum_list/tagged"),
+        include_bytes!("../../fuzz/corpus/checksum_list/zero"),
+        include_bytes!("../../fuzz/corpus/checksum_list/hashdeep"),
+        include_bytes!("../../fuzz/corpus/checksum_list/medusa"),
+        include_bytes!("../../fuzz/corpus/checksum_list/rclone"),
+    ];
+
+    fn reading() -> Reading<'static> {
+        Reading { algorithm: None, file_name: "x.sha256", prefix: None }
+    }
+
+    #[test]
+    fn every_kind_is_read() {
+        for list in LISTS {
+            assert!(read(list, &reading()).is_ok(), "{}", String::from_utf8_lossy(list));
+        }
+    }
+
+    proptest! {
+        /// Whatever happens to a list: it is refused, or sound.
+        #[test]
+        fn a_damaged_list_is_refused_or_sound(
+            which in 0..LISTS.len(),
+            edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0..3_u8), 1..6),
+        ) {
+            let mut bytes = LISTS[which].to_vec();
+            for (at, byte, edit) in edits {
+                let at = at.index(bytes.len());
+                match edit {
+                    0 => bytes[at] = byte,
+                    1 => bytes.insert(at, byte),
+                    _ if bytes.len() > 1 => drop(bytes.remove(at)),
+                    _ => {}
+                }
+            }
+            if let Ok(list) = read(&bytes, &reading()) {
+                prop_assert!(list.files().is_sorted_by(|a, b| a.path < b.path));
+                for file in list.files() {
+                    prop_assert!(!file.path.is_root());
+                    let of = |algorithm: &ChecksumAlgorithm| file.digests.iter().filter(|one| algorithm.is_of(one)).count();
+                    prop_assert!(ChecksumAlgorithm::ALL.iter().all(|algorithm| of(algorithm) < 2));
+                }
+            }
+        }
+    }
+}
