@@ -10,12 +10,13 @@ use std::path::Path;
 
 use bytes::Bytes;
 
+use crate::checksums::{self, Reading};
 use crate::config::Config;
 use crate::exclude::Rules;
 use crate::manifest::{
     Comparand as _, Depth, DiffError, HashKind, Identity, Manifest, ManifestFile, decode_block, diff, encode_block,
 };
-use crate::model::{FileUrl, RelPath, RootId};
+use crate::model::{ChecksumAlgorithm, ContentDigest, FileUrl, RelPath, RootId};
 use crate::peer::{Allowance, Assembly, of_frame, read_listing};
 use crate::protocol::{
     BranchFrame, BranchRequest, FrameDecoder, MAX_BRANCH_REQUEST_BYTES, ManifestFrame, ReportBody, routes,
@@ -27,10 +28,11 @@ use crate::store::{PageTable, Pages, Place, record, unpack};
 pub type Decoder = fn(&[u8]);
 
 /// All of them, by the names of the fuzz targets and of the folders of their corpus.
-pub const ALL: [(&str, Decoder); 12] = [
+pub const ALL: [(&str, Decoder); 13] = [
     ("block", block),
     ("branch_answer", branch_answer),
     ("branch_request", branch_request),
+    ("checksum_list", checksum_list),
     ("configuration", configuration),
     ("exclusion_pattern", exclusion_pattern),
     ("listing", listing),
@@ -70,6 +72,24 @@ pub fn branch_request(bytes: &[u8]) {
         request.directories.iter().filter_map(|asked| asked.leaves.as_ref()).for_each(|leaves| block(leaves));
         let again = BranchRequest::decode(&request.encode().into());
         assert!(again.is_ok_and(|again| again == request), "what was read is written as something else");
+    }
+}
+
+/// A checksum list of whatever kind. What its lines say of BLAKE3 and SHA-256 is written as the same.
+pub fn checksum_list(bytes: &[u8]) {
+    for algorithm in [None, Some(ChecksumAlgorithm::Sha256), Some(ChecksumAlgorithm::Blake3)] {
+        let reading = Reading { algorithm, prefix: None, file_name: "list" };
+        let Ok(list) = checksums::read(bytes, &reading) else { continue };
+        assert!(list.files().is_sorted_by(|a, b| a.path < b.path));
+        list.files().iter().for_each(|file| stays_below_its_root(&file.path));
+        let Some(algorithm) = algorithm else { continue };
+        let values = list.files().iter().filter_map(|file| Some((&file.path, list.digest(&file.path, algorithm)?)));
+        let values: Vec<(&RelPath, ContentDigest)> = values.collect();
+        let written: Vec<u8> = values.iter().flat_map(|(path, digest)| checksums::write_line(digest, path)).collect();
+        let again = checksums::read(&written, &reading);
+        let again =
+            again.as_ref().map(|again| again.files().iter().map(|file| (&file.path, file.digests[0])).collect());
+        assert_eq!(again, Ok(values), "what was read is written as something else");
     }
 }
 

@@ -1,9 +1,7 @@
-//! Reading a list of whatever kind. Pure.
+//! What is known of a list before it is read. Pure.
 
-use super::error::{ListError, ListFault};
-use super::list::ChecksumList;
-use super::{hashdeep, medusa, sums};
-use crate::model::{ChecksumAlgorithm, RelPath};
+use super::error::ListFault;
+use crate::model::{ChecksumAlgorithm, PathError, RelPath};
 
 /// What is known of a list before it is read.
 #[derive(Debug, Clone, Copy, Default)]
@@ -14,20 +12,6 @@ pub struct Reading<'a> {
     pub algorithm: Option<ChecksumAlgorithm>,
     /// What stands before each name in it, and is taken off.
     pub prefix: Option<&'a [u8]>,
-}
-
-/// Reads a list: the kind shows in its first bytes. Takes any bytes.
-pub fn read(bytes: &[u8], reading: &Reading<'_>) -> Result<ChecksumList, ListError> {
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let list = match bytes {
-        _ if bytes.starts_with(hashdeep::MAGIC) => hashdeep::read(bytes, reading),
-        _ if bytes.trim_ascii_start().starts_with(b"[") => medusa::read(bytes),
-        _ => sums::read(bytes, reading),
-    }?;
-    match reading.algorithm {
-        Some(algorithm) if !list.algorithms().contains(&algorithm) => Err(ListFault::NotOf(algorithm).of_all()),
-        _ => Ok(list),
-    }
 }
 
 impl Reading<'_> {
@@ -46,7 +30,7 @@ impl Reading<'_> {
         match RelPath::written(below) {
             Ok(path) if path.is_root() => Err(ListFault::NoName),
             Ok(path) => Ok(path),
-            Err(crate::model::PathError::Absolute) => Err(ListFault::Absolute),
+            Err(PathError::Absolute) => Err(ListFault::Absolute),
             Err(error) => Err(ListFault::Name(error)),
         }
     }

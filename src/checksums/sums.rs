@@ -11,7 +11,9 @@ pub(super) fn read(bytes: &[u8], reading: &Reading<'_>) -> Result<ChecksumList, 
     let verbatim = bytes.contains(&0);
     let end = if verbatim { 0 } else { b'\n' };
     let lines = || (1..).zip(bytes.strip_suffix(&[end]).unwrap_or(bytes).split(move |byte| *byte == end));
-    let of_windows = !verbatim && lines().all(|(_, line)| line.ends_with(b"\r"));
+    // `b3sum` ends no line so, and has such a byte in a name as it is.
+    let of_b3sum = reading.algorithm.or(reading.hinted()) == Some(ChecksumAlgorithm::Blake3);
+    let of_windows = !verbatim && !of_b3sum && lines().all(|(_, line)| line.ends_with(b"\r"));
     let mut files = Vec::new();
     for (number, line) in lines() {
         let line = if of_windows { &line[..line.len() - 1] } else { line };

@@ -256,15 +256,18 @@ pub struct InspectArgs {
     pub json: bool,
 }
 
+const INCLUDE_HELP: &str = "Compare only files that match one of these globs, or lie in a directory that does. A glob is read as a line \
+    of .gitignore: with a slash before its end it matches from the root on, without one a name at any depth, with one at its end \
+    directories alone; * and ? match no slash, ** does; [ab] and {a,b} are known";
+
 /// What of two trees is compared.
 #[derive(Debug, Default, Clone, Args)]
 pub struct NarrowArgs {
     /// Do not compare modification times: a copy that was made without them is equal in content
     #[arg(long)]
     pub ignore_times: bool,
-    /// Compare only files that match one of these globs, or lie in a directory that does; read as a line of .gitignore: with a slash before
-    /// its end it matches from the root on, else a name at any depth; * and ? match no slash, ** does, [ab] and {a,b} are known
-    #[arg(long, value_name = "GLOB")]
+    /// Only files that match one of these globs are compared.
+    #[arg(long, value_name = "GLOB", help = INCLUDE_HELP)]
     pub include: Vec<String>,
     /// Leave out files and directories that match one of these globs, whatever is included; read in the same way, and one that ends with a
     /// slash matches directories alone

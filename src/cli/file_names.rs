@@ -18,6 +18,12 @@ pub(super) struct NameList {
     pub null: bool,
 }
 
+/// Takes some differences.
+pub(super) type Take<'a> = &'a mut dyn FnMut(&[DifferenceBody]) -> io::Result<()>;
+
+/// Gives all differences in their order, some at a time; where it is told so, the last of these first.
+pub(super) type Given<'a> = &'a dyn Fn(bool, Take<'_>) -> io::Result<()>;
+
 impl NamesWanted {
     fn takes(self, kind: DifferenceKind) -> bool {
         use DifferenceKind::{
@@ -46,12 +52,8 @@ pub(super) fn root(named: Option<RootId>, roots: &[RootId]) -> Result<RootId, Co
 }
 
 impl NameList {
-    /// Prints the names. `pages` gives the differences in their order, some at a time, and `backwards` from the last on: what is deleted goes
-    /// before the directory that it lies in.
-    pub(super) fn print(
-        &self,
-        pages: &dyn Fn(bool, &mut dyn FnMut(&[DifferenceBody]) -> io::Result<()>) -> io::Result<()>,
-    ) -> Result<(), CommandError> {
+    /// Prints the names. What is deleted goes before the directory that it lies in.
+    pub(super) fn print(&self, given: Given<'_>) -> Result<(), CommandError> {
         let failed = |error: io::Error| CommandError::Failed(error.to_string());
         if !self.null {
             let mut broken = false;
@@ -59,7 +61,7 @@ impl NameList {
                 broken |= self.names(differences).any(|name| name.contains(&b'\n'));
                 Ok(())
             };
-            pages(false, look).map_err(failed)?;
+            given(false, look).map_err(failed)?;
             if broken {
                 let what = "a name holds a line break, and would be taken for two: add -0";
                 return Err(CommandError::Usage(what.to_owned()));
@@ -69,7 +71,7 @@ impl NameList {
         let end: &[u8] = if self.null { b"\0" } else { b"\n" };
         let for_eyes = io::stdout().is_terminal();
         output::stream(|out| {
-            pages(backwards, &mut |differences| {
+            given(backwards, &mut |differences| {
                 let mut names: Vec<Vec<u8>> = self.names(differences).collect();
                 if backwards {
                     names.reverse();
@@ -89,10 +91,16 @@ impl NameList {
     fn names<'a>(&'a self, differences: &'a [DifferenceBody]) -> impl Iterator<Item = Vec<u8>> + 'a {
         let wanted = differences.iter().filter(|difference| self.wanted.takes(difference.kind));
         let urls = wanted.filter_map(|difference| FileUrl::parse(&difference.file_url, difference.path_hex.as_deref()));
-        urls.filter(|url| url.root == self.root).map(|url| match url.path.is_root() {
-            true => b".".to_vec(),
-            false => url.path.as_bytes().to_vec(),
-        })
+        urls.filter(|url| url.root == self.root).map(|url| for_others(url.path.as_bytes()))
+    }
+}
+
+/// A name as other programs take it: one that begins as an option does, or as a remark in a list of rsync, begins with `./` instead.
+fn for_others(path: &[u8]) -> Vec<u8> {
+    match path.first() {
+        None => b".".to_vec(),
+        Some(b'-' | b'#' | b';') => [b"./", path].concat(),
+        Some(_) => path.to_vec(),
     }
 }
 
@@ -113,6 +121,12 @@ mod tests {
             assert_eq!(u8::from(copy) + u8::from(delete) + u8::from(unverified), 1, "{kind:?}");
             assert_eq!(differ, copy && kind != MissingAtDestination, "{kind:?}");
         }
+    }
+
+    #[test]
+    fn no_name_is_taken_for_something_else() {
+        let names = [&b""[..], b"a/-b", b"-rf", b"#x", b";x"].map(|path| String::from_utf8(for_others(path)).unwrap());
+        assert_eq!(names, [".", "a/-b", "./-rf", "./#x", "./;x"]);
     }
 
     #[test]

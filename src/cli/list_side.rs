@@ -1,5 +1,6 @@
 //! A checksum list as one side of a comparison.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::Read as _;
 use std::os::unix::ffi::OsStrExt as _;
@@ -54,12 +55,19 @@ impl ListSide {
     }
 
     /// What of the list is compared with a tree of this machine, whose rules hold for both, or with whatever else.
-    pub(super) fn wanted(&self, beside: Option<&Tree>, filter: Option<&Filter>) -> Result<ChecksumList, CommandError> {
+    pub(super) fn wanted(
+        &self,
+        beside: Option<&Tree>,
+        filter: Option<&Filter>,
+    ) -> Result<Cow<'_, ChecksumList>, CommandError> {
         let rules = beside.map(|tree| tree.rules_of(RootId::DATA_0)).transpose()?.flatten();
         let rules = rules.unwrap_or_else(RootRules::none);
+        if filter.is_none() && rules.is_empty() {
+            return Ok(Cow::Borrowed(&self.list));
+        }
         let filtered = |path: &RelPath| filter.is_none_or(|filter| filter.takes_file(path));
         let ruled = |path: &RelPath| rules.selects(path, false) && !rules.excludes_with_ancestors(path);
-        Ok(self.list.clone().retain(|path| filtered(path) && ruled(path)))
+        Ok(Cow::Owned(self.list.clone().retain(|path| filtered(path) && ruled(path))))
     }
 
     /// The wanted part of the list as a manifest that knows neither times nor directories without files.

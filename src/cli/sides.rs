@@ -1,5 +1,7 @@
 //! Both sides of a comparison as manifests, and what of them is compared.
 
+use std::borrow::Cow;
+
 use super::basis::Basis;
 use super::exit_code::CommandError;
 use super::narrowing::Narrowing;
@@ -18,7 +20,7 @@ pub(super) struct Sides<'a> {
     /// What was walked, at the place of its side.
     walked: [Option<&'a Manifest>; 2],
     /// What of a list is compared.
-    lists: [Option<ChecksumList>; 2],
+    lists: [Option<Cow<'a, ChecksumList>>; 2],
     /// What that says, as a manifest.
     listed: [Option<Manifest>; 2],
 }
@@ -82,7 +84,7 @@ impl<'a> Sides<'a> {
                 None => Facts::ALL,
             };
             // A list knows no directory without files, so it takes none for missing at the other side either.
-            let listed = self.lists[1 - at].as_ref().filter(|_| self.lists[at].is_none());
+            let listed = self.lists[1 - at].as_deref().filter(|_| self.lists[at].is_none());
             Part::of(wholes[at], Wanted { filter, listed, facts })
         };
         Ok(Narrowed { wholes, parts: Some([part(0)?, part(1)?]), wanted, filter })

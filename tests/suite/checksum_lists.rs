@@ -15,7 +15,7 @@ use crate::support::program::{is_installed, shell, text, twintree};
 use crate::support::trees::{copy_tree, flip_byte, plant};
 
 /// Names that a line of a list must escape, or that look like parts of one.
-const STRANGE: [&str; 6] = ["a b", "line\nbreak", "back\\slash", "*star", "-", "MD5 (x) = y"];
+const STRANGE: [&str; 7] = ["a b", "line\nbreak", "back\\slash", "*star", "-", "MD5 (x) = y", "return\r"];
 
 /// A tree with names of all kinds.
 fn tree() -> tempfile::TempDir {
@@ -77,7 +77,7 @@ fn lists_of_the_real_programs_equal_the_directory_they_were_made_of() {
         for sides in [[text(&list), text(&data)], [text(&data), text(&list)]] {
             let (code, result) = diff(&sides);
             assert_eq!((code, &result["state"]), (0, &"COMPLETED".into()), "{program}: {result:#}");
-            assert_eq!(result["filesMatched"], 17, "{program}");
+            assert_eq!(result["filesMatched"], 18, "{program}");
             assert_eq!(
                 (&result["digestAlgorithm"], &result["scope"]["checksums"]),
                 (&json!(algorithm), &json!(algorithm))
@@ -94,6 +94,39 @@ fn lists_of_the_real_programs_equal_the_directory_they_were_made_of() {
         }
         let (code, out, _) = shell(tmp.path(), &format!("$T diff - data --algorithm {algorithm} < {}", text(&list)));
         assert_eq!(code, 0, "{program}: {out}");
+    }
+}
+
+/// Both write some characters of names as others, or break lines at them, so these names are plain.
+#[test]
+fn lists_of_hashdeep_and_rclone_equal_the_directory_they_were_made_of() {
+    let tmp = tree();
+    let data = tmp.path().join("data/ks");
+    fs::write(data.join("comma, and space"), "x").unwrap();
+    for (program, command, algorithm, sizes) in [
+        ("hashdeep", "hashdeep -rl .", "SHA-256", true),
+        ("hashdeep", "hashdeep -c sha1,md5 -rl .", "SHA-1", true),
+        ("hashdeep", "hashdeep -r $PWD", "SHA-256", true),
+        ("rclone", "rclone -q hashsum MD5 .", "MD5", false),
+        ("rclone", "rclone -q hashsum SHA-1 --base64 .", "SHA-1", false),
+    ] {
+        if !is_installed(program) && !shell(tmp.path(), &format!("{program} -V")).1.starts_with("4.") {
+            missing(program, &format!("{program} is not installed"));
+            continue;
+        }
+        let (code, _, err) = shell(&data, &format!("{command} > ../../list"));
+        assert_eq!(code, 0, "{command}: {err}");
+        let list = tmp.path().join("list");
+        let absolute = command.contains("PWD");
+        let prefix = ["--strip-prefix", text(&data)];
+        let args = [&[text(&list), text(&data)][..], if absolute { &prefix[..] } else { &[] }].concat();
+        let (code, result) = diff(&args);
+        assert_eq!((code, &result["filesMatched"]), (0, &json!(11)), "{command}: {result:#}");
+        assert_eq!(result["scope"]["checksums"], algorithm);
+        assert_eq!(result["scope"]["notCompared"].as_array().unwrap().contains(&json!("sizes")), !sizes);
+        if absolute {
+            assert_eq!(twintree(&["diff", text(&list), text(&data)]).0, 2);
+        }
     }
 }
 
@@ -114,7 +147,7 @@ fn every_kind_of_fault_is_found_and_only_where_it_is() {
 
         flip_byte(&copy.join("ks/table-0001/nb-3-big-Data.db"), 100);
         let (code, result) = diff(&[text(&list), text(&copy)]);
-        assert_eq!((code, &result["digestMismatches"], &result["filesMatched"]), (1, &json!(1), &json!(16)));
+        assert_eq!((code, &result["digestMismatches"], &result["filesMatched"]), (1, &json!(1), &json!(17)));
         let difference = &result["differences"][0];
         assert_eq!(difference["kind"], "content");
         assert_eq!(difference["source"]["size"], Value::Null, "a list does not say it");
@@ -128,9 +161,9 @@ fn every_kind_of_fault_is_found_and_only_where_it_is() {
         let (code, result) = diff(&[text(&list), text(&copy)]);
         assert_eq!((code, &result["filesNotFoundAtDestination"]), (1, &json!(1)));
         assert_eq!((&result["filesNotFoundAtSource"], &result["filesMatched"]), (&json!(1), &json!(0)));
-        assert_eq!(result["contentNotCompared"], 16);
+        assert_eq!(result["contentNotCompared"], 17);
         let (_, result) = diff(&[text(&list), text(&copy), "--keep-going"]);
-        assert_eq!((&result["digestMismatches"], &result["filesMatched"]), (&json!(1), &json!(15)));
+        assert_eq!((&result["digestMismatches"], &result["filesMatched"]), (&json!(1), &json!(16)));
         let kinds: Vec<&str> =
             result["differences"].as_array().unwrap().iter().map(|one| one["kind"].as_str().unwrap()).collect();
         assert_eq!(kinds, ["content", "missing-at-destination", "missing-at-source"]);
@@ -205,7 +238,7 @@ fn two_lists_are_compared_by_what_both_have() {
     let mut deep = "%%%% HASHDEEP-1.0\n%%%% size,md5,sha256,filename\n## Invoked from: /\n##\n".to_owned();
     for (name, path) in files(&data) {
         let bytes = fs::read(&path).unwrap();
-        if name.to_str().unwrap().contains(['\n', '\\']) {
+        if name.to_str().unwrap().contains(['\n', '\\', '\r']) {
             continue;
         }
         md5.push_str(&format!("{}  {}\n", hex(&bytes), name.display()));
@@ -222,7 +255,7 @@ fn two_lists_are_compared_by_what_both_have() {
         "{result:#}"
     );
     // The strongest of a list is taken, and another one where it is named.
-    let strange = ["--exclude", "*\n*", "--exclude", "back*"];
+    let strange = ["--exclude", "*\n*", "--exclude", "back*", "--exclude", "return*"];
     let (code, result) = diff(&[&[text(&hashdeep), text(&data)], &strange[..]].concat());
     assert_eq!((code, &result["digestMismatches"], &result["scope"]["checksums"]), (1, &json!(15), &json!("SHA-256")));
     assert_eq!(result["scope"]["notCompared"], json!(["modification-times", "empty-directories"]), "it has sizes");
@@ -345,7 +378,7 @@ fn exclusions_hold_for_the_list_too() {
     for args in [&["--exclude-file", "glob:**.db"][..], &["--exclude-dir", "glob:**/strange"], &["--keyspace", "ks"]] {
         let (code, result) = diff(&[&[text(&list), text(&data)], args].concat());
         assert_eq!(code, 0, "{args:?}: {result:#}");
-        assert!(result["filesMatched"].as_u64().unwrap() < 17);
+        assert!(result["filesMatched"].as_u64().unwrap() < 18);
     }
 }
 
@@ -358,9 +391,9 @@ fn the_programs_accept_what_is_written() {
         let (code, out, err) =
             twintree(&["manifest", text(&data), "--format", format, "-o", text(&tmp.path().join(&list))]);
         assert_eq!((code, err.as_str()), (0, ""), "{out}");
-        assert!(out.ends_with(": 17 files\n"), "{out}");
+        assert!(out.ends_with(": 18 files\n"), "{out}");
         let (code, piped, err) = shell(tmp.path(), &format!("$T manifest data --format {format} -o -"));
-        assert_eq!((code, err.as_str()), (0, "-: 17 files\n"));
+        assert_eq!((code, err.as_str()), (0, "-: 18 files\n"));
         assert_eq!(piped, fs::read_to_string(tmp.path().join(&list)).unwrap());
         if !is_installed(program) {
             missing(format, &format!("{program} is not installed"));
@@ -368,7 +401,7 @@ fn the_programs_accept_what_is_written() {
         }
         let (code, out, err) = shell(&data, &format!("{program} --check ../{list}"));
         assert_eq!((code, err.as_str()), (0, ""), "{out}");
-        assert_eq!(out.lines().count(), 17, "{out}");
+        assert_eq!(out.lines().count(), 18, "{out}");
         let (_, theirs, _) = shell(&data, &format!("find * -type f -print0 | xargs -0 {program} | sort"));
         let mut ours: Vec<&str> = piped.lines().collect();
         ours.sort_unstable();

@@ -6,7 +6,8 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use crate::support::material::missing;
-use crate::support::program::{is_installed, shell, text, twintree};
+use crate::support::program::{Ended, is_installed, shell, text, twintree};
+use crate::support::services::{Pair, Setup, md5_request, storage_dirs};
 use crate::support::trees::{copy_tree, flip_byte, plant};
 
 /// Two trees with every kind of difference, and names that no line holds.
@@ -30,17 +31,16 @@ fn differing() -> tempfile::TempDir {
     tmp
 }
 
-fn names(tmp: &Path, which: &str) -> (i32, Vec<String>) {
-    let (code, out, _) =
-        shell(tmp, &format!("$T diff s d --files {which} -0 -q | tr '\\377' '?'; exit ${{PIPESTATUS:-0}}"));
-    (code, out.split_terminator('\0').map(str::to_owned).collect())
+fn names(tmp: &Path, which: &str) -> Vec<String> {
+    let (_, out, _) = shell(tmp, &format!("$T diff s d --files {which} -0 -q | tr '\\377' '?'"));
+    out.split_terminator('\0').map(str::to_owned).collect()
 }
 
 #[test]
 fn names_to_copy_and_names_to_delete_are_apart() {
     let tmp = differing();
     let table = |n: usize| format!("data/ks/table-0000/nb-{n}-big-Data.db");
-    let of = |which: &str| names(tmp.path(), which).1;
+    let of = |which: &str| names(tmp.path(), which);
     let mut copied = vec![table(0), table(1), table(2)];
     copied.extend(["new", "new/line\nbreak", "new/sub dir", "new/sub dir/a b", "? \\"].map(str::to_owned));
     assert_eq!(of("copy"), copied);
@@ -57,11 +57,8 @@ fn names_to_copy_and_names_to_delete_are_apart() {
     assert_eq!(twintree(&["diff", text(&s), text(&s), "--files", "copy"]).0, 0);
     assert_eq!(twintree(&["diff", text(&s), text(&d), "--files", "copy", "--json"]).0, 2);
     assert_eq!(twintree(&["diff", text(&s), text(&d), "--files", "delete", "--root", "data/1"]).0, 2);
-    assert_eq!(twintree(&["diff", text(&s), text(&d), "--files", "delete", "--root", "data/0"]).1, out_of(&s, &d));
-}
-
-fn out_of(s: &Path, d: &Path) -> String {
-    twintree(&["diff", text(s), text(d), "--files", "delete"]).1
+    let (_, of_root, _) = twintree(&["diff", text(&s), text(&d), "--files", "delete", "--root", "data/0"]);
+    assert_eq!(of_root, "old/deep/f\nold/deep\nold/-rf\nold\n");
 }
 
 /// The lines of the README.
@@ -71,6 +68,9 @@ fn rsync_makes_the_trees_equal_by_these_names() {
         return missing("rsync", "rsync is not installed");
     }
     let tmp = differing();
+    for name in ["#hash", ";semicolon", "-I"] {
+        fs::write(tmp.path().join("s").join(name), name).unwrap();
+    }
     // A file where the other side has a directory, and the other way round.
     fs::create_dir_all(tmp.path().join("s/turned/in")).unwrap();
     fs::write(tmp.path().join("s/turned/in/f"), "f").unwrap();
@@ -78,7 +78,7 @@ fn rsync_makes_the_trees_equal_by_these_names() {
     fs::write(tmp.path().join("s/back"), "file").unwrap();
     fs::create_dir_all(tmp.path().join("d/back/in")).unwrap();
     for line in [
-        "$T diff s d --files delete -0 > delete; (cd d && xargs -0 rm -d --) < delete",
+        "$T diff s d --files delete -0 > delete; (cd d && xargs -0r rm -d --) < delete",
         "$T diff s d --files copy -0 > copy; rsync -aI --from0 --files-from=copy s/ d/",
     ] {
         let (code, out, err) = shell(tmp.path(), line);
@@ -92,4 +92,49 @@ fn rsync_makes_the_trees_equal_by_these_names() {
     assert_eq!(shell(tmp.path(), "$T diff s d").0, 1);
     shell(tmp.path(), "rsync -aI --from0 --files-from=copy s/ d/");
     assert_eq!(shell(tmp.path(), "$T diff s d").0, 0);
+}
+
+/// The names of one root of a task, by an instance with two data directories.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_tells_the_names_of_each_root() {
+    let tmp = tempfile::tempdir().unwrap();
+    let (s, d) = (tmp.path().join("s"), tmp.path().join("d"));
+    for name in ["one", "two"] {
+        plant(&s.join(name), 2, 3, 500);
+    }
+    copy_tree(&s, &d);
+    flip_byte(&d.join("one/data/ks/table-0000/nb-0-big-Data.db"), 7);
+    flip_byte(&d.join("two/data/ks/table-0001/nb-1-big-Data.db"), 7);
+    fs::remove_file(d.join("two/data/ks/table-0001/nb-2-big-Data.db")).unwrap();
+    fs::write(d.join("two/data/ks/more"), "").unwrap();
+    let roots = |home: &Path| format!("data_dirs: [{:?}, {:?}]", home.join("one"), home.join("two"));
+    let (left, right) = (roots(&s), roots(&d));
+    let (mut none, mut no) = (String::new(), String::new());
+    let setup = Setup { source_roots: &left, destination_roots: &right, ..storage_dirs(&mut none, &mut no) };
+    let pair = Pair::start(setup).await;
+    let mut request = md5_request();
+    let halted = pair.verify(&request).await;
+    request["keepGoing"] = true.into();
+    let whole = pair.verify(&request).await;
+    let url = format!("http://127.0.0.1:{}", pair.destination_port);
+    let names = |report: &serde_json::Value, more: &[&str]| -> Ended {
+        let id = report["id"].as_str().unwrap();
+        twintree(&[&["tasks", "--destination", &url, "files", id], more].concat())
+    };
+    let (table, of_two) = ("data/ks/table-0001", ["--root", "data/1"]);
+    tokio::task::block_in_place(|| {
+        let (code, out, err) = names(&whole, &of_two);
+        assert_eq!((code, err.as_str()), (0, ""), "{out}");
+        assert_eq!(out, format!("{table}/nb-1-big-Data.db\n{table}/nb-2-big-Data.db\n"));
+        assert_eq!(names(&whole, &["--root", "data/0", "-0"]).1, "data/ks/table-0000/nb-0-big-Data.db\0");
+        assert_eq!(names(&whole, &["--root", "data/1", "--files", "delete"]).1, "data/ks/more\n");
+        assert_eq!(names(&whole, &["--root", "data/1", "--files", "differ"]).1, format!("{table}/nb-1-big-Data.db\n"));
+        let (code, out, err) = names(&whole, &[]);
+        assert_eq!((code, out.as_str()), (2, ""));
+        assert!(err.contains("say with --root of which root: data/0, data/1"), "{err}");
+        let (code, out, err) = names(&halted, &of_two);
+        assert_eq!((code, out), (3, format!("{table}/nb-2-big-Data.db\n")));
+        assert!(err.contains("11 files were not compared in content"), "{err}");
+    });
+    pair.stop().await;
 }
