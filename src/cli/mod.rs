@@ -6,12 +6,15 @@ mod demo;
 mod destination;
 mod diff;
 mod exit_code;
+mod export;
+mod given;
 mod inspect;
 mod local;
 mod logging;
 mod manifest;
 mod output;
 mod progress;
+mod roots;
 mod serve;
 mod side;
 mod signals;
@@ -57,7 +60,9 @@ fn command(cli: &Cli) -> Result<ExitCode, CommandError> {
         Command::Verify(args) => verify::run(args, &cli.common, &Stop::on_signals()?),
         Command::Manifest(args) => manifest::run(args, &cli.common, &Stop::on_signals()?),
         Command::Diff(args) => diff::run(args, &cli.common, &Stop::on_signals()?),
+        Command::Export(args) => export::run(args, &cli.common, &Stop::on_signals()?),
         Command::Tasks(args) => exit_on_signals().and_then(|()| tasks::run(args)),
         Command::Inspect(args) => exit_on_signals().and_then(|()| inspect::run(args)),
+        Command::Roots(args) => exit_on_signals().and_then(|()| roots::run(args, &cli.common)),
     }
 }

@@ -3,6 +3,7 @@
 mod agreement;
 mod block;
 mod block_view;
+mod by_key;
 mod causes;
 pub(crate) mod codec;
 mod columns;
@@ -19,6 +20,8 @@ mod links;
 mod matching;
 mod notes;
 mod packing;
+mod place_hash;
+mod places;
 mod plan;
 mod record;
 mod rollup;
@@ -39,6 +42,7 @@ mod unsteady;
 pub use agreement::{Contradiction, Disagreement, check_agreement};
 pub use block::{BlockError, MAX_BLOCK_BYTES, encode_block};
 pub use block_view::{decode_block, differing_files, split_block};
+pub use by_key::{ByKey, by_key};
 pub use codec::CodecError;
 pub use columns::{DirectoriesError, MAX_DIRECTORIES_IN_A_RECORD, decode_directories, encode_directories};
 pub use compare::{OpenedSide, compare_directory, differing_leaves};
@@ -53,6 +57,8 @@ pub use matching::{MatchingDirectory, matching_files};
 pub use notes::{
     begun_again_note, fetched_note, notes, nothing_compared_note, rules_unknown_note, trusted_note, unrecordable_note,
 };
+pub use place_hash::{PlaceKind, PlacePart, place_hash};
+pub use places::{Grain, Place, places};
 pub use plan::{DirectoryPair, PairSide, PlannedRoot, RootPlan, plan, plan_instance};
 pub use record::{ProblemColumn, RecordError, decode_problem};
 pub use rollup::{DifferenceSums, Rollup, RollupState, rollups, summed_up};

@@ -9,7 +9,7 @@ mod record;
 mod scratch;
 mod spool;
 
-pub use file::{Whole, put_out_of_the_way, sync_directory};
+pub use file::{Whole, make_directories, put_out_of_the_way, sync_directory};
 pub use pages::{Lost, PageError, PageTable, Pages};
 #[cfg(test)]
 pub(crate) use record::of_a_later_version;
