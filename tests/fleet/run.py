@@ -49,6 +49,8 @@ def run(engine, page, tables, execute):
             execute(statement)
         if name == "differences":
             execute(statements[-1])
+            if engine == "spark":
+                execute("CACHE TABLE differences")
             statements.append("SELECT * FROM differences")
         begun = time.monotonic()
         columns, rows = execute(statements[-1])
@@ -173,6 +175,9 @@ def with_spark(page):
                 "spark.sql.warehouse.dir": os.path.join(home, "warehouse"),
                 "spark.local.dir": os.path.join(home, "local"),
                 "spark.ui.enabled": "false",
+                "spark.ui.showConsoleProgress": "false",
+                # Hundreds of small files are no hundreds of megabytes.
+                "spark.sql.files.openCostInBytes": "131072",
             }.items():
                 builder = builder.config(name, value)
             session = builder.getOrCreate()

@@ -1,19 +1,21 @@
 //! `twintree export`: what stands in the files it writes, read back by the library it writes them with, and where they stand.
 
 use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use parquet::file::properties::ReaderProperties;
 use parquet::file::reader::{FileReader as _, SerializedFileReader};
 use parquet::file::serialized_reader::ReadOptionsBuilder;
 use parquet::record::{Field, Row};
+use rustix::process::Signal;
 use twintree::manifest::write;
 use twintree::model::{Content, Listed, Problem, Reason, RootId};
 use twintree::report::parquet::{Column, DIRECTORIES, FILES};
 
 use crate::support::listed_trees::{Entries, Entry, file, listed_manifest, path};
 use crate::support::manifests::{place, with_section};
-use crate::support::process::twintree;
+use crate::support::process::{Process, twintree};
 
 const TABLE: &str = "shop/orders-0123456789abcdef0123456789abcdef";
 
@@ -239,6 +241,40 @@ fn a_manifest_that_is_not_sound_leaves_nothing_and_the_others_are_there() {
     assert_eq!((code, listed(&tmp.path().join("none"))), (Some(3), vec![]), "{errors}");
 }
 
+/// Whoever reads exports is somebody else than who writes them.
+#[test]
+fn files_may_be_read_by_whom_the_umask_lets() {
+    let tmp = tempfile::tempdir().unwrap();
+    let output = tmp.path().join("out");
+    assert_eq!(export(&[], &[&manifest(tmp.path(), "node1", &sample())], &output).0, Some(0));
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode();
+    fs::write(tmp.path().join("any"), "").unwrap();
+    assert_eq!(mode(&one_file(&output, "files")), mode(&tmp.path().join("any")));
+}
+
+#[test]
+fn an_export_that_is_interrupted_leaves_only_whole_files() {
+    let tmp = tempfile::tempdir().unwrap();
+    let (pairs, output) = (tmp.path().join("pairs"), tmp.path().join("out"));
+    let path = manifest(tmp.path(), "node1", &sample());
+    let lines = (0..2000).map(|pair| format!("{pair}\t{0}\t{0}\n", path.display()));
+    fs::write(&pairs, lines.collect::<String>()).unwrap();
+    let mut command = twintree();
+    command.args(["export", "--pairs"]).arg(&pairs).arg("-o").arg(&output);
+    let mut process = Process::start(command);
+    process.wait_until_it_listens_to_signals();
+    while listed(&output).len() < 10 {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    process.signal(Signal::INT);
+    assert_eq!(process.wait().code(), Some(4), "{}", process.errors());
+    let found = listed(&output);
+    assert!(found.len() < 8000 && found.iter().all(|path| path.ends_with(".parquet")), "{found:?}");
+    for file in found {
+        assert!(!rows(&output.join(&file)).is_empty(), "{file}");
+    }
+}
+
 #[test]
 fn pairs_say_which_side_a_manifest_is_of() {
     let tmp = tempfile::tempdir().unwrap();
@@ -318,6 +354,20 @@ fn of_the_page(table: &str) -> Vec<(String, String)> {
 
 fn of_the_code<R>(columns: &[Column<R>]) -> Vec<(String, String)> {
     columns.iter().map(|column| (column.name.to_owned(), column.sql_type().to_owned())).collect()
+}
+
+/// Lines are added to the file, and none is ever changed: whoever queries exports of years finds them as they were.
+#[test]
+fn no_column_is_taken_away_renamed_or_moved() {
+    let recorded =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/export-columns.txt")).unwrap();
+    let of = |table: &str| {
+        let lines = recorded.lines().filter_map(|line| line.strip_prefix(&format!("{table} ")));
+        lines.map(|line| line.split_once(' ').unwrap()).map(|(name, kind)| (name.to_owned(), kind.to_owned())).collect()
+    };
+    let (files, directories): (Vec<_>, Vec<_>) = (of("files"), of("directories"));
+    assert_eq!(of_the_code(FILES.columns), files);
+    assert_eq!(of_the_code(DIRECTORIES.columns), directories);
 }
 
 #[test]
