@@ -145,7 +145,7 @@ fn engines(export: &Path) -> io::Result<()> {
             .arg(engine)
             .arg(checkout.join("docs/fleet.md"))
             .arg(export)
-            .arg("bench");
+            .args(["bench", "differences", "verdicts"]);
         let output = command.stderr(Stdio::inherit()).output()?;
         let rows = String::from_utf8_lossy(&output.stdout).matches("\"kind\": \"content\"").count();
         assert_eq!((output.status.success(), rows), (true, DIFFERENCES), "{engine}");

@@ -39,12 +39,10 @@ pub(super) fn run(args: &RootsArgs, common: &Common) -> Result<ExitCode, Command
     print(&pages)?;
     scopes.remarks().iter().for_each(|remark| output::remark(common, &format!("twintree: {remark}")));
     if unproven > 0 {
-        output::remark(
-            common,
-            &format!(
-                "twintree: {unproven} lines are without a hash, and equal to nothing: something there could not be read"
-            ),
+        let what = format!(
+            "lines without a hash: {unproven}; something there could not be read, and they are equal to nothing"
         );
+        output::remark(common, &format!("twintree: {what}"));
         code = ExitCode::Unchecked;
     }
     Ok(code)

@@ -1,8 +1,8 @@
 """Runs the SQL of docs/fleet.md over an export and prints what it finds.
 
-    python run.py duckdb|spark PAGE EXPORT RUN
+    python run.py duckdb|spark PAGE EXPORT RUN [NAME...]
 
-Prints, for each statement whose rows are wanted, a line with its name, and then its rows as JSON. With `spark`, a master and two
+Prints, for each of the named blocks (all, where none is named), a line with its name, and then its rows as JSON; how long it took on standard error. With `spark`, a master and two
 workers are started as processes, and ended in the end, whatever happens.
 """
 
@@ -18,7 +18,7 @@ import tempfile
 import time
 import urllib.request
 
-WANTED = ["differences", "verdicts", "rot"]
+BLOCKS = ["differences", "verdicts", "rot"]
 
 
 def block(page, name):
@@ -39,28 +39,26 @@ def shown(value):
     return str(value)
 
 
-def run(engine, page, tables, execute):
+def run(engine, page, names, execute):
     """`execute` gives the names of the columns and the rows of a statement."""
-    for statement in block(page, tables):
+    for statement in block(page, f"{engine}-tables"):
         execute(statement)
-    for name in WANTED:
+    for name in names:
         statements = block(page, name)
-        for statement in statements[:-1]:
-            execute(statement)
         if name == "differences":
-            execute(statements[-1])
-            if engine == "spark":
-                execute("CACHE TABLE differences")
+            # The next statement uses them as well.
+            statements += ["CACHE TABLE differences"] if engine == "spark" else []
             statements.append("SELECT * FROM differences")
         begun = time.monotonic()
-        columns, rows = execute(statements[-1])
+        for statement in statements:
+            columns, rows = execute(statement)
         print(f"{engine}: {name}: {len(rows)} rows in {time.monotonic() - begun:.2f} s", file=sys.stderr)
         print(f"## {name}")
         for row in rows:
             print(json.dumps(dict(zip(columns, map(shown, row)))))
 
 
-def with_duckdb(page):
+def with_duckdb(page, names):
     import duckdb
 
     connection = duckdb.connect()
@@ -79,7 +77,7 @@ def with_duckdb(page):
             return columns, []
         return columns, connection.execute(f"SELECT {', '.join(casts)} FROM ({statement})").fetchall()
 
-    run("duckdb", page, "duckdb-tables", execute)
+    run("duckdb", page, names, execute)
 
 
 def free_port():
@@ -155,7 +153,7 @@ class Cluster:
                 process.wait()
 
 
-def with_spark(page):
+def with_spark(page, names):
     from pyspark.sql import SparkSession
 
     os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
@@ -189,7 +187,7 @@ def with_spark(page):
                 return result.columns, [tuple(row) for row in result.collect()]
 
             try:
-                run("spark", page, "spark-tables", execute)
+                run("spark", page, names, execute)
             finally:
                 session.stop()
     finally:
@@ -206,11 +204,11 @@ def executors(session):
 
 
 def main():
-    engine, page, export, run_id = sys.argv[1:]
+    engine, page, export, run_id, *names = sys.argv[1:]
     text = open(page, encoding="utf-8").read()
     text = text.replace("${EXPORT}", os.path.abspath(export)).replace("${RUN}", run_id)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("asked to end"))
-    {"duckdb": with_duckdb, "spark": with_spark}[engine](text)
+    {"duckdb": with_duckdb, "spark": with_spark}[engine](text, names or BLOCKS)
 
 
 if __name__ == "__main__":

@@ -337,15 +337,9 @@ fn text(row: &Value, column: &str) -> String {
     row[column].as_str().unwrap_or_else(|| panic!("{column} of {row}")).to_owned()
 }
 
-fn assert_same_as_diff(engine: &str, python: &Path) {
-    let fleet = Fleet::make();
-    let (codes, expected) = by_diff(&fleet);
-    let kinds: BTreeSet<&str> = expected.iter().map(|(_, _, _, kind)| kind.as_str()).collect();
-    assert_eq!(kinds.len(), 7, "a fault of every kind is planted: {kinds:?}");
-    let with_faults = expected.iter().map(|(pair, ..)| pair).collect::<BTreeSet<_>>().len();
-    assert!(with_faults > PLANTED, "{with_faults} pairs with faults");
-    let found = by_engine(engine, python, &fleet.export());
-
+/// What the engine found must be what `diff` found.
+fn assert_same_as_diff(engine: &str, python: &Path, export: &Path, codes: &BTreeMap<String, i32>, expected: &Found) {
+    let found = by_engine(engine, python, export);
     let exact = |row: &Value| row["key_bytes"].as_str().map_or_else(|| hex::encode(text(row, "key")), str::to_owned);
     let difference = |row: &Value| {
         let root = format!("{}/{}", text(row, "root_type"), row["root_index"]);
@@ -353,7 +347,7 @@ fn assert_same_as_diff(engine: &str, python: &Path) {
     };
     let differences: Found = found["differences"].iter().map(difference).collect();
     let (more, less): (Vec<_>, Vec<_>) =
-        (differences.difference(&expected).collect(), expected.difference(&differences).collect());
+        (differences.difference(expected).collect(), expected.difference(&differences).collect());
     assert!(more.is_empty() && less.is_empty(), "{engine} alone: {more:#?}\ndiff alone: {less:#?}");
     assert_eq!(found["differences"].len(), expected.len(), "none is found twice");
 
@@ -364,7 +358,7 @@ fn assert_same_as_diff(engine: &str, python: &Path) {
         "unverified" | "nothing-compared" => 3,
         other => panic!("{other}"),
     };
-    assert_eq!(verdicts.map(|(pair, verdict)| (pair, code(verdict))).collect::<BTreeMap<_, _>>(), codes);
+    assert_eq!(&verdicts.map(|(pair, verdict)| (pair, code(verdict))).collect::<BTreeMap<_, _>>(), codes);
 
     let rot = found["rot"].iter().map(|row| (text(row, "host"), text(row, "key"), row["same_time"].as_bool().unwrap()));
     let file = |name: &str| format!("shop/orders-{:032x}/{name}", 1);
@@ -373,18 +367,32 @@ fn assert_same_as_diff(engine: &str, python: &Path) {
 }
 
 #[test]
-fn duckdb_finds_what_diff_finds() {
-    match python_with("duckdb") {
-        Some(python) => assert_same_as_diff("duckdb", &python),
-        None => missing("duckdb", "no Python here has the package duckdb"),
+fn engines_find_what_diff_finds() {
+    let engines: Vec<(&str, PathBuf)> = [("duckdb", "duckdb"), ("spark", "pyspark")]
+        .into_iter()
+        .filter_map(|(engine, package)| match python_with(package) {
+            Some(_) if package == "pyspark" && Command::new("java").arg("-version").output().is_err() => {
+                missing(package, "there is no Java");
+                None
+            }
+            Some(python) => Some((engine, python)),
+            None => {
+                missing(package, &format!("no Python here has the package {package}"));
+                None
+            }
+        })
+        .collect();
+    if engines.is_empty() {
+        return;
     }
-}
-
-#[test]
-fn spark_finds_what_diff_finds() {
-    match python_with("pyspark") {
-        Some(_) if Command::new("java").arg("-version").output().is_err() => missing("pyspark", "there is no Java"),
-        Some(python) => assert_same_as_diff("spark", &python),
-        None => missing("pyspark", "no Python here has the package pyspark"),
+    let fleet = Fleet::make();
+    let (codes, expected) = by_diff(&fleet);
+    let kinds: BTreeSet<&str> = expected.iter().map(|(_, _, _, kind)| kind.as_str()).collect();
+    assert_eq!(kinds.len(), 7, "a fault of every kind is planted: {kinds:?}");
+    let with_faults = expected.iter().map(|(pair, ..)| pair).collect::<BTreeSet<_>>().len();
+    assert!(with_faults > PLANTED, "{with_faults} pairs with faults");
+    let export = fleet.export();
+    for (engine, python) in engines {
+        assert_same_as_diff(engine, &python, &export, &codes, &expected);
     }
 }

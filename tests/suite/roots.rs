@@ -183,7 +183,7 @@ fn what_could_not_be_read_has_no_hash_and_the_exit_code_says_so() {
     let path = written(tmp.path(), "h", tmp.path().join("m"));
     let (code, lines, errors) = roots(&[&path], &[]);
     assert_eq!(code, Some(3));
-    assert!(errors.contains("1 lines are without a hash"), "{errors}");
+    assert!(errors.contains("lines without a hash: 1;"), "{errors}");
     let unproven: Vec<&String> = lines.iter().filter(|line| line.ends_with("\t-")).collect();
     assert!(matches!(&unproven[..], [line] if line.starts_with("h\tdata\tks\tu\t2\t1\t")), "{lines:#?}");
 }
