@@ -64,6 +64,10 @@ pub enum Command {
     Inspect(InspectArgs),
     /// Compare two trees, each a directory, a manifest file, or a checksum list
     Diff(DiffArgs),
+    /// Print a line for each table of manifests with its hashes, sorted, for comm, sort and join
+    Roots(RootsArgs),
+    /// Write manifests as Parquet, for Spark, DuckDB and Athena
+    Export(ExportArgs),
 }
 
 /// `twintree demo`
@@ -336,6 +340,37 @@ pub struct DiffArgs {
     /// How to scan.
     #[command(flatten)]
     pub scan: ScanArgs,
+}
+
+/// `twintree roots`
+#[derive(Debug, Args)]
+pub struct RootsArgs {
+    /// The manifests, of any number of hosts or moments
+    #[arg(required = true, value_name = "MANIFEST")]
+    pub manifests: Vec<PathBuf>,
+    /// Print a line for each keyspace instead
+    #[arg(long)]
+    pub keyspaces: bool,
+}
+
+/// `twintree export`
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// The manifests, of any number of hosts or moments
+    #[arg(required_unless_present = "pairs", value_name = "MANIFEST")]
+    pub manifests: Vec<PathBuf>,
+    /// The directory to write below; what is exported again is replaced
+    #[arg(long, short, value_name = "DIR")]
+    pub output: PathBuf,
+    /// The cluster that the manifests are of, which is a partition of both tables
+    #[arg(long, value_name = "NAME")]
+    pub cluster: Option<String>,
+    /// The run that these manifests are part of
+    #[arg(long, value_name = "ID")]
+    pub run: Option<String>,
+    /// Pairs to export: a line for each with its name, the source's manifest and the destination's, separated by tabs or blanks
+    #[arg(long, value_name = "FILE")]
+    pub pairs: Option<PathBuf>,
 }
 
 #[cfg(test)]

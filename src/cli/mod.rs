@@ -8,7 +8,9 @@ mod destination;
 mod diff;
 mod elsewhere;
 mod exit_code;
+mod export;
 mod file_names;
+mod given;
 mod inspect;
 mod list_output;
 mod list_side;
@@ -19,6 +21,7 @@ mod narrowing;
 mod output;
 mod progress;
 mod remote;
+mod roots;
 mod serve;
 mod side;
 mod sides;
@@ -66,7 +69,9 @@ fn command(cli: &Cli) -> Result<ExitCode, CommandError> {
         Command::Verify(args) => verify::run(args, &cli.common, &Stop::on_signals()?),
         Command::Manifest(args) => manifest::run(args, &cli.common, &Stop::on_signals()?),
         Command::Diff(args) => diff::run(args, &cli.common, &Stop::on_signals()?),
+        Command::Export(args) => export::run(args, &cli.common, &Stop::on_signals()?),
         Command::Tasks(args) => exit_on_signals().and_then(|()| tasks::run(args)),
         Command::Inspect(args) => exit_on_signals().and_then(|()| inspect::run(args)),
+        Command::Roots(args) => exit_on_signals().and_then(|()| roots::run(args, &cli.common)),
     }
 }

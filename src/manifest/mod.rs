@@ -3,6 +3,7 @@
 mod agreement;
 mod block;
 mod block_view;
+mod by_key;
 mod causes;
 pub(crate) mod codec;
 mod columns;
@@ -22,6 +23,8 @@ mod matching;
 mod notes;
 mod packing;
 mod part;
+mod place_hash;
+mod places;
 mod plan;
 mod record;
 mod rollup;
@@ -42,6 +45,7 @@ mod unsteady;
 pub use agreement::{Contradiction, Disagreement, check_agreement};
 pub use block::{BlockError, MAX_BLOCK_BYTES, encode_block};
 pub use block_view::{decode_block, differing_files, split_block};
+pub use by_key::{ByKey, by_key};
 pub use codec::CodecError;
 pub use columns::{DirectoriesError, MAX_DIRECTORIES_IN_A_RECORD, decode_directories, encode_directories};
 pub use compare::{OpenedSide, compare_directory, differing_leaves};
@@ -62,6 +66,8 @@ pub use notes::{
     rules_unknown_note, trusted_note, unrecordable_note,
 };
 pub use part::{Part, PartError, Wanted};
+pub use place_hash::{PlaceKind, PlacePart, place_hash};
+pub use places::{Grain, Place, places};
 pub use plan::{DirectoryPair, PairSide, PlannedRoot, RootPlan, plan, plan_instance};
 pub use record::{ProblemColumn, RecordError, decode_problem};
 pub use rollup::{DifferenceSums, Rollup, RollupState, rollups, summed_up};

@@ -182,6 +182,18 @@ pub fn check_name(bytes: &[u8]) -> Result<(), PathError> {
     }
 }
 
+/// Bytes on one line, as names are shown: what does not print, stray bytes and the backslash are escapes, so that two different
+/// sequences of bytes never look the same.
+pub fn printable_bytes(bytes: &[u8]) -> String {
+    struct Shown<'a>(&'a [u8]);
+    impl fmt::Display for Shown<'_> {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write_printable(self.0, f)
+        }
+    }
+    Shown(bytes).to_string()
+}
+
 /// Writes bytes for a person: UTF-8 as it is, but what does not print, bytes that are no UTF-8, and the backslash as
 /// escapes, so that a file name can neither move the cursor nor be mistaken for another one.
 pub(super) fn write_printable(bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {

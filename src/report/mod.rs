@@ -2,11 +2,14 @@
 
 mod csv;
 mod html;
+pub mod parquet;
+mod roots;
 mod terminal;
 mod units;
 mod words;
 
 pub use csv::{csv, csv_rows};
 pub use html::{html, html_rows};
+pub use roots::place_line;
 pub use terminal::{MAX_PRINTED, inspection, listed_line, outcome, task_line};
 pub use units::time_utc;

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
@@ -23,6 +24,13 @@ impl Whole {
         Ok(Self { file, place: directory.join(name) })
     }
 
+    /// The same for a file that is not ours alone: who may read it is the umask's business, as with any new file.
+    pub fn begin_shared(directory: &Path, name: &str) -> io::Result<Self> {
+        let anybody = fs::Permissions::from_mode(0o666);
+        let file = tempfile::Builder::new().prefix(UNFINISHED).permissions(anybody).tempfile_in(directory)?;
+        Ok(Self { file, place: directory.join(name) })
+    }
+
     /// Where to write.
     pub fn file(&mut self) -> &mut File {
         self.file.as_file_mut()
@@ -39,6 +47,14 @@ impl Whole {
     pub fn is_unfinished(name: &str) -> bool {
         name.starts_with(UNFINISHED)
     }
+}
+
+/// Makes a directory with those above it, so that all of them outlive a crash.
+pub fn make_directories(directory: &Path) -> io::Result<()> {
+    let missing = directory.ancestors().take_while(|path| !path.as_os_str().is_empty() && !path.exists()).count();
+    fs::create_dir_all(directory)?;
+    let parents = directory.ancestors().skip(1).take(missing);
+    parents.map(|path| if path.as_os_str().is_empty() { Path::new(".") } else { path }).try_for_each(sync_directory)
 }
 
 /// Makes what was created, renamed or removed in a directory outlive a crash.
@@ -79,6 +95,17 @@ mod tests {
         assert_eq!(fs::read(directory.path().join("a")).unwrap(), b"all of it");
         Whole::begin(directory.path(), "b").unwrap().file().write_all(b"half").unwrap();
         assert_eq!(names().collect::<Vec<_>>(), ["a"]);
+    }
+
+    #[test]
+    fn directories_are_made_with_those_above_them_and_may_be_there_already() {
+        let directory = tempfile::tempdir().unwrap();
+        let deep = directory.path().join("a/b/c");
+        make_directories(&deep).unwrap();
+        make_directories(&deep).unwrap();
+        assert!(deep.is_dir());
+        fs::write(directory.path().join("file"), "").unwrap();
+        assert!(make_directories(&directory.path().join("file/a")).is_err());
     }
 
     #[test]

@@ -10,7 +10,7 @@ mod record;
 mod scratch;
 mod spool;
 
-pub use file::{Whole, put_out_of_the_way, sync_directory};
+pub use file::{Whole, make_directories, put_out_of_the_way, sync_directory};
 pub use pages::{Lost, PageError, PageTable, Pages};
 pub use received::receive;
 #[cfg(test)]

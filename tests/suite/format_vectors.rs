@@ -11,8 +11,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use rustix::fs::{AtFlags, CWD, FileType, Timespec, Timestamps, mknodat, utimensat};
 use twintree::exclude::{RootRules, Rules};
 use twintree::manifest::{
-    DirectoryIndex, DirectoryTable, HashKind, Identity, Manifest, ManifestFile, RootSpec, SubtreeHash, hash_of_roots,
-    instance_hash, subtree_hash, write,
+    DirectoryIndex, DirectoryTable, Grain, HashKind, Identity, Manifest, ManifestFile, RootSpec, SubtreeHash,
+    hash_of_roots, instance_hash, places, subtree_hash, write,
 };
 use twintree::model::{DirectoryType, MAX_NAME_BYTES, MAX_PATH_BYTES, Name, RootId, Selection};
 use twintree::scan::Context;
@@ -160,6 +160,85 @@ fn links_and_special_files_hash_as_the_page_says() {
     let (metadata, content) = hashes();
     assert_eq!(hex_of(metadata), vectors["pipe-metadata"]);
     assert!(!content.is_proven());
+}
+
+/// What the page says of places, once more: kind, and for each directory root, path and hash.
+fn place_by_the_page(hash: HashKind, kind: u8, parts: &[(RootId, &str, SubtreeHash)]) -> String {
+    let mut input = [&1_u32.to_le_bytes()[..], &[kind], &(parts.len() as u64).to_le_bytes()].concat();
+    for (root, path, hash) in parts {
+        input.push(root.directory_type.code());
+        input.extend(root.index.to_le_bytes());
+        input.extend(u32::try_from(path.len()).unwrap().to_le_bytes());
+        input.extend(path.as_bytes());
+        input.extend(hash.digest().unwrap().0);
+    }
+    hex::encode(blake3::derive_key(&format!("twintree 2026-11-30 place {hash} hash v1"), &input))
+}
+
+#[test]
+fn place_hashes_are_those_of_the_page() {
+    const TABLE: &str = "ks/t-0123456789abcdef0123456789abcdef";
+    let tmp = tempfile::tempdir().unwrap();
+    let [data0, data1, hints] = ["data/0", "data/1", "hints/0"].map(|id| id.parse::<RootId>().unwrap());
+    let home = |id: RootId| tmp.path().join(id.to_string().replace('/', "-"));
+    for directory in [home(data0).join(TABLE), home(data1).join(TABLE), home(data1).join("ks/t"), home(hints)] {
+        fs::create_dir_all(directory).unwrap();
+    }
+    write_file(&home(data0).join(TABLE).join("a"), b"hello", time());
+    write_file(&home(data0).join("ks/stray"), b"hello", time());
+    write_file(&home(data1).join(TABLE).join("a"), b"", time());
+    write_file(&home(hints).join("h"), b"hello", time());
+    let spec = |id| RootSpec { id, home: home(id), rules: RootRules::none() };
+    let identity = Identity::new(String::new(), String::new(), 0, &Rules::none());
+    let manifest = Manifest::walk(identity, &[data0, data1, hints].map(spec), &Context::default()).unwrap();
+    manifest.hash_contents(&Context::default(), &|_, _, _, _| ()).unwrap();
+
+    let found = |grain| {
+        let places = places(&manifest, grain).unwrap().into_iter();
+        places
+            .map(|place| {
+                let name = |name: &Option<Name>| name.as_ref().map_or("-".to_owned(), Name::to_string);
+                let place_name =
+                    format!("{} {} {}", place.directory_type.name(), name(&place.keyspace), name(&place.table));
+                (place_name, (hex_of(place.metadata), hex_of(place.content)))
+            })
+            .collect::<HashMap<String, (String, String)>>()
+    };
+    let (tables, keyspaces) = (found(Grain::Tables), found(Grain::Keyspaces));
+    assert_eq!((tables.len(), keyspaces.len()), (3, 2));
+    let vectors = vectors();
+    for (kind, suffix) in [(HashKind::Metadata, "metadata"), (HashKind::Content, "content")] {
+        let hash = |id, path: &str| {
+            let tree = manifest.root(id).unwrap().tree.as_ref().unwrap();
+            let index =
+                tree.table().indices().find(|index| tree.table().path(*index).as_bytes() == path.as_bytes()).unwrap();
+            match kind {
+                HashKind::Metadata => tree.table().get(index).metadata,
+                HashKind::Content => tree.content(index),
+            }
+        };
+        let only_stray = || {
+            let tree = manifest.root(data0).unwrap().tree.as_ref().unwrap();
+            let index = tree.table().indices().find(|index| tree.table().path(*index).as_bytes() == b"ks").unwrap();
+            subtree_hash(kind, &tree.files(index), std::iter::empty::<(&Name, SubtreeHash)>())
+        };
+        let part = |id, path| (id, path, hash(id, path));
+        let table = place_by_the_page(kind, 0, &[part(data0, TABLE), part(data1, "ks/t"), part(data1, TABLE)]);
+        let keyspace = place_by_the_page(kind, 1, &[part(data0, "ks"), part(data1, "ks")]);
+        let beside = place_by_the_page(kind, 2, &[(data0, "ks", only_stray())]);
+        let type_of_roots = place_by_the_page(kind, 3, &[part(hints, "")]);
+        for (name, by_the_page, places, place) in [
+            ("table", table, &tables, "data ks t"),
+            ("keyspace", keyspace, &keyspaces, "data ks -"),
+            ("beside", beside, &tables, "data ks -"),
+            ("hints", type_of_roots, &tables, "hints - -"),
+        ] {
+            let (metadata, content) = &places[place];
+            let of_the_program = if kind == HashKind::Metadata { metadata } else { content };
+            assert_eq!(of_the_program, &by_the_page, "{name}-{suffix}");
+            assert_eq!(by_the_page, vectors[&format!("places-{name}-{suffix}")]);
+        }
+    }
 }
 
 #[test]

@@ -182,6 +182,11 @@ impl ManifestFile {
         self.read_block(tree, index).map_err(|fault| FileError { path: self.path.clone(), fault })
     }
 
+    /// Reads every section, known or not, for its checksum. The files of single directories are checked when they are opened.
+    pub fn check_sections(&self) -> Result<(), FileError> {
+        self.sections.check(&self.file).map_err(|fault| FileError { path: self.path.clone(), fault })
+    }
+
     /// Reads and checks everything there is in the file: every section, known or not, and every directory.
     pub fn check_all(&self) -> Result<(), FileError> {
         self.check_each(|_, _, _| ())

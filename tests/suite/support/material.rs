@@ -4,14 +4,15 @@
 /// Names what is required, separated by commas; `.ci/run` sets it.
 const REQUIRED: &str = "TWINTREE_REQUIRE";
 
-/// All material by its name: `b3sum`, `hashdeep`, `promtool`, `python3`, `rclone`, `rsync`, `schemathesis` and `sha256sum` are programs, `prometheus_client` a package of Python, `jvm` a Java
+/// All material by its name: `b3sum`, `hashdeep`, `promtool`, `python3`, `rclone`, `rsync`, `schemathesis` and `sha256sum` are programs, `prometheus_client`, `duckdb` and `pyspark` packages of Python, `jvm` a Java
 /// development kit, `systemd` its `systemd-analyze`; `oracle` and `sstables` lie beside the checkout; `cold-cache` is a page cache that can
 /// be emptied and says what it holds, `immutable` the right to make files immutable, `leases` a file system below the build in which digests can be recorded, `loopback` a second loopback
 /// address, `root` the right to give files away, `shm` a file system in memory at /dev/shm, `sighup` a starter who does not have SIGHUP
 /// ignored, `sshd` Debian's OpenSSH server, `threads` a system that lists the threads of a process.
-const MATERIAL: [&str; 22] = [
+const MATERIAL: [&str; 24] = [
     "b3sum",
     "cold-cache",
+    "duckdb",
     "hashdeep",
     "immutable",
     "jvm",
@@ -20,6 +21,7 @@ const MATERIAL: [&str; 22] = [
     "oracle",
     "prometheus_client",
     "promtool",
+    "pyspark",
     "python3",
     "rclone",
     "root",

@@ -9,6 +9,7 @@ pub mod greedy;
 pub mod grown;
 #[cfg(target_os = "linux")]
 pub mod immutable;
+pub mod listed_trees;
 pub mod manifests;
 pub mod material;
 pub mod mutator;
