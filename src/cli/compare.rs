@@ -8,7 +8,7 @@ use super::local::{Scan, readers};
 use super::side::{Side, pair};
 use super::signals::Stop;
 use super::streamed::Kept;
-use crate::manifest::{Comparand, Depth, Described, find, outcome};
+use crate::manifest::{Depth, Described, find, outcome};
 use crate::model::{MetadataSummary, Verdict};
 use crate::protocol::{ReportBody, ReportSummary, Timings};
 use crate::report::MAX_PRINTED;

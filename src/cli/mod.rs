@@ -1,6 +1,7 @@
 //! The command line: one file for each command.
 
 mod args;
+mod bulk;
 mod compare;
 mod demo;
 mod destination;
@@ -57,6 +58,7 @@ fn command(cli: &Cli) -> Result<ExitCode, CommandError> {
         Command::Verify(args) => verify::run(args, &cli.common, &Stop::on_signals()?),
         Command::Manifest(args) => manifest::run(args, &cli.common, &Stop::on_signals()?),
         Command::Diff(args) => diff::run(args, &cli.common, &Stop::on_signals()?),
+        Command::Bulk(args) => bulk::run(args, &cli.common, &Stop::on_signals()?),
         Command::Tasks(args) => exit_on_signals().and_then(|()| tasks::run(args)),
         Command::Inspect(args) => exit_on_signals().and_then(|()| inspect::run(args)),
     }

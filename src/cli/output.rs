@@ -54,7 +54,12 @@ const OUTPUT_BYTES: usize = 64 << 10;
 
 /// A remark for the person at the terminal, who may have asked for none.
 pub(super) fn remark(common: &Common, text: &str) {
-    if !common.quiet {
+    remark_unless(common.quiet, text);
+}
+
+/// The same for whoever knows only whether any were asked for.
+pub(super) fn remark_unless(quiet: bool, text: &str) {
+    if !quiet {
         say(text);
     }
 }

@@ -1,5 +1,6 @@
 //! Results for people and for programs. Renders what others computed, and computes nothing.
 
+pub mod bulk;
 mod csv;
 mod html;
 mod terminal;
@@ -7,6 +8,6 @@ mod units;
 mod words;
 
 pub use csv::{csv, csv_rows};
-pub use html::{html, html_rows};
+pub use html::{html, html_of, html_rows};
 pub use terminal::{MAX_PRINTED, inspection, listed_line, outcome, task_line};
 pub use units::time_utc;
