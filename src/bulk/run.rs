@@ -18,7 +18,11 @@ use crate::net::{CallError, Retries, RetryPolicy, Troubles};
 use crate::protocol::ReportBody;
 
 /// How many services are looked for ahead of their turn. A host that does not answer takes the place of one of these, and never a slot.
-const REACHING: usize = 16;
+const REACHING: usize = 64;
+
+/// So long one that is looked for the first time keeps its turn: the order is that of the plan where all answer, and no host that does not
+/// holds the others up for longer.
+const TURN: Duration = Duration::from_millis(500);
 
 /// How long comparisons that are under way have to end in order once they are asked to.
 const GRACE: Duration = Duration::from_secs(10);
@@ -178,7 +182,8 @@ struct Run<E> {
     set: JoinSet<Done>,
     /// To be reached, in the order of the jobs.
     unreached: BTreeSet<usize>,
-    reaching: usize,
+    /// Being looked for, with the moment until which each keeps its turn.
+    reaching: BTreeMap<usize, Instant>,
     ready: BTreeSet<usize>,
     under_way: BTreeSet<usize>,
     paused: BTreeMap<usize, Instant>,
@@ -204,7 +209,7 @@ impl<E: Execute> Run<E> {
             hosts: Arc::default(),
             set: JoinSet::new(),
             unreached,
-            reaching: 0,
+            reaching: BTreeMap::new(),
             ready,
             under_way: BTreeSet::new(),
             paused: BTreeMap::new(),
@@ -228,13 +233,17 @@ impl<E: Execute> Run<E> {
     }
 
     fn next_wake(&self) -> Option<Instant> {
-        self.paused.values().min().copied()
+        let now = Instant::now();
+        let turns = self.reaching.values().filter(|turn| **turn > now);
+        self.paused.values().chain(turns).min().copied()
     }
 
     fn reach_ahead(&mut self) {
-        while self.reaching < REACHING {
+        let now = Instant::now();
+        while self.reaching.len() < REACHING {
             let Some(at) = self.unreached.pop_first() else { return };
-            self.reaching += 1;
+            let is_first = self.tries[at].count == 0;
+            self.reaching.insert(at, if is_first { now + TURN } else { now });
             let execute = Arc::clone(&self.execute);
             self.set.spawn(async move { Done::Reached(at, execute.reach(at).await) });
         }
@@ -249,7 +258,9 @@ impl<E: Execute> Run<E> {
             self.claims[*at].hosts.extend(self.hosts.of(*at));
         }
         let held = &self.under_way | &self.left_running;
-        startable(self.ready.iter().copied(), &self.claims, &held, free)
+        let now = Instant::now();
+        let first = self.reaching.iter().find(|(_, turn)| **turn > now).map_or(usize::MAX, |(at, _)| *at);
+        startable(self.ready.range(..first).copied(), &self.claims, &held, free)
     }
 
     fn start(&mut self, at: usize) {
@@ -270,7 +281,7 @@ impl<E: Execute> Run<E> {
     fn joined(&mut self, joined: Result<Done, JoinError>) -> Option<Event> {
         match joined {
             Ok(Done::Reached(at, reached)) => {
-                self.reaching -= 1;
+                self.reaching.remove(&at);
                 match reached {
                     Ok(()) => {
                         self.ready.insert(at);

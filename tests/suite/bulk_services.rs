@@ -110,18 +110,18 @@ fn accepted(plan: &Path) -> usize {
     state.matches("\"entry\":\"submitted\"").count()
 }
 
-fn slow_fleet(pairs: usize) -> Option<Fleet> {
+fn slow_fleet(pairs: usize, read_limit: &str) -> Option<Fleet> {
     let mut fleet = Fleet::new(pairs)?;
     for pair in 0..pairs {
-        fleet.start(pair, Side::Source, "100KiB/s");
-        fleet.start(pair, Side::Destination, "100KiB/s");
+        fleet.start(pair, Side::Source, read_limit);
+        fleet.start(pair, Side::Destination, read_limit);
     }
     Some(fleet)
 }
 
 #[test]
 fn a_run_that_is_killed_goes_on_and_starts_no_task_twice() {
-    let Some(fleet) = slow_fleet(4) else { return };
+    let Some(fleet) = slow_fleet(4, "40KiB/s") else { return };
     let plan = fleet.plan("parallel: 2\n", |_| String::new());
     let mut first = bulk(&plan, &["--quiet"]);
     fleet.wait_until_it_reads(0);
@@ -150,7 +150,7 @@ fn a_run_that_is_killed_goes_on_and_starts_no_task_twice() {
 
 #[test]
 fn ctrl_c_cancels_what_is_under_way_and_the_run_goes_on_afterwards() {
-    let Some(fleet) = slow_fleet(2) else { return };
+    let Some(fleet) = slow_fleet(2, "100KiB/s") else { return };
     let plan = fleet.plan("parallel: 1\n", |_| String::new());
     let mut first = bulk(&plan, &["--json"]);
     fleet.wait_until_it_reads(0);
@@ -166,7 +166,7 @@ fn ctrl_c_cancels_what_is_under_way_and_the_run_goes_on_afterwards() {
 
 #[test]
 fn a_list_of_destinations_makes_a_plan_by_itself() {
-    let Some(fleet) = slow_fleet(2) else { return };
+    let Some(fleet) = slow_fleet(2, "100KiB/s") else { return };
     flip_byte(&planted(&fleet.storage(1, Side::Destination))[0], 7);
     let list = format!("# the new ones\n{}\n{} rack1\n", fleet.destination(0), fleet.destination(1));
     let mut command = crate::support::process::twintree();

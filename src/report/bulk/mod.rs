@@ -47,6 +47,7 @@ mod samples {
         let report = ReportBody::local(&Outcome::new(scope, found, vec![]), vec![], summary, "s".to_owned(), (1, 2));
         let shop = if different { RollupState::Different } else { RollupState::Equal };
         let reached = outcome != Ending::Unreachable;
+        let keyspaces = [("audit".to_owned(), RollupState::Equal), ("shop".to_owned(), shop)];
         Ended {
             name: name.to_owned(),
             fingerprint: "f".to_owned(),
@@ -58,9 +59,7 @@ mod samples {
             tries: 1,
             task: None,
             page: reached.then(|| "comparisons/a.html".to_owned()),
-            keyspaces: reached
-                .then(|| BTreeMap::from([("audit".to_owned(), RollupState::Equal), ("shop".to_owned(), shop)]))
-                .unwrap_or_default(),
+            keyspaces: if reached { keyspaces.into() } else { BTreeMap::new() },
             rollups_left_out: if different { 7 } else { 0 },
             result: reached.then(|| Box::new(report)),
         }
