@@ -198,7 +198,7 @@ impl<E: Execute> Run<E> {
         let (unreached, ready): (BTreeSet<usize>, _) = (0..jobs.len()).partition(|at| execute.is_remote(*at));
         let left_running = (0..jobs.len()).filter(|at| execute.runs_on(*at)).collect();
         let tries = |job: &Job| Tries {
-            retries: Retries::new(job.retries, Troubles::default()),
+            retries: Retries::unlogged(job.retries, Troubles::default()),
             count: 0,
             worked: Duration::ZERO,
         };

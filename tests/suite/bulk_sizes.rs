@@ -56,7 +56,7 @@ fn fifty_pairs_of_services_in_processes() {
 #[test]
 #[ignore = "figures; see the head of the file"]
 fn a_thousand_pairs_of_manifests() {
-    for files in [30, 2000] {
+    for files in [30, 1000] {
         let home = tempfile::tempdir().unwrap();
         let home = home.path();
         plant(&home.join("a"), files);

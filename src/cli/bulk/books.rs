@@ -77,8 +77,10 @@ impl Books {
             Event::Paused { at, why, delay } => {
                 self.began.entry(at).or_insert_with(now_ms);
                 self.live.left(at);
-                let seconds = delay.as_secs_f64();
-                self.live.remark(&format!("{}: {why}; tried again in {seconds:.0} s", self.jobs[at].0));
+                // A cause names its host, which most comparisons are called.
+                let name = Some(&self.jobs[at].0).filter(|name| !why.contains(name.as_str()));
+                let name = name.map(|name| format!("{name}: ")).unwrap_or_default();
+                self.live.remark(&format!("{name}{why}; tried again in {:.1} s", delay.as_secs_f64()));
                 Ok(())
             }
             Event::Held(at) => {

@@ -10,7 +10,7 @@ use super::service::Service;
 use crate::bulk::{Conclusion, Execute, Hosts, Plan, Setback, Start, State, What};
 use crate::cli::exit_code::CommandError;
 use crate::cli::signals::Stop;
-use crate::net::CallError;
+use crate::net::{CallError, Endpoint, TaskClient};
 
 /// The drivers of all comparisons that are to be made, in their order.
 pub(super) struct Drivers {
@@ -32,13 +32,21 @@ impl Drivers {
         journal: SharedJournal,
         stop: &Stop,
     ) -> Result<Self, CommandError> {
+        let mut first: Option<TaskClient> = None;
+        let mut client = |endpoint: &Endpoint| -> Result<TaskClient, CommandError> {
+            let client = match &first {
+                Some(first) => first.of_another(endpoint.clone()),
+                None => TaskClient::new(endpoint.clone())?,
+            };
+            Ok(first.insert(client).clone())
+        };
         let driver = |at: &usize| {
             let comparison = &plan.comparisons[*at];
             Ok(match &comparison.what {
                 What::Service(endpoint) => {
                     let begun = state.begun.get(&comparison.name).cloned();
                     let (pages, journal) = (pages.clone(), journal.clone());
-                    let service = Service::new(comparison, endpoint.clone(), begun, (journal, pages, stop.clone()))?;
+                    let service = Service::new(comparison, client(endpoint)?, begun, (journal, pages, stop.clone()));
                     Driver::Service(Box::new(service))
                 }
                 What::Pair { source, destination } => {

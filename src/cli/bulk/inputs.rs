@@ -31,9 +31,8 @@ impl From<JournalError> for CommandError {
     }
 }
 
-/// Reads the plan and the state. Nothing is written where it is only to be said what would be done.
-pub(super) fn read(args: &BulkArgs, common: &Common) -> Result<Inputs, CommandError> {
-    let plan = plan(args)?;
+/// Reads the state of the plan. Nothing is written where it is only to be said what would be done.
+pub(super) fn read(plan: Plan, args: &BulkArgs, common: &Common) -> Result<Inputs, CommandError> {
     let place = state_place(args);
     let (journal, mut state, damaged) = match &place {
         None => (None, State::default(), 0),
@@ -87,7 +86,8 @@ fn begin(journal: &mut Journal, state: &mut State, start: &Start) -> Result<(), 
     Ok(())
 }
 
-fn plan(args: &BulkArgs) -> Result<Plan, CommandError> {
+/// Reads the plan, with what the command line adds to it.
+pub(super) fn plan(args: &BulkArgs) -> Result<Plan, CommandError> {
     let mut plan = args.plan.as_deref().map(Plan::load).transpose()?.unwrap_or_default();
     if args.keep_going {
         plan.defaults.keep_going = true;

@@ -28,16 +28,18 @@ use drivers::Drivers;
 use inputs::Inputs;
 
 pub(super) fn run(args: &BulkArgs, common: &Common, stop: &Stop) -> Result<ExitCode, CommandError> {
-    let Inputs { plan, start, state, journal } = inputs::read(args, common)?;
+    let plan = inputs::plan(args)?;
+    // Before the state of an earlier run is given up for a new one that could say nothing.
+    let outputs = (!args.dry_run).then(|| outputs::Outputs::prepare(args)).transpose()?;
+    let Inputs { plan, start, state, journal } = inputs::read(plan, args, common)?;
     let claims: Vec<Claims> =
         start.todo.iter().map(|at| Claims::of(&plan.comparisons[*at], |path| Path::new(path).is_dir())).collect();
     let parallel = args.parallel.unwrap_or(plan.parallel);
-    if args.dry_run {
+    let Some(outputs) = outputs else {
         let rounds = rounds(&claims, parallel.get());
         output::print(&render::dry_run(&plan.comparisons, &claims, &start, &rounds))?;
         return Ok(ExitCode::Equal);
-    }
-    let outputs = outputs::Outputs::prepare(args)?;
+    };
     let drivers = Drivers::new(&plan, &start, &state, outputs.pages.clone(), journal.clone(), stop)?;
     let books = Books::open(&plan, &start, &state, journal, outputs, common)?;
     let summary = work(&plan, &start, (claims, parallel), (drivers, books), stop)?;

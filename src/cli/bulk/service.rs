@@ -7,7 +7,6 @@ use parking_lot::Mutex;
 use super::inputs::SharedJournal;
 use super::pages::{self, PageFolder};
 use crate::bulk::{Begun, Comparison, Conclusion, Ending, Entry, KeyspacePatterns, Setback};
-use crate::cli::exit_code::CommandError;
 use crate::cli::signals::{Asked, Stop};
 use crate::net::{CallError, Endpoint, TaskClient};
 use crate::protocol::{ListedTask, TaskRequest, TaskStatus};
@@ -49,10 +48,10 @@ enum Found {
 impl Service {
     pub(super) fn new(
         comparison: &Comparison,
-        endpoint: Endpoint,
+        client: TaskClient,
         begun: Option<Begun>,
         (journal, pages, stop): (SharedJournal, Option<PageFolder>, Stop),
-    ) -> Result<Self, CommandError> {
+    ) -> Self {
         let settings = &comparison.settings;
         let request = TaskRequest {
             max_concurrency: settings.concurrency.unwrap_or(CONCURRENCY),
@@ -60,17 +59,17 @@ impl Service {
             keep_going: settings.keep_going,
             keyspaces: settings.keyspaces.as_ref().map(KeyspacePatterns::texts),
         };
-        Ok(Self {
+        Self {
             name: comparison.name.clone(),
             fingerprint: comparison.fingerprint(),
-            client: TaskClient::new(endpoint)?,
+            client,
             request,
             patience: settings.retries.time,
             begun: Mutex::new(begun),
             journal,
             pages,
             stop,
-        })
+        }
     }
 
     /// Whether a task of it may be under way.
