@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::manifest::{Rollup, RollupState};
+use crate::manifest::RollupState;
+use crate::model::DirectoryType;
 use crate::protocol::ReportBody;
 
 /// How many differences of a comparison are kept, and how many keyspaces and tables that are not equal.
@@ -13,21 +14,31 @@ pub fn condense(report: &mut ReportBody) -> (BTreeMap<String, RollupState>, u64)
     report.differences.truncate(MAX_LISTED);
     report.differences.shrink_to_fit();
     let mut keyspaces: BTreeMap<String, RollupState> = BTreeMap::new();
-    for rollup in &report.summary.rollups {
-        let state = keyspaces.entry(place(rollup)).or_insert(rollup.state);
-        *state = worse(*state, rollup.state);
+    let (mut kept, mut left_out) = (Vec::new(), 0);
+    // Names are moved, not copied: there may be ten thousand of them, and a thousand comparisons.
+    for rollup in std::mem::take(&mut report.summary.rollups) {
+        let state = rollup.state;
+        let name = match rollup.differences.is_empty() {
+            true => place(rollup.keyspace, rollup.directory_type),
+            false => {
+                let name = place(rollup.keyspace.clone(), rollup.directory_type);
+                match kept.len() {
+                    ..MAX_LISTED => kept.push(rollup),
+                    _ => left_out += 1,
+                }
+                name
+            }
+        };
+        let known = keyspaces.entry(name).or_insert(state);
+        *known = worse(*known, state);
     }
-    let rollups = &mut report.summary.rollups;
-    rollups.retain(|rollup| !rollup.differences.is_empty());
-    let left_out = rollups.len().saturating_sub(MAX_LISTED);
-    rollups.truncate(MAX_LISTED);
-    rollups.shrink_to_fit();
-    (keyspaces, left_out as u64)
+    report.summary.rollups = kept;
+    (keyspaces, left_out)
 }
 
 /// The keyspace of a sum; a root without keyspaces, and what lies beside them, is named by its kind.
-fn place(rollup: &Rollup) -> String {
-    rollup.keyspace.clone().unwrap_or_else(|| format!("({})", rollup.directory_type.name()))
+fn place(keyspace: Option<String>, kind: DirectoryType) -> String {
+    keyspace.unwrap_or_else(|| format!("({})", kind.name()))
 }
 
 fn worse(a: RollupState, b: RollupState) -> RollupState {
@@ -43,7 +54,8 @@ fn worse(a: RollupState, b: RollupState) -> RollupState {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{DifferenceKind, DirectoryType};
+    use crate::manifest::Rollup;
+    use crate::model::DifferenceKind;
 
     fn rollup(keyspace: Option<&str>, table: usize, state: RollupState) -> Rollup {
         let unequal = state == RollupState::Different;

@@ -14,8 +14,9 @@ use crate::support::trees::{endless_file, flip_byte, planted};
 const HEAD: &str = "parallel: 6\ndefaults: {keepGoing: true, retries: {attempts: 4, time: 20s, delay: 200ms}}\n";
 
 fn json(process: &mut Process) -> (Option<i32>, Value) {
-    let code = process.wait().code();
+    // Read to its end first: a result that fills the pipe would keep the program waiting.
     let said = process.output();
+    let code = process.wait().code();
     let errors = process.errors();
     let result = serde_json::from_str(&said).unwrap_or_else(|error| panic!("{error}: {said}\n{errors}"));
     (code, result)
