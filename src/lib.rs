@@ -8,9 +8,10 @@
 //! [`store`] what is kept on disk, [`scan`] the disk,
 //! [`manifest`] trees and their comparison, [`protocol`] what crosses the network, [`net`] how others are called, [`work`] the
 //! bridge to threads, [`peer`] the source seen from the destination, [`source`] what a source does for others, [`task`] the
-//! life of a task, [`verify`] the run of a verification, [`report`] results, [`server`] HTTP, [`cli`] commands. Each uses those
+//! life of a task, [`verify`] the run of a verification, [`bulk`] many comparisons, [`report`] results, [`server`] HTTP, [`cli`] commands. Each uses those
 //! before it.
 
+pub mod bulk;
 pub mod checksums;
 pub mod cli;
 pub mod config;

@@ -2,6 +2,7 @@
 
 mod args;
 mod basis;
+mod bulk;
 mod compare;
 mod demo;
 mod destination;
@@ -70,6 +71,7 @@ fn command(cli: &Cli) -> Result<ExitCode, CommandError> {
         Command::Manifest(args) => manifest::run(args, &cli.common, &Stop::on_signals()?),
         Command::Diff(args) => diff::run(args, &cli.common, &Stop::on_signals()?),
         Command::Export(args) => export::run(args, &cli.common, &Stop::on_signals()?),
+        Command::Bulk(args) => bulk::run(args, &cli.common, &Stop::on_signals()?),
         Command::Tasks(args) => exit_on_signals().and_then(|()| tasks::run(args)),
         Command::Inspect(args) => exit_on_signals().and_then(|()| inspect::run(args)),
         Command::Roots(args) => exit_on_signals().and_then(|()| roots::run(args, &cli.common)),

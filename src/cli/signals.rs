@@ -63,6 +63,7 @@ impl Signals {
 
 /// Whether the command is to end, seen from any thread. The first signal asks for that; the second one ends the process at once,
 /// for what hangs in a read of a dead disk sees no flag.
+#[derive(Clone)]
 pub(super) struct Stop {
     cancel: Cancel,
     asked: watch::Receiver<Option<Asked>>,
@@ -93,7 +94,9 @@ impl Stop {
     /// Waits for the first signal.
     pub(super) async fn asked(&self) -> Asked {
         let mut asked = self.asked.clone();
-        match asked.wait_for(Option::is_some).await {
+        // Copied out of its lock, which must not be held while one waits.
+        let signal = asked.wait_for(Option::is_some).await.map(|signal| *signal);
+        match signal {
             Ok(signal) => signal.unwrap_or(Asked::End),
             // Nobody listens any more.
             Err(_) => std::future::pending().await,

@@ -16,7 +16,7 @@ use crate::exclude::Pattern;
 use crate::model::{CacheMode, UnknownCacheMode};
 
 /// Text that is not empty.
-pub(super) fn text(value: &Value, expected: &'static str) -> Result<String, ValueProblem> {
+pub(crate) fn text(value: &Value, expected: &'static str) -> Result<String, ValueProblem> {
     match value {
         Value::Text(text) if text.is_empty() => Err(ValueProblem::NotAccepted { found: String::new(), expected }),
         Value::Text(text) => Ok(text.clone()),
@@ -25,7 +25,7 @@ pub(super) fn text(value: &Value, expected: &'static str) -> Result<String, Valu
 }
 
 /// `true` or `false`.
-pub(super) fn boolean(value: &Value) -> Result<bool, ValueProblem> {
+pub(crate) fn boolean(value: &Value) -> Result<bool, ValueProblem> {
     match value {
         Value::Bool(value) => Ok(*value),
         other => Err(ValueProblem::WrongType { found: other.kind(), expected: "true or false" }),
@@ -55,7 +55,7 @@ pub(super) fn resume_or_fail(value: &Value) -> Result<bool, ValueProblem> {
 }
 
 /// A whole number in `range`, which `expected` puts into words.
-pub(super) fn integer<T: TryFrom<i128>>(
+pub(crate) fn integer<T: TryFrom<i128>>(
     value: &Value,
     range: RangeInclusive<i128>,
     expected: &'static str,
@@ -83,7 +83,7 @@ pub(super) fn duration(value: &Value) -> Result<Duration, ValueProblem> {
 }
 
 /// A duration with its unit, longer than none: whether 0 means "at once" or "never" is anybody's guess.
-pub(super) fn positive_duration(value: &Value) -> Result<Duration, ValueProblem> {
+pub(crate) fn positive_duration(value: &Value) -> Result<Duration, ValueProblem> {
     match (duration(value)?, value) {
         (Duration::ZERO, Value::Text(text)) => {
             Err(ValueProblem::NotAccepted { found: text.clone(), expected: "a duration above zero, such as 30s" })

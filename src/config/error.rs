@@ -95,6 +95,9 @@ pub enum ValueProblem {
     /// An exclusion pattern that cannot be honoured; the text names the construct and what is expected.
     #[error("{0}")]
     Pattern(String),
+    /// A mistake in a plan of comparisons; the text says what is wrong and what is expected.
+    #[error("{0}")]
+    Plan(String),
     /// A key in twintree's own section that twintree does not know.
     #[error("is not a key of this section; expected one of {}", expected.join(", "))]
     UnknownKey {
@@ -200,21 +203,21 @@ fn column_prefix(column: Option<u64>) -> String {
 
 /// The mistakes found so far.
 #[derive(Debug, Default)]
-pub(super) struct Mistakes(Vec<Mistake>);
+pub(crate) struct Mistakes(Vec<Mistake>);
 
 impl Mistakes {
     /// Notes one more mistake.
-    pub(super) fn add(&mut self, line: Option<u64>, key: impl Into<String>, problem: impl Into<ValueProblem>) {
+    pub(crate) fn add(&mut self, line: Option<u64>, key: impl Into<String>, problem: impl Into<ValueProblem>) {
         self.0.push(Mistake { line, key: key.into(), problem: problem.into() });
     }
 
     /// How many mistakes there are so far.
-    pub(super) fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.0.len()
     }
 
     /// `value` where there was no mistake, and otherwise all of them in the order of the file.
-    pub(super) fn none_or<T>(mut self, value: T, file: &Path) -> Result<T, ConfigError> {
+    pub(crate) fn none_or<T>(mut self, value: T, file: &Path) -> Result<T, ConfigError> {
         if self.0.is_empty() {
             return Ok(value);
         }
@@ -235,7 +238,7 @@ impl ConfigError {
     }
 
     /// A file that is wrong as a whole.
-    pub(super) fn whole(file: &Path, line: Option<u64>, problem: ValueProblem) -> Self {
+    pub(crate) fn whole(file: &Path, line: Option<u64>, problem: ValueProblem) -> Self {
         Self { file: file.to_owned(), mistakes: vec![Mistake { line, key: String::new(), problem }] }
     }
 }

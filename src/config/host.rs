@@ -96,7 +96,7 @@ pub(super) fn same_host(a: &str, b: &str) -> bool {
 }
 
 /// The form in which hosts are compared: lower case, an IPv6 address in its shortest spelling and without brackets.
-pub(super) fn canonical(host: &str) -> Cow<'_, str> {
+pub(crate) fn canonical(host: &str) -> Cow<'_, str> {
     let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
     match bare.parse::<Ipv6Addr>() {
         Ok(address) => Cow::Owned(address.to_string()),

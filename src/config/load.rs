@@ -40,7 +40,8 @@ impl Config {
     }
 }
 
-fn read_text(path: &Path) -> Result<String, (Option<u64>, ValueProblem)> {
+/// The text of a file of at most [`MAX_BYTES`]; else the line, where there is one, and what is wrong.
+pub(crate) fn read_text(path: &Path) -> Result<String, (Option<u64>, ValueProblem)> {
     let unreadable =
         |error: io::Error| (None, ValueProblem::Unreadable { kind: error.kind(), message: error.to_string() });
     let mut bytes = Vec::new();

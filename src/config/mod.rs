@@ -4,7 +4,7 @@
 //! a value that cannot be used, an unknown key in the section `twintree`, and anything this release would have to
 //! ignore at the operator's cost. All of them are told at once. Reading the file is the only I/O.
 
-mod checks;
+pub(crate) mod checks;
 mod data_rate;
 mod data_size;
 mod duration;
@@ -20,9 +20,15 @@ mod settings;
 mod value;
 
 pub use data_rate::{EXPECTED as DATA_RATE, parse as parse_data_rate};
+pub(crate) use error::Mistakes;
 pub use error::{ConfigError, Mistake, ValueProblem};
+pub(crate) use host::canonical;
 pub use host::{HostName, HostNameError};
 pub use instances::Instance;
+
+pub(crate) use load::read_text;
+pub(crate) use section::Section;
+pub(crate) use value::{Node, Value, parse as parse_yaml};
 
 pub use limits::{MAX_BYTES, MAX_THREADS, THREADS};
 pub use migration_map::{MigrationMap, Role};

@@ -5,28 +5,28 @@ use super::value::{Node, Value};
 
 /// A mapping of the file under the key it stands at.
 #[derive(Debug)]
-pub(super) struct Section<'a> {
+pub(crate) struct Section<'a> {
     /// The key, such as `live_migration` or `cassandra_instances[0]`; empty for the file as a whole.
-    pub(super) key: String,
+    pub(crate) key: String,
     /// The line of its first key, where there is one.
-    pub(super) line: Option<u64>,
+    pub(crate) line: Option<u64>,
     entries: &'a [(Node, Node)],
 }
 
 /// One item of a list.
 #[derive(Debug)]
-pub(super) struct Item<T> {
+pub(crate) struct Item<T> {
     /// The item.
-    pub(super) value: T,
+    pub(crate) value: T,
     /// Its line.
-    pub(super) line: Option<u64>,
+    pub(crate) line: Option<u64>,
     /// Its key, such as `data_dirs[1]` of a section.
-    pub(super) key: String,
+    pub(crate) key: String,
 }
 
 impl<'a> Section<'a> {
     /// The section at `node`; one without a value has no keys.
-    pub(super) fn new(node: &'a Node, key: String, expected: &'static str, mistakes: &mut Mistakes) -> Self {
+    pub(crate) fn new(node: &'a Node, key: String, expected: &'static str, mistakes: &mut Mistakes) -> Self {
         let entries: &[_] = match &node.value {
             Value::Map(entries) => entries,
             Value::Null => &[],
@@ -39,7 +39,7 @@ impl<'a> Section<'a> {
     }
 
     /// The section under `key`; an absent one has no keys.
-    pub(super) fn section(&self, key: &str, mistakes: &mut Mistakes) -> Self {
+    pub(crate) fn section(&self, key: &str, mistakes: &mut Mistakes) -> Self {
         match self.get(key) {
             Some(node) => Self::new(node, self.key_of(key), "a mapping", mistakes),
             None => Self { key: self.key_of(key), line: self.line, entries: &[] },
@@ -47,24 +47,24 @@ impl<'a> Section<'a> {
     }
 
     /// All keys and values.
-    pub(super) fn entries(&self) -> &'a [(Node, Node)] {
+    pub(crate) fn entries(&self) -> &'a [(Node, Node)] {
         self.entries
     }
 
     /// The value under `key`. A key without a value is as good as an absent one, as it is to the Sidecar.
-    pub(super) fn get(&self, key: &str) -> Option<&'a Node> {
+    pub(crate) fn get(&self, key: &str) -> Option<&'a Node> {
         let is_key = |node: &Node| matches!(&node.value, Value::Text(text) if text == key);
         let (_, value) = self.entries.iter().find(|(name, _)| is_key(name))?;
         Some(value).filter(|node| node.value != Value::Null)
     }
 
     /// The whole name of `key` in this section.
-    pub(super) fn key_of(&self, key: &str) -> String {
+    pub(crate) fn key_of(&self, key: &str) -> String {
         if self.key.is_empty() { key.to_owned() } else { format!("{}.{key}", self.key) }
     }
 
     /// Reads `key`; `None` where it is absent, and where it is wrong, which is noted.
-    pub(super) fn read<T>(
+    pub(crate) fn read<T>(
         &self,
         key: &str,
         mistakes: &mut Mistakes,
@@ -75,7 +75,7 @@ impl<'a> Section<'a> {
     }
 
     /// Reads `key`, which must be there.
-    pub(super) fn require<T>(
+    pub(crate) fn require<T>(
         &self,
         key: &str,
         expected: &'static str,
@@ -89,7 +89,7 @@ impl<'a> Section<'a> {
     }
 
     /// Reads a list; `None` where it is absent or no list. An item that is wrong is noted and left out.
-    pub(super) fn list<T>(
+    pub(crate) fn list<T>(
         &self,
         key: &str,
         expected: &'static str,
@@ -108,7 +108,7 @@ impl<'a> Section<'a> {
     }
 
     /// The items of a list, unread; `None` where it is absent or no list.
-    pub(super) fn nodes(
+    pub(crate) fn nodes(
         &self,
         key: &str,
         expected: &'static str,
@@ -125,7 +125,7 @@ impl<'a> Section<'a> {
     }
 
     /// Notes every key that is not one of `known`.
-    pub(super) fn only(&self, known: &'static [&'static str], mistakes: &mut Mistakes) {
+    pub(crate) fn only(&self, known: &'static [&'static str], mistakes: &mut Mistakes) {
         for (name, _) in self.entries {
             match &name.value {
                 Value::Text(text) if known.contains(&text.as_str()) => {}

@@ -12,16 +12,16 @@ use super::error::ValueProblem;
 
 /// A value and the line it stands on.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Node {
+pub(crate) struct Node {
     /// The line, from 1, where it is known; for an alias, the line of the alias.
-    pub(super) line: Option<u64>,
+    pub(crate) line: Option<u64>,
     /// The value.
-    pub(super) value: Value,
+    pub(crate) value: Value,
 }
 
 /// A YAML value, with types as YAML 1.2 has them: `yes` and `on` are text.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Value {
+pub(crate) enum Value {
     /// No value, `null` or `~`.
     Null,
     /// `true` or `false`.
@@ -40,7 +40,7 @@ pub(super) enum Value {
 
 impl Value {
     /// The type, for messages.
-    pub(super) fn kind(&self) -> &'static str {
+    pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::Null => "empty",
             Self::Bool(_) => "a boolean",
@@ -54,15 +54,15 @@ impl Value {
 
 /// Where and why a text is not YAML.
 #[derive(Debug)]
-pub(super) struct NotYaml {
+pub(crate) struct NotYaml {
     /// The line, where it is known.
-    pub(super) line: Option<u64>,
+    pub(crate) line: Option<u64>,
     /// The problem, with the column.
-    pub(super) problem: ValueProblem,
+    pub(crate) problem: ValueProblem,
 }
 
 /// Reads one YAML document.
-pub(super) fn parse(text: &str) -> Result<Node, NotYaml> {
+pub(crate) fn parse(text: &str) -> Result<Node, NotYaml> {
     let options = serde_saphyr::options! {
         // Long runs of comments are usual in this file, and the parser limits only those it has to keep.
         emit_comments: false,

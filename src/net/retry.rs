@@ -45,12 +45,19 @@ pub struct Retries {
     since: Instant,
     /// How much one answer has delivered at most.
     furthest: u64,
+    /// Whether the log is told of each retry.
+    logs: bool,
 }
 
 impl Retries {
     /// A conversation in which nothing has failed yet. That requests are tried again is said in `troubles`.
     pub fn new(policy: RetryPolicy, troubles: Troubles) -> Self {
-        Self { policy, troubles, delays: delays(policy), failures: 0, since: Instant::now(), furthest: 0 }
+        Self { policy, troubles, delays: delays(policy), failures: 0, since: Instant::now(), furthest: 0, logs: true }
+    }
+
+    /// The same of which the log is told nothing: whoever asks says it to the person at the terminal.
+    pub fn unlogged(policy: RetryPolicy, troubles: Troubles) -> Self {
+        Self { logs: false, ..Self::new(policy, troubles) }
     }
 
     /// An answer has delivered so much since it began. Where that is more than any answer before it, earlier failures
@@ -81,7 +88,9 @@ impl Retries {
         let delay = self.delays.next().map(|delay| call.retry_after().unwrap_or(delay));
         match delay {
             Some(delay) if self.since.elapsed().saturating_add(delay) <= self.policy.budget => {
-                tracing::warn!(error = %call, delay_ms = delay.as_millis() as u64, "a request is tried again");
+                if self.logs {
+                    tracing::warn!(error = %call, delay_ms = delay.as_millis() as u64, "a request is tried again");
+                }
                 let (now, end) = (Instant::now(), self.since + self.policy.budget);
                 let retries_left = self.policy.max_retries.saturating_sub(self.failures as usize);
                 let last = now + delay.saturating_add(waits(self.policy, self.failures, retries_left));

@@ -13,6 +13,10 @@ use crate::protocol::{DifferenceBody, ListedTask, ReportBody, TaskCreated, TaskR
 /// How long one answer may take; all of them are short.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
+/// How long a connection may take: a host that is there answers within a round trip, and whoever asks for many must not wait long for one
+/// that drops every packet.
+const CONNECT: Duration = Duration::from_secs(10);
+
 /// How many connections are kept: calls come one after the other.
 const IDLE_CONNECTIONS: usize = 1;
 
@@ -26,9 +30,14 @@ pub struct TaskClient {
 impl TaskClient {
     /// A client that has not called yet.
     pub fn new(endpoint: Endpoint) -> Result<Self, CallError> {
-        let timeouts = Timeouts { total: Some(TIMEOUT), ..Timeouts::default() };
+        let timeouts = Timeouts { connect: Some(CONNECT), total: Some(TIMEOUT), ..Timeouts::default() };
         let http = connect(timeouts, IDLE_CONNECTIONS).map_err(|error| CallError::unreachable(&endpoint, &error))?;
         Ok(Self { endpoint, http })
+    }
+
+    /// A client of another service, for whoever calls thousands of them: what one takes is shared.
+    pub fn of_another(&self, endpoint: Endpoint) -> Self {
+        Self { endpoint, http: self.http.clone() }
     }
 
     /// Where the service listens.
@@ -56,13 +65,16 @@ impl TaskClient {
         self.call(Method::PATCH, &routes::task(id), None).await
     }
 
+    /// The report with one page of its differences, as many as the service puts on one.
+    pub async fn report_page(&self, id: &str, offset: u64) -> Result<ReportBody, CallError> {
+        self.call(Method::GET, &format!("{}?offset={offset}", routes::report(id)), None).await
+    }
+
     /// The whole report, page by page.
     pub async fn report(&self, id: &str) -> Result<ReportBody, CallError> {
-        let path = routes::report(id);
-        let mut report: ReportBody = self.call(Method::GET, &path, None).await?;
+        let mut report = self.report_page(id, 0).await?;
         while (report.differences.len() as u64) < report.differences_total {
-            let next = format!("{path}?offset={}", report.differences.len());
-            let page: Vec<DifferenceBody> = self.call::<ReportBody>(Method::GET, &next, None).await?.differences;
+            let page: Vec<DifferenceBody> = self.report_page(id, report.differences.len() as u64).await?.differences;
             if page.is_empty() {
                 return Err(self.malformed("the report ends before its last difference".to_owned()));
             }

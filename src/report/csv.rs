@@ -34,7 +34,7 @@ pub fn csv_rows(differences: &[DifferenceBody]) -> String {
     records(differences.iter().map(row))
 }
 
-fn records(rows: impl IntoIterator<Item = Vec<String>>) -> String {
+pub(super) fn records(rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut writer = ::csv::Writer::from_writer(Vec::new());
     for row in rows {
         // A vector takes whatever is written.
@@ -86,7 +86,7 @@ fn columns(evidence: Option<&EvidenceBody>) -> [String; 4] {
 
 /// A text as a cell. Spreadsheets calculate what begins like a formula, and take an apostrophe before it for the sign that it is
 /// text; so one that is there already gets a second one. Whoever reads cells back drops one apostrophe from the begin of each.
-fn cell(text: &str) -> String {
+pub(super) fn cell(text: &str) -> String {
     let text = printable(text);
     match text.chars().next() {
         Some('=' | '+' | '-' | '@' | '\'' | '\u{ff1d}' | '\u{ff0b}' | '\u{ff0d}' | '\u{ff20}') => format!("'{text}"),

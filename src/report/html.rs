@@ -8,7 +8,7 @@ use crate::manifest::Rollup;
 use crate::model::printable;
 use crate::protocol::{DifferenceBody, ReportBody, SideBody, Timings};
 
-const STYLE: &str = "body{font-family:sans-serif;margin:2em}table{border-collapse:collapse}\
+pub(super) const STYLE: &str = "body{font-family:sans-serif;margin:2em}table{border-collapse:collapse}\
                      td,th{border:1px solid #999;padding:.2em .6em;text-align:left;vertical-align:top}\
                      td.number{text-align:right}";
 
@@ -18,14 +18,24 @@ const DIFFERENCES: &str = "\0";
 /// The page but for its differences: what comes before them and what behind. `path` is where the report is served, for the links
 /// to its other pages; `limit` is the size of a page, and `shown` the number of differences on this one.
 pub fn html(report: &ReportBody, path: &str, limit: u64, shown: u64) -> (String, String) {
+    page(report, &report.status.id, None, pages(report, path, limit, shown), shown)
+}
+
+/// The same of a comparison that is one of many: with its name, and with all of its differences on the one page.
+pub fn html_of(name: &str, report: &ReportBody) -> (String, String) {
+    let total = report.differences_total;
+    page(report, name, Some(name), pages(report, "", total, total), total)
+}
+
+fn page(report: &ReportBody, of: &str, name: Option<&str>, pages: Markup, shown: u64) -> (String, String) {
     let status = &report.status;
-    let title = format!("{} {}", status.state, printable(&status.id));
+    let title = format!("{} {}", status.state, printable(of));
     let page = html! {
         (DOCTYPE)
         html lang="en" {
             head { meta charset="utf-8"; title { (title) } style { (STYLE) } }
             body {
-                h1 { (status.state.to_string()) }
+                h1 { (status.state.to_string()) @if let Some(name) = name { " " (printable(name)) } }
                 p { (printable(&status.headline)) }
                 (facts(report))
                 h2 { "Counters" }
@@ -41,7 +51,7 @@ pub fn html(report: &ReportBody, path: &str, limit: u64, shown: u64) -> (String,
                     (rollups(&report.summary.rollups))
                 }
                 h2 { "Differences" }
-                (pages(report, path, limit, shown))
+                (pages)
                 @if shown > 0 {
                     table {
                         tr { th { "kind" } th { "entry" } th { "source" } th { "destination" } }

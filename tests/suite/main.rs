@@ -8,6 +8,9 @@
 )]
 
 mod broken_links;
+mod bulk;
+mod bulk_services;
+mod bulk_sizes;
 mod cancelling;
 mod causes;
 mod checksum_lists;

@@ -5,6 +5,7 @@ pub mod chaos_proxy;
 pub mod disk;
 pub mod fault_proxy;
 pub mod flaky_front;
+pub mod fleet;
 pub mod greedy;
 pub mod grown;
 #[cfg(target_os = "linux")]
