@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the bottom up, with what a layer must not name besides the layers that come after it.
-const LAYERS: [(&str, &[&str]); 17] = [
+const LAYERS: [(&str, &[&str]); 18] = [
     ("model", IO),
     // `std::path` is a value; nothing of it is asked of the disk here.
     ("exclude", IO),
