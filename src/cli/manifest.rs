@@ -22,7 +22,7 @@ pub(super) fn run(args: &ManifestArgs, common: &Common, stop: &Stop) -> Result<E
     let options = config.as_ref().map_or_else(|| args.scan.clone(), |config| args.scan.or_configured(&config.twintree));
     let tree = tree(args, config.as_ref())?;
     let readers = readers(&options)?;
-    let bars = if args.relay_progress { Bars::relaying() } else { Bars::new(&[""], common.quiet) };
+    let bars = if args.relay_progress { Bars::relaying(stop.cancel()) } else { Bars::new(&[""], common.quiet) };
     let scan = Scan::new(vec![(0, &tree)], &options, &bars, &stop.cancel());
     let walked = scan.walk(&readers)?;
     if args.format != ManifestFormat::Twintree {

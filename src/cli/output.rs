@@ -71,12 +71,10 @@ pub(super) fn remark_unless(quiet: bool, text: &str) {
     }
 }
 
-/// A line of JSON for the program at the other end of standard error, behind a mark. Nobody who reads it any more is no error of ours: what
-/// the line is about goes on to standard output, and fails there.
-pub(super) fn relay<T: Serialize>(mark: char, value: &T) {
-    if let Ok(json) = serde_json::to_string(value) {
-        let _ = writeln!(io::stderr().lock(), "{mark}{json}");
-    }
+/// A line of JSON for the program at the other end of standard error, behind a mark. Fails where nobody reads it any more.
+pub(super) fn relay<T: Serialize>(mark: char, value: &T) -> io::Result<()> {
+    let json = serde_json::to_string(value)?;
+    writeln!(io::stderr().lock(), "{mark}{json}")
 }
 
 /// Why a command failed, in a line for each mistake.

@@ -9,14 +9,15 @@ use indicatif::{HumanCount, MultiProgress, ProgressBar, ProgressStyle};
 
 use super::args::Common;
 use super::output;
+use crate::scan::Cancel;
 
 /// A bar for each side of a comparison.
 pub(super) struct Bars {
     bars: Vec<ProgressBar>,
     /// Keeps the bars on their lines.
     lines: MultiProgress,
-    /// There are no bars: another twintree shows them.
-    relayed: bool,
+    /// There are no bars: another twintree shows them. It is asked to stop where that one is gone.
+    relayed: Option<Cancel>,
 }
 
 /// What a line begins with that tells another twintree how far this one is (the record separator of RFC 7464, before JSON).
@@ -48,13 +49,14 @@ impl Bars {
             bar
         };
         let bars = labels.iter().map(bar).collect();
-        Self { bars, lines, relayed: false }
+        Self { bars, lines, relayed: None }
     }
 
-    /// None: a line for each step goes to another twintree, which reads them by [`relayed`].
-    pub(super) fn relaying() -> Self {
+    /// None: a line for each step goes to another twintree, which reads them by [`relayed`]. Where nobody reads them any more nobody waits for
+    /// the result either: a connection that ends tells a process on the other host in no other way.
+    pub(super) fn relaying(cancel: Cancel) -> Self {
         let mut bars = Self::new(&[], true);
-        bars.relayed = true;
+        bars.relayed = Some(cancel);
         bars
     }
 
@@ -70,8 +72,11 @@ impl Bars {
 
     /// Shows how far the side with this number is.
     pub(super) fn show(&self, side: usize, progress: SideProgress) {
-        if self.relayed {
-            return output::relay(RELAYED, &progress);
+        if let Some(cancel) = &self.relayed {
+            if output::relay(RELAYED, &progress).is_err() {
+                cancel.cancel();
+            }
+            return;
         }
         let Some(bar) = self.bars.get(side) else { return };
         if progress.bytes_total > 0 {

@@ -195,3 +195,42 @@ fn a_signal_ends_both_sides() {
         std::thread::sleep(Duration::from_millis(20));
     }
 }
+
+/// Over a real connection nothing but its end tells the other host that nobody waits any more.
+#[test]
+fn a_signal_ends_what_runs_behind_a_real_sshd() {
+    let Some(sshd) = Sshd::start() else { return };
+    let tmp = tempfile::tempdir().unwrap();
+    for side in ["source", "destination"] {
+        fs::create_dir(tmp.path().join(side)).unwrap();
+    }
+    let source = tmp.path().join("source");
+    fs::write(source.join("large"), vec![7; 60 << 20]).unwrap();
+    let pid_file = tmp.path().join("program.pid");
+    let program =
+        format!("[ \"$1\" = --version ] && exec {PROGRAM} --version\necho $$ > \"$0.pid\"\nexec {PROGRAM} \"$@\"");
+    let program = script(&tmp.path().join("program"), &program);
+    let mut command = Command::new(PROGRAM);
+    command.args(["diff", "--read-limit=1MiB/s", "--rsh", &sshd.rsh(), "--remote-program"]).arg(program);
+    command.arg(sshd.url(&source)).arg(tmp.path().join("destination"));
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let begun = Instant::now();
+    let there = loop {
+        if let Ok(pid) = fs::read_to_string(&pid_file).unwrap_or_default().trim().parse::<i32>() {
+            break pid;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(20), "it was not started");
+        std::thread::sleep(Duration::from_millis(10));
+    };
+    std::thread::sleep(Duration::from_millis(500));
+    let pid = rustix::process::Pid::from_raw(child.id().cast_signed()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(4));
+    let begun = Instant::now();
+    // A process that has ended and that nobody has waited for yet reads nothing.
+    let runs = || fs::read_to_string(format!("/proc/{there}/stat")).is_ok_and(|stat| !stat.contains(") Z "));
+    while runs() {
+        assert!(begun.elapsed() < Duration::from_secs(15), "it reads on behind the connection");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}

@@ -19,10 +19,13 @@ use crate::scan::Cancel;
 const LINE_BYTES: u64 = 4096;
 
 /// How often a command is looked at that says nothing.
-const LOOK_INTERVAL: Duration = Duration::from_millis(50);
+const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 
 /// How long one that did not bring a manifest has to end by itself, and to say why.
 const GRACE: Duration = Duration::from_secs(2);
+
+/// How long one has to end that brought its manifest.
+const END: Duration = Duration::from_secs(30);
 
 /// How long one that has ended is listened to, for others may hold its output open.
 const LINGER: Duration = Duration::from_millis(200);
@@ -89,14 +92,15 @@ impl Fetching<'_> {
         remark: impl Fn(&str),
     ) -> Result<ManifestFile, CommandError> {
         let host = &self.place.host;
-        let (mut said, mut manifest, mut quiet) = (Said::default(), None, Instant::now());
+        let (mut said, mut manifest) = (Said::default(), None);
+        let (mut closed, mut since) = (false, Instant::now());
         let events = self.events.lock();
         let code = loop {
             match events.recv_timeout(LOOK_INTERVAL) {
                 Ok(Event::Line(line)) => said.take(line, &show, &remark),
-                Ok(Event::Manifest(received)) => manifest = Some(*received),
+                Ok(Event::Manifest(received)) => (manifest, since) = (Some(*received), Instant::now()),
                 Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => std::thread::sleep(LOOK_INTERVAL),
+                Err(RecvTimeoutError::Disconnected) => closed = true,
             }
             if cancel.is_cancelled() {
                 self.kill();
@@ -104,17 +108,27 @@ impl Fetching<'_> {
             }
             let ended = self.child.lock().try_wait();
             let ended = ended.map_err(|error| CommandError::Failed(format!("{host}: the remote command: {error}")))?;
+            let waited = since.elapsed();
             match (&manifest, ended) {
-                (Some(_), Some(status)) if quiet.elapsed() >= LINGER => break status.code(),
+                (Some(_), Some(status)) if closed || waited >= LINGER => break status.code(),
+                // Others hold its output open, and nothing whole can come of that.
+                (None, Some(status)) if waited >= GRACE => break status.code(),
                 // What brings no manifest may go on for hours.
-                (Some(Err(_)), None) if quiet.elapsed() >= GRACE => break Some(0),
-                (Some(_), _) => {}
-                (None, _) => quiet = Instant::now(),
+                (Some(Err(_)), None) if waited >= GRACE => break Some(0),
+                (Some(Ok(_)), None) if waited >= END => {
+                    return Err(CommandError::Failed(format!("{host}: the remote command does not end")));
+                }
+                (None, None) => since = Instant::now(),
+                (_, None) if closed => std::thread::sleep(LOOK_INTERVAL),
+                _ => {}
             }
         };
         match (manifest, code) {
             // With 3 something could not be read there, which the manifest says.
-            (Some(Ok(manifest)), Some(0 | 3)) => Ok(manifest),
+            (Some(Ok(manifest)), Some(0 | 3)) => {
+                said.last_line.iter().for_each(|line| remark(line));
+                Ok(manifest)
+            }
             (manifest, code) => {
                 let manifest = manifest.and_then(Result::err).map_or_else(String::new, |error| error.to_string());
                 let (version, last_line) = (said.version.as_deref(), said.last_line.as_deref());
@@ -158,8 +172,8 @@ impl Said {
         } else if let Some(version) = version_in(&line).filter(|_| self.version.is_none()) {
             self.version = Some(version.to_owned());
         } else if !line.trim().is_empty() {
-            remark(&line);
-            self.last_line = Some(line);
+            // The last one stands in the error, if there is one.
+            self.last_line.replace(line).iter().for_each(|before| remark(before));
         }
     }
 }
