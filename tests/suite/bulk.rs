@@ -166,6 +166,18 @@ fn what_is_repeated_is_asked_for_and_what_was_changed_is_made_again() {
 }
 
 #[test]
+fn a_run_that_goes_on_elsewhere_keeps_nothing_of_other_directories() {
+    let (first, second) = (trees(), trees());
+    flip_byte(&damaged_file(second.path()), 3);
+    let plan = "comparisons: [{name: a, source: s, destination: d}]";
+    assert_eq!(run(first.path(), plan, &[]).0, 0);
+    let shared = first.path().join("plan.yaml.state");
+    let shared = shared.to_str().unwrap();
+    let (code, said, _) = run(second.path(), plan, &["--only", "failed", "--state", shared]);
+    assert_eq!(code, 1, "{said}");
+}
+
+#[test]
 fn a_dry_run_says_what_would_be_done_and_does_nothing() {
     let trees = trees();
     let home = trees.path();

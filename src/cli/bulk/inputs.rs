@@ -99,7 +99,10 @@ pub(super) fn plan(args: &BulkArgs) -> Result<Plan, CommandError> {
     if plan.comparisons.is_empty() {
         return Err(CommandError::Usage("the plan has no comparison, so nothing would be proven".to_owned()));
     }
-    Ok(plan)
+    // What was found of a relative path holds for the directory in which it was found.
+    let directory = std::env::current_dir();
+    let directory = directory.map_err(|error| CommandError::Usage(format!("the current directory: {error}")))?;
+    Ok(plan.beginning_at(&directory))
 }
 
 fn list(path: &Path) -> Result<String, CommandError> {
