@@ -117,7 +117,8 @@ pub enum Event {
     },
 }
 
-/// Runs all jobs, at most `parallel` at a time; `true` where all have ended, `false` where `stop` came before. The error is that of `on`,
+/// Runs all jobs, at most `parallel` at a time; `true` where all have ended, also after `stop`, and `false` where it came
+/// before. The error is that of `on`,
 /// whom every event is told, and ends the run as `stop` does.
 pub async fn run<E: Execute, F>(
     jobs: Vec<Job>,
@@ -150,7 +151,7 @@ pub async fn run<E: Execute, F>(
         }
         if run.stopped {
             run.wind_up(&mut on).await?;
-            return Ok(false);
+            return Ok(run.ended == run.tries.len());
         }
     }
 }
@@ -189,6 +190,8 @@ struct Run<E> {
     paused: BTreeMap<usize, Instant>,
     /// Not under way, and something of it may run on.
     left_running: BTreeSet<usize>,
+    /// How many have ended.
+    ended: usize,
     /// Nothing is started any more.
     stopped: bool,
 }
@@ -214,6 +217,7 @@ impl<E: Execute> Run<E> {
             under_way: BTreeSet::new(),
             paused: BTreeMap::new(),
             left_running,
+            ended: 0,
             stopped: false,
         }
     }
@@ -350,6 +354,7 @@ impl<E: Execute> Run<E> {
 
     fn ended(&mut self, at: usize, conclusion: Conclusion) -> Event {
         self.left_running.remove(&at);
+        self.ended += 1;
         let Tries { count, worked, .. } = self.tries[at];
         Event::Ended { at, conclusion: Box::new(conclusion), worked, tries: count }
     }

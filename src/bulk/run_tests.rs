@@ -208,3 +208,10 @@ async fn a_run_that_is_stopped_does_not_wait_for_ever() {
     assert!(!all && ended.len() == 1);
     assert!(clock.elapsed() >= Duration::from_secs(60) && clock.elapsed() <= Duration::from_secs(60) + GRACE);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_is_stopped_while_its_last_one_ends_has_come_to_its_end() {
+    let script = script(vec![vec![Try::Ends(Ending::Equal)]; 2]);
+    let (ended, _, all) = play(&script, &[None; 2], 2, Some(5)).await;
+    assert!(all && ended.len() == 2);
+}
