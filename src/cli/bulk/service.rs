@@ -235,21 +235,21 @@ impl Service {
         }
     }
 
+    /// Cancels the task that has begun. One that may have been accepted and is not listed yet may still begin: it stays written down,
+    /// and the next run finds it.
     async fn cancel(&self) -> Result<(), CallError> {
         let begun = self.begun.lock().clone();
         let id = match begun {
             None => return Ok(()),
-            Some(Begun { task: Some(id), .. }) => Some(id),
-            Some(Begun { before, task: None, .. }) => match self.latest().await {
-                Ok(latest) => latest
-                    .filter(|latest| Some(&latest.id) != before.as_ref() && asks_for(latest, &self.request))
-                    .map(|latest| latest.id),
-                Err(_) => return Ok(()),
-            },
+            Some(Begun { task: Some(id), .. }) => id,
+            Some(Begun { before, task: None, .. }) => {
+                let Ok(latest) = self.latest().await else { return Ok(()) };
+                let ours = |latest: &TaskStatus| Some(&latest.id) != before.as_ref() && asks_for(latest, &self.request);
+                let Some(latest) = latest.filter(ours) else { return Ok(()) };
+                latest.id
+            }
         };
-        if let Some(id) = id {
-            self.client.cancel(&id).await?;
-        }
+        self.client.cancel(&id).await?;
         let _ = self.withdraw().await;
         Ok(())
     }
@@ -267,9 +267,10 @@ impl Service {
     }
 }
 
-/// The service was asked and said no, so nothing has begun there. A gateway does not know.
+/// The service was asked and said no, so nothing has begun there. With other statuses, and with those of a time-out, a gateway may answer
+/// that passed the request on.
 fn is_refusal(error: &CallError) -> bool {
-    matches!(error, CallError::Status { status: 400..=499 | 503, .. })
+    matches!(error, CallError::Status { status: 400..=407 | 409..=498, .. })
 }
 
 fn asks_for(status: &TaskStatus, request: &TaskRequest) -> bool {
@@ -293,3 +294,7 @@ fn busy(endpoint: &Endpoint, other: &str) -> Conclusion {
     let message = format!("{endpoint} is busy with task {other} of somebody else, which does not end");
     Conclusion::without(Ending::Unverified, message)
 }
+
+#[cfg(test)]
+#[path = "service_tests.rs"]
+mod tests;
