@@ -79,6 +79,8 @@ pub struct State {
 impl State {
     /// Takes in one more entry.
     pub fn apply(&mut self, entry: Entry) {
+        // Whatever happens after the end of a run is another one, which may be interrupted.
+        self.finished = false;
         match entry {
             Entry::Run { began_at, .. } => *self = Self { began_at: Some(began_at), ..Self::default() },
             Entry::Submitting { name, fingerprint, before } => {
@@ -90,7 +92,6 @@ impl State {
             Entry::Withdrawn { name } => {
                 self.begun.remove(&name);
                 self.ended.remove(&name);
-                self.finished = false;
             }
             Entry::Ended(ended) => {
                 self.begun.remove(&ended.name);
@@ -146,6 +147,16 @@ pub(super) mod tests {
         assert_eq!((state.began_at, state.finished), (Some(7), true));
         assert_eq!(state.begun["b"], Begun { fingerprint: text("f"), before: Some(text("t0")), task: None });
         assert_eq!((state.begun.len(), state.ended["a"].outcome), (1, Ending::Unreachable));
+        for entry in [
+            submitting("c"),
+            Entry::Submitted { name: text("c"), fingerprint: text("f"), task: text("t2") },
+            Entry::Ended(Box::new(ended("c", "f", Ending::Equal))),
+            Entry::Withdrawn { name: text("c") },
+        ] {
+            let mut further = State { finished: true, ..state.clone() };
+            further.apply(entry);
+            assert!(!further.finished, "a run that was finished goes on");
+        }
         state.apply(Entry::Withdrawn { name: text("a") });
         assert!(!state.finished && state.ended.is_empty());
         state.apply(Entry::Run { version: VERSION, began_at: 8 });
