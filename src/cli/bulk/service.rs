@@ -1,5 +1,6 @@
 //! A comparison that a destination's service has a task for: submitted once, followed wherever one stands, never started twice.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -15,6 +16,9 @@ use crate::work::blocking;
 /// The first and the longest wait between two looks at a task.
 const POLL: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 
+/// How long the first look at whether a service answers takes at most.
+const LOOK: Duration = Duration::from_secs(5);
+
 /// How long a task that is to be cancelled is waited for.
 const CANCEL_GRACE: Duration = Duration::from_secs(8);
 
@@ -29,6 +33,8 @@ pub(super) struct Service {
     request: TaskRequest,
     /// How long a task of somebody else is waited for.
     patience: Duration,
+    /// How often in a row it was looked for in vain.
+    looks: AtomicU32,
     begun: Mutex<Option<Begun>>,
     journal: SharedJournal,
     pages: Option<PageFolder>,
@@ -65,6 +71,7 @@ impl Service {
             client,
             request,
             patience: settings.retries.time,
+            looks: AtomicU32::new(0),
             begun: Mutex::new(begun),
             journal,
             pages,
@@ -77,8 +84,18 @@ impl Service {
         self.begun.lock().is_some()
     }
 
+    /// Looks for it. Each look takes twice as long as the one before at most: one that is slow is reached in the end, and one that drops
+    /// every packet keeps others waiting for a moment only.
     pub(super) async fn reach(&self) -> Result<(), CallError> {
-        self.client.tasks(false).await.map(drop)
+        let looks = self.looks.fetch_add(1, Ordering::Relaxed);
+        let longest = LOOK.saturating_mul(1_u32.checked_shl(looks).unwrap_or(u32::MAX));
+        let looked = tokio::time::timeout(longest, self.client.tasks(false)).await;
+        looked.unwrap_or_else(|_| {
+            let (endpoint, cause) = (self.client.endpoint().clone(), "it did not answer in time".to_owned());
+            Err(CallError::Unreachable { endpoint, cause, connected: false })
+        })?;
+        self.looks.store(0, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Submits the task, or finds the one that was, and follows it to its end. A signal cancels it, but for one that only tells that the
@@ -136,15 +153,16 @@ impl Service {
         let message = report.status.headline.clone();
         let page = match &self.pages {
             None => None,
-            Some(folder) => match pages::of_task(folder, &self.name, &self.client, id, &report).await {
-                Ok(page) => Some(page),
-                Err(pages::PageError::Call(error)) => return Err(failed(error)),
-                Err(pages::PageError::Disk(cause)) => {
-                    return Ok(Conclusion::without(Ending::Unverified, format!("{message}; its page: {cause}")));
-                }
-            },
+            Some(folder) => Some(pages::of_task(folder, &self.name, &self.client, id, &report).await),
         };
-        Ok(Conclusion { ending, message, report: Some(Box::new(report)), page })
+        let concluded = Conclusion { ending, message, report: Some(Box::new(report)), page: None };
+        match page {
+            None => Ok(concluded),
+            Some(Ok(page)) => Ok(Conclusion { page: Some(page), ..concluded }),
+            Some(Err(pages::PageError::Call(error))) if error.is_transient() => Err(failed(error)),
+            Some(Err(pages::PageError::Call(error))) => Ok(concluded.without_page(&error.to_string())),
+            Some(Err(pages::PageError::Disk(cause))) => Ok(concluded.without_page(&cause)),
+        }
     }
 
     /// The task of this comparison: the one that was submitted, or that may have been; else a new one.
