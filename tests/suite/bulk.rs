@@ -161,6 +161,8 @@ fn what_is_repeated_is_asked_for_and_what_was_changed_is_made_again() {
     let third = began(&said);
     assert!(code == 0 && third[2].2 > second[2].2, "{third:?}");
     assert_eq!((&third[0], &third[1]), (&second[0], &second[1]));
+    let (code, _, errors) = run(home, &changed, &["--only", "failed"]);
+    assert!(code == 0 && errors.contains("nothing to repeat: 3 stay as they ended"), "{errors}");
     let (code, said, _) = run(home, &changed, &["--json"]);
     assert!(code == 0 && began(&said).iter().zip(&third).all(|(new, old)| new.2 > old.2), "a new run is new");
 }
