@@ -180,6 +180,31 @@ fn a_run_that_goes_on_elsewhere_keeps_nothing_of_other_directories() {
 }
 
 #[test]
+fn what_differs_differs_also_where_its_page_cannot_be_written() {
+    let trees = trees();
+    let home = trees.path();
+    let plan = "comparisons: [{name: a, source: s, destination: d}]";
+    let result = |arguments: &[&str]| {
+        let (code, said, errors) = run(home, plan, &[&["--json", "--report", "out"], arguments].concat());
+        let result: Value = serde_json::from_str(&said).unwrap_or_else(|error| panic!("{error}: {errors}"));
+        (code, result["comparisons"][0].clone())
+    };
+    let (code, equal) = result(&[]);
+    assert_eq!(code, 0, "{equal:#}");
+    // No file can take the place of a directory.
+    let page = home.join("out").join(equal["page"].as_str().unwrap());
+    std::fs::remove_file(&page).unwrap();
+    std::fs::create_dir(&page).unwrap();
+    let (code, unverified) = result(&[]);
+    assert_eq!((code, &unverified["outcome"]), (3, &"unverified".into()), "{unverified:#}");
+    flip_byte(&damaged_file(home), 3);
+    let (code, different) = result(&[]);
+    assert_eq!((code, &different["outcome"], &different["page"]), (1, &"different".into(), &Value::Null));
+    assert!(different["message"].as_str().unwrap().contains("; its page: "), "{different:#}");
+    assert_eq!(different["result"]["differencesTotal"], 1);
+}
+
+#[test]
 fn a_dry_run_says_what_would_be_done_and_does_nothing() {
     let trees = trees();
     let home = trees.path();
