@@ -2,14 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::plan::{Comparison, What};
+use super::plan::{Comparison, REMOTE, What};
 use crate::config::{HostName, canonical};
 
 /// The name under which directories of this machine are claimed.
 const THIS_MACHINE: &str = "localhost";
-
-/// What of the prefix of a remote directory stands before its host.
-const REMOTE: &str = "ssh://";
 
 /// What nobody else may have at the same time.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -67,7 +67,7 @@ impl Plan {
             return Err(ValueProblem::Plan(expected.to_owned()));
         }
         let (name, group) = (what.text(), group.map(str::to_owned));
-        Ok(Comparison { name, what, group, source_host: None, settings: self.defaults.clone() })
+        Ok(Comparison { name, what, directory: None, group, source_host: None, settings: self.defaults.clone() })
     }
 }
 

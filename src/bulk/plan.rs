@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::json;
@@ -27,6 +28,9 @@ const DEFAULT_PARALLEL: NonZeroUsize = match NonZeroUsize::new(4) {
 
 /// The longest wait between two tries.
 const MAX_DELAY: Duration = Duration::from_secs(30);
+
+/// What a directory of another host begins with.
+pub(super) const REMOTE: &str = "ssh://";
 
 /// Separates this use of BLAKE3 from every other.
 const FINGERPRINT_CONTEXT: &str = "twintree 2026 bulk comparison fingerprint v1";
@@ -55,6 +59,8 @@ pub struct Comparison {
     pub name: String,
     /// What is compared.
     pub what: What,
+    /// Where sides with a relative path begin; `None` where that is not known.
+    pub directory: Option<PathBuf>,
     /// Of comparisons with the same group, one is made at a time.
     pub group: Option<String>,
     /// The host of a service's source, where the plan tells it.
@@ -137,13 +143,32 @@ impl What {
     }
 }
 
+impl Plan {
+    /// The plan whose relative paths begin at `directory`.
+    pub fn beginning_at(mut self, directory: &Path) -> Self {
+        self.comparisons.iter_mut().for_each(|comparison| comparison.directory = Some(directory.to_owned()));
+        self
+    }
+}
+
 impl Comparison {
+    /// A side as it is known from every directory. A path may be no text, so this is hexadecimal.
+    fn known_side(&self, side: &str) -> String {
+        let path = match &self.directory {
+            Some(directory) if !side.starts_with(REMOTE) => directory.join(side),
+            _ => PathBuf::from(side),
+        };
+        hex::encode(path.as_os_str().as_encoded_bytes())
+    }
+
     /// Tells whether what was found once still holds: two comparisons with the same fingerprint compare the same things in the same
     /// way. Group, concurrency and retries change no result.
     pub fn fingerprint(&self) -> String {
         let what = match &self.what {
             What::Service(endpoint) => json!({ "service": endpoint.url("") }),
-            What::Pair { source, destination } => json!({ "source": source, "destination": destination }),
+            What::Pair { source, destination } => {
+                json!({ "source": self.known_side(source), "destination": self.known_side(destination) })
+            }
         };
         let Settings { algorithm, keyspaces, keep_going, .. } = &self.settings;
         let keyspaces = keyspaces.as_ref().map(KeyspacePatterns::texts);
@@ -169,6 +194,7 @@ mod tests {
         let base = Comparison {
             name: "a".to_owned(),
             what: What::Service(Endpoint::http("a", 1)),
+            directory: None,
             group: None,
             source_host: None,
             settings: Settings::default(),
@@ -188,5 +214,18 @@ mod tests {
         assert!(!with(&|c| c.group = Some("g".to_owned())));
         assert!(!with(&|c| c.settings.concurrency = Some(3)));
         assert!(!with(&|c| c.settings.retries.attempts = 1));
+    }
+
+    #[test]
+    fn a_relative_side_is_another_one_in_another_directory() {
+        let of = |directory: &str, source: &str| {
+            let text = format!("comparisons: [{{source: '{source}', destination: /d}}]");
+            let plan = Plan::parse(&text, Path::new("p")).unwrap().beginning_at(Path::new(directory));
+            plan.comparisons[0].fingerprint()
+        };
+        assert_ne!(of("/one", "s"), of("/two", "s"));
+        assert_eq!(of("/one", "s"), of("/two", "/one/s"));
+        assert_eq!(of("/one", "/s"), of("/two", "/s"));
+        assert_eq!(of("/one", "ssh://h/s"), of("/two", "ssh://h/s"));
     }
 }

@@ -114,7 +114,8 @@ fn comparison(node: &Node, key: String, defaults: &Settings, mistakes: &mut Mist
         mistakes.add(section.line, section.key_of("keyspaces"), problem);
     }
     let group = section.read("group", mistakes, |value| named(value, "the name of a group"));
-    Some(Comparison { name: name.unwrap_or_else(|| what.text()), what, group, source_host, settings })
+    let name = name.unwrap_or_else(|| what.text());
+    Some(Comparison { name, what, directory: None, group, source_host, settings })
 }
 
 /// What a service has no way to resolve: nobody but the two sides knows what a pattern means there.

@@ -54,6 +54,13 @@ impl Conclusion {
     pub fn without(ending: Ending, message: String) -> Self {
         Self { ending, message, report: None, page: None }
     }
+
+    /// The same without its page, for this reason. What was found stays found; only equality is no proof where what was asked for is
+    /// missing.
+    pub fn without_page(self, cause: &str) -> Self {
+        let ending = if self.ending == Ending::Equal { Ending::Unverified } else { self.ending };
+        Self { ending, message: format!("{}; its page: {cause}", self.message), page: None, ..self }
+    }
 }
 
 /// Why a try came to no end.
@@ -117,7 +124,8 @@ pub enum Event {
     },
 }
 
-/// Runs all jobs, at most `parallel` at a time; `true` where all have ended, `false` where `stop` came before. The error is that of `on`,
+/// Runs all jobs, at most `parallel` at a time; `true` where all have ended, also after `stop`, and `false` where it came
+/// before. The error is that of `on`,
 /// whom every event is told, and ends the run as `stop` does.
 pub async fn run<E: Execute, F>(
     jobs: Vec<Job>,
@@ -150,7 +158,7 @@ pub async fn run<E: Execute, F>(
         }
         if run.stopped {
             run.wind_up(&mut on).await?;
-            return Ok(false);
+            return Ok(run.ended == run.tries.len());
         }
     }
 }
@@ -180,8 +188,8 @@ struct Run<E> {
     execute: Arc<E>,
     hosts: Arc<Hosts>,
     set: JoinSet<Done>,
-    /// To be reached, in the order of the jobs.
-    unreached: BTreeSet<usize>,
+    /// To be reached: those that were tried least come first, in the order of the jobs. Whoever does not answer waits for the others.
+    unreached: BTreeSet<(u32, usize)>,
     /// Being looked for, with the moment until which each keeps its turn.
     reaching: BTreeMap<usize, Instant>,
     ready: BTreeSet<usize>,
@@ -189,6 +197,8 @@ struct Run<E> {
     paused: BTreeMap<usize, Instant>,
     /// Not under way, and something of it may run on.
     left_running: BTreeSet<usize>,
+    /// How many have ended.
+    ended: usize,
     /// Nothing is started any more.
     stopped: bool,
 }
@@ -208,12 +218,13 @@ impl<E: Execute> Run<E> {
             execute,
             hosts: Arc::default(),
             set: JoinSet::new(),
-            unreached,
+            unreached: unreached.into_iter().map(|at| (0, at)).collect(),
             reaching: BTreeMap::new(),
             ready,
             under_way: BTreeSet::new(),
             paused: BTreeMap::new(),
             left_running,
+            ended: 0,
             stopped: false,
         }
     }
@@ -228,7 +239,7 @@ impl<E: Execute> Run<E> {
         let over: Vec<usize> = self.paused.iter().filter(|(_, until)| **until <= now).map(|(at, _)| *at).collect();
         for at in over {
             self.paused.remove(&at);
-            self.unreached.insert(at);
+            self.unreached.insert((self.tries[at].count, at));
         }
     }
 
@@ -241,9 +252,8 @@ impl<E: Execute> Run<E> {
     fn reach_ahead(&mut self) {
         let now = Instant::now();
         while self.reaching.len() < REACHING {
-            let Some(at) = self.unreached.pop_first() else { return };
-            let is_first = self.tries[at].count == 0;
-            self.reaching.insert(at, if is_first { now + TURN } else { now });
+            let Some((count, at)) = self.unreached.pop_first() else { return };
+            self.reaching.insert(at, if count == 0 { now + TURN } else { now });
             let execute = Arc::clone(&self.execute);
             self.set.spawn(async move { Done::Reached(at, execute.reach(at).await) });
         }
@@ -302,7 +312,13 @@ impl<E: Execute> Run<E> {
 
     fn tried(&mut self, at: usize, took: Duration, tried: Result<Conclusion, Setback>) -> Option<Event> {
         self.under_way.remove(&at);
-        self.hosts.release(at);
+        if matches!(tried, Err(Setback::Call { .. })) && self.execute.runs_on(at) {
+            // What it was found to read on stays taken as long as it may read there.
+            self.claims[at].hosts.extend(self.hosts.of(at));
+            self.left_running.insert(at);
+        } else {
+            self.hosts.release(at);
+        }
         let tries = &mut self.tries[at];
         tries.count += 1;
         tries.worked += took;
@@ -310,9 +326,6 @@ impl<E: Execute> Run<E> {
             Ok(conclusion) => Some(self.ended(at, conclusion)),
             Err(Setback::Call { error, delivered }) => {
                 tries.retries.delivered(delivered);
-                if self.execute.runs_on(at) {
-                    self.left_running.insert(at);
-                }
                 Some(self.failed(at, error))
             }
             Err(Setback::HostTaken(host)) => {
@@ -350,6 +363,8 @@ impl<E: Execute> Run<E> {
 
     fn ended(&mut self, at: usize, conclusion: Conclusion) -> Event {
         self.left_running.remove(&at);
+        self.hosts.release(at);
+        self.ended += 1;
         let Tries { count, worked, .. } = self.tries[at];
         Event::Ended { at, conclusion: Box::new(conclusion), worked, tries: count }
     }

@@ -17,6 +17,8 @@ enum Try {
     Refused,
     /// Its source turns out to be on this host.
     OnHost(&'static str),
+    /// The same, and then it breaks off.
+    BreaksOffOnHost(&'static str),
     Forever,
 }
 
@@ -67,7 +69,7 @@ impl Execute for Script {
             }
             _ => {
                 // The later one answers first.
-                tokio::time::sleep(Duration::from_millis(400 - 10 * at as u64)).await;
+                tokio::time::sleep(Duration::from_millis(400_u64.saturating_sub(10 * at as u64))).await;
                 Ok(())
             }
         }
@@ -80,7 +82,7 @@ impl Execute for Script {
             under_way.0.insert(at);
             under_way.1 = under_way.1.max(under_way.0.len());
         }
-        let taken = matches!(next, Try::OnHost(host) if !hosts.claim(at, host));
+        let taken = matches!(next, Try::OnHost(host) | Try::BreaksOffOnHost(host) if !hosts.claim(at, host));
         if !taken {
             tokio::time::sleep(self.took).await;
         }
@@ -90,8 +92,12 @@ impl Execute for Script {
                 self.begun.lock().insert(at);
                 Err(Setback::Call { error: unreachable(), delivered })
             }
+            Try::BreaksOffOnHost(_) if !taken => {
+                self.begun.lock().insert(at);
+                Err(Setback::Call { error: unreachable(), delivered: 1 })
+            }
             Try::OnHost(_) if !taken => Ok(Conclusion::without(Ending::Equal, String::new())),
-            Try::OnHost(host) => Err(Setback::HostTaken(host.to_owned())),
+            Try::OnHost(host) | Try::BreaksOffOnHost(host) => Err(Setback::HostTaken(host.to_owned())),
             Try::Forever => std::future::pending().await,
             Try::Refused | Try::NotReached => Err(Setback::Call { error: refused(400), delivered: 0 }),
         };
@@ -201,10 +207,52 @@ async fn two_whose_sources_turn_out_to_be_one_host_are_made_one_after_the_other(
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_runs_on_keeps_the_host_that_it_was_found_to_read_on() {
+    let first = vec![Try::BreaksOffOnHost("s"), Try::NotReached, Try::Ends(Ending::Equal)];
+    let script = script(vec![first, vec![Try::OnHost("S")]]);
+    let (ended, started, all) = play(&script, &[None; 2], 1, None).await;
+    assert!(all && ended.len() == 2, "{ended:?}");
+    assert_eq!(started, [0, 1, 0, 1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_never_looked_for_come_before_those_that_were_not_reached() {
+    let mut tries = vec![vec![Try::NotReached]; 2 * REACHING];
+    tries.extend(vec![vec![Try::Ends(Ending::Equal)]; 2]);
+    // The two at the end are reached after two rounds of thirty seconds each.
+    let groups = vec![None; tries.len()];
+    let script = script(tries);
+    let (ended, started, _) = play(&script, &groups, 2, Some(75)).await;
+    assert_eq!((ended.len(), started), (2, vec![2 * REACHING, 2 * REACHING + 1]));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_run_that_is_stopped_does_not_wait_for_ever() {
     let script = script(vec![vec![Try::Forever], vec![Try::Ends(Ending::Equal)]]);
     let clock = tokio::time::Instant::now();
     let (ended, _, all) = play(&script, &[None; 2], 2, Some(60)).await;
     assert!(!all && ended.len() == 1);
     assert!(clock.elapsed() >= Duration::from_secs(60) && clock.elapsed() <= Duration::from_secs(60) + GRACE);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_is_stopped_while_its_last_one_ends_has_come_to_its_end() {
+    let script = script(vec![vec![Try::Ends(Ending::Equal)]; 2]);
+    let (ended, _, all) = play(&script, &[None; 2], 2, Some(5)).await;
+    assert!(all && ended.len() == 2);
+}
+
+#[test]
+fn a_page_that_cannot_be_written_takes_no_difference_away() {
+    for (ending, expected) in [
+        (Ending::Different, Ending::Different),
+        (Ending::Equal, Ending::Unverified),
+        (Ending::NothingCompared, Ending::NothingCompared),
+    ] {
+        let report = Some(Box::new(crate::bulk::tally::tests::report()));
+        let made = Conclusion { report, ..Conclusion::without(ending, "found".to_owned()) };
+        let left = made.without_page("disk full");
+        assert_eq!((left.ending, left.message.as_str()), (expected, "found; its page: disk full"));
+        assert!(left.report.is_some() && left.page.is_none());
+    }
 }

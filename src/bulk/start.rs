@@ -1,5 +1,7 @@
 //! What a run has to do, after what its state file knows. Pure.
 
+use std::collections::{BTreeSet, HashSet};
+
 use super::ending::{Ended, Ending};
 use super::plan::Plan;
 use super::state::State;
@@ -34,17 +36,19 @@ pub struct Start {
     pub todo: Vec<usize>,
     /// The names of comparisons whose entries count no more: they are made again, were changed, or left the plan.
     pub withdrawn: Vec<String>,
+    /// The names of comparisons that are made again and whose tasks may run on: those are followed.
+    pub repeated: Vec<String>,
 }
 
 /// Decides. An interrupted run goes on, and of a finished one a new one begins. `only` keeps, of either, what is not repeated. What was
 /// changed in the plan, or is new in it, is made in any case.
 pub fn start(plan: &Plan, state: &State, only: &[Only]) -> Start {
-    let fresh = state.began_at.is_none() || (state.finished && only.is_empty());
+    let fresh = state.is_empty() || (state.finished && only.is_empty());
     if fresh {
         return Start { fresh, todo: (0..plan.comparisons.len()).collect(), ..Start::default() };
     }
     let mut start = Start::default();
-    let mut known = std::collections::HashSet::new();
+    let mut known = HashSet::new();
     for (at, comparison) in plan.comparisons.iter().enumerate() {
         let (name, fingerprint) = (&comparison.name, comparison.fingerprint());
         known.insert(name);
@@ -54,14 +58,15 @@ pub fn start(plan: &Plan, state: &State, only: &[Only]) -> Start {
                 start.kept.push(ended.clone());
                 continue;
             }
+            Some(_) if begun => start.repeated.push(name.clone()),
             Some(_) => start.withdrawn.push(name.clone()),
             None if !begun && state.begun.contains_key(name) => start.withdrawn.push(name.clone()),
             None => {}
         }
         start.todo.push(at);
     }
-    let names = state.ended.keys().chain(state.begun.keys());
-    start.withdrawn.extend(names.filter(|name| !known.contains(name)).cloned());
+    let names: BTreeSet<&String> = state.ended.keys().chain(state.begun.keys()).collect();
+    start.withdrawn.extend(names.into_iter().filter(|name| !known.contains(name)).cloned());
     let runs_on = |at: &usize| {
         let comparison = &plan.comparisons[*at];
         state.begun.get(&comparison.name).is_some_and(|begun| begun.fingerprint == comparison.fingerprint())
@@ -109,7 +114,7 @@ mod tests {
     }
 
     fn decided(plan: &Plan, state: &State, only: &[Only]) -> (bool, Vec<usize>, usize, String) {
-        let Start { fresh, kept, todo, withdrawn } = start(plan, state, only);
+        let Start { fresh, kept, todo, withdrawn, .. } = start(plan, state, only);
         (fresh, todo, kept.len(), withdrawn.join(" "))
     }
 
@@ -131,6 +136,30 @@ mod tests {
         assert_eq!(decided(&plan, &finished(&plan), &both), (false, vec![1, 2], 3, "b:80 c:80".to_owned()));
         // Of an interrupted one, what was never made as well.
         assert_eq!(decided(&plan, &interrupted(&plan), &[Only::Failed]), (false, vec![3, 2, 4], 2, "c:80".to_owned()));
+    }
+
+    #[test]
+    fn what_was_not_reached_any_more_is_followed_where_it_runs_on() {
+        let plan = plan(PLAN);
+        let mut state = finished(&plan);
+        let c = &plan.comparisons[2];
+        let (name, fingerprint) = (c.name.clone(), c.fingerprint());
+        let unreachable = Entry::Ended(Box::new(ended(&name, &fingerprint, Ending::Unreachable)));
+        state.apply(Entry::Submitted { name: name.clone(), fingerprint, task: "t".to_owned() });
+        state.apply(unreachable);
+        state.apply(Entry::Finished { at: 10 });
+        let again = start(&plan, &state, &[Only::Failed]);
+        assert_eq!((again.todo, again.repeated), (vec![2], vec![name.clone()]));
+        assert!(again.withdrawn.is_empty());
+        state.apply(Entry::Repeated { name: name.clone() });
+        assert!(state.begun.contains_key(&name) && !state.ended.contains_key(&name));
+    }
+
+    #[test]
+    fn without_the_entry_of_its_begin_a_run_still_goes_on() {
+        let plan = plan(PLAN);
+        let state = State { began_at: None, ..interrupted(&plan) };
+        assert_eq!(decided(&plan, &state, &[]), (false, vec![3, 4], 3, String::new()));
     }
 
     #[test]

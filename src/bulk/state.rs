@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::ending::Ended;
+use super::ending::{Ended, Ending};
 
 /// The version of the entries. A file of another one is not read.
 pub(super) const VERSION: u32 = 1;
@@ -43,6 +43,11 @@ pub enum Entry {
         /// The comparison.
         name: String,
     },
+    /// What a comparison came to does not count any more, and the task that was submitted for it does: it is followed again.
+    Repeated {
+        /// The comparison.
+        name: String,
+    },
     /// A comparison has ended.
     Ended(Box<Ended>),
     /// All have.
@@ -77,8 +82,15 @@ pub struct State {
 }
 
 impl State {
+    /// Whether nothing is known. The entry of a run's begin may be the damaged one; that takes nothing from the others.
+    pub fn is_empty(&self) -> bool {
+        self.began_at.is_none() && self.begun.is_empty() && self.ended.is_empty()
+    }
+
     /// Takes in one more entry.
     pub fn apply(&mut self, entry: Entry) {
+        // Whatever happens after the end of a run is another one, which may be interrupted.
+        self.finished = false;
         match entry {
             Entry::Run { began_at, .. } => *self = Self { began_at: Some(began_at), ..Self::default() },
             Entry::Submitting { name, fingerprint, before } => {
@@ -90,10 +102,15 @@ impl State {
             Entry::Withdrawn { name } => {
                 self.begun.remove(&name);
                 self.ended.remove(&name);
-                self.finished = false;
+            }
+            Entry::Repeated { name } => {
+                self.ended.remove(&name);
             }
             Entry::Ended(ended) => {
-                self.begun.remove(&ended.name);
+                // The task of one that was not reached may run on.
+                if ended.outcome != Ending::Unreachable {
+                    self.begun.remove(&ended.name);
+                }
                 self.ended.insert(ended.name.clone(), *ended);
             }
             Entry::Finished { .. } => self.finished = true,
@@ -104,7 +121,6 @@ impl State {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::bulk::Ending;
 
     pub(in crate::bulk) fn ended(name: &str, fingerprint: &str, outcome: Ending) -> Ended {
         Ended {
@@ -145,7 +161,19 @@ pub(super) mod tests {
         }
         assert_eq!((state.began_at, state.finished), (Some(7), true));
         assert_eq!(state.begun["b"], Begun { fingerprint: text("f"), before: Some(text("t0")), task: None });
-        assert_eq!((state.begun.len(), state.ended["a"].outcome), (1, Ending::Unreachable));
+        assert_eq!((state.begun.len(), state.ended["a"].outcome), (2, Ending::Unreachable));
+        assert_eq!(state.begun["a"].task.as_deref(), Some("t1"), "it may run on");
+        for entry in [
+            submitting("c"),
+            Entry::Submitted { name: text("c"), fingerprint: text("f"), task: text("t2") },
+            Entry::Ended(Box::new(ended("c", "f", Ending::Equal))),
+            Entry::Withdrawn { name: text("c") },
+            Entry::Repeated { name: text("c") },
+        ] {
+            let mut further = State { finished: true, ..state.clone() };
+            further.apply(entry);
+            assert!(!further.finished, "a run that was finished goes on");
+        }
         state.apply(Entry::Withdrawn { name: text("a") });
         assert!(!state.finished && state.ended.is_empty());
         state.apply(Entry::Run { version: VERSION, began_at: 8 });

@@ -86,6 +86,12 @@ impl Stop {
         Ok(Self { cancel, asked })
     }
 
+    /// Nobody asks.
+    #[cfg(test)]
+    pub(super) fn never() -> Self {
+        Self { cancel: Cancel::default(), asked: watch::channel(None).1 }
+    }
+
     /// The flag that a signal sets.
     pub(super) fn cancel(&self) -> Cancel {
         self.cancel.clone()

@@ -34,18 +34,34 @@ pub enum MetadataSummary {
 impl Counters {
     /// Whether any entry is missing on a side or has other metadata.
     pub fn metadata_summary(&self) -> MetadataSummary {
-        let differing = self.files_not_found_at_source + self.files_not_found_at_destination + self.metadata_mismatches;
-        if differing == 0 { MetadataSummary::Same } else { MetadataSummary::Different }
+        let none =
+            [self.files_not_found_at_source, self.files_not_found_at_destination, self.metadata_mismatches] == [0; 3];
+        if none { MetadataSummary::Same } else { MetadataSummary::Different }
     }
 
-    /// Adds `other`, counter by counter.
+    /// Adds `other`, counter by counter. Another host may claim any number, so a sum stays at the largest one.
     pub fn add(&mut self, other: &Self) {
-        self.files_not_found_at_source += other.files_not_found_at_source;
-        self.files_not_found_at_destination += other.files_not_found_at_destination;
-        self.metadata_matched += other.metadata_matched;
-        self.metadata_mismatches += other.metadata_mismatches;
-        self.digest_mismatches += other.digest_mismatches;
-        self.digest_verification_failures += other.digest_verification_failures;
-        self.files_matched += other.files_matched;
+        let add = |sum: &mut u64, more: u64| *sum = sum.saturating_add(more);
+        add(&mut self.files_not_found_at_source, other.files_not_found_at_source);
+        add(&mut self.files_not_found_at_destination, other.files_not_found_at_destination);
+        add(&mut self.metadata_matched, other.metadata_matched);
+        add(&mut self.metadata_mismatches, other.metadata_mismatches);
+        add(&mut self.digest_mismatches, other.digest_mismatches);
+        add(&mut self.digest_verification_failures, other.digest_verification_failures);
+        add(&mut self.files_matched, other.files_matched);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sum_of_claimed_counters_stays_at_the_largest_number() {
+        let claimed = Counters { files_matched: u64::MAX, metadata_mismatches: u64::MAX, ..Counters::default() };
+        let mut sum = Counters { files_matched: 1, files_not_found_at_source: 1, ..Counters::default() };
+        sum.add(&claimed);
+        assert_eq!((sum.files_matched, sum.files_not_found_at_source), (u64::MAX, 1));
+        assert_eq!(sum.metadata_summary(), MetadataSummary::Different);
     }
 }

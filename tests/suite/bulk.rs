@@ -161,8 +161,47 @@ fn what_is_repeated_is_asked_for_and_what_was_changed_is_made_again() {
     let third = began(&said);
     assert!(code == 0 && third[2].2 > second[2].2, "{third:?}");
     assert_eq!((&third[0], &third[1]), (&second[0], &second[1]));
+    let (code, _, errors) = run(home, &changed, &["--only", "failed"]);
+    assert!(code == 0 && errors.contains("nothing to repeat: 3 stay as they ended"), "{errors}");
     let (code, said, _) = run(home, &changed, &["--json"]);
     assert!(code == 0 && began(&said).iter().zip(&third).all(|(new, old)| new.2 > old.2), "a new run is new");
+}
+
+#[test]
+fn a_run_that_goes_on_elsewhere_keeps_nothing_of_other_directories() {
+    let (first, second) = (trees(), trees());
+    flip_byte(&damaged_file(second.path()), 3);
+    let plan = "comparisons: [{name: a, source: s, destination: d}]";
+    assert_eq!(run(first.path(), plan, &[]).0, 0);
+    let shared = first.path().join("plan.yaml.state");
+    let shared = shared.to_str().unwrap();
+    let (code, said, _) = run(second.path(), plan, &["--only", "failed", "--state", shared]);
+    assert_eq!(code, 1, "{said}");
+}
+
+#[test]
+fn what_differs_differs_also_where_its_page_cannot_be_written() {
+    let trees = trees();
+    let home = trees.path();
+    let plan = "comparisons: [{name: a, source: s, destination: d}]";
+    let result = |arguments: &[&str]| {
+        let (code, said, errors) = run(home, plan, &[&["--json", "--report", "out"], arguments].concat());
+        let result: Value = serde_json::from_str(&said).unwrap_or_else(|error| panic!("{error}: {errors}"));
+        (code, result["comparisons"][0].clone())
+    };
+    let (code, equal) = result(&[]);
+    assert_eq!(code, 0, "{equal:#}");
+    // No file can take the place of a directory.
+    let page = home.join("out").join(equal["page"].as_str().unwrap());
+    std::fs::remove_file(&page).unwrap();
+    std::fs::create_dir(&page).unwrap();
+    let (code, unverified) = result(&[]);
+    assert_eq!((code, &unverified["outcome"]), (3, &"unverified".into()), "{unverified:#}");
+    flip_byte(&damaged_file(home), 3);
+    let (code, different) = result(&[]);
+    assert_eq!((code, &different["outcome"], &different["page"]), (1, &"different".into(), &Value::Null));
+    assert!(different["message"].as_str().unwrap().contains("; its page: "), "{different:#}");
+    assert_eq!(different["result"]["differencesTotal"], 1);
 }
 
 #[test]

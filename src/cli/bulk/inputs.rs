@@ -51,7 +51,7 @@ pub(super) fn read(plan: Plan, args: &BulkArgs, common: &Common) -> Result<Input
     if place.is_none() {
         output::remark(common, "no state is kept, so an interrupted run begins anew: --state names a file for it");
     }
-    if !args.only.is_empty() && state.began_at.is_none() {
+    if !args.only.is_empty() && state.is_empty() {
         return Err(CommandError::Usage("--only repeats what an earlier run came to, and there was none".to_owned()));
     }
     let only: Vec<Only> = args
@@ -65,7 +65,11 @@ pub(super) fn read(plan: Plan, args: &BulkArgs, common: &Common) -> Result<Input
     let start = start(&plan, &state, &only);
     if !start.fresh {
         let (kept, todo) = (start.kept.len(), start.todo.len());
-        output::remark(common, &format!("the run goes on: {kept} stay as they ended, {todo} to go"));
+        let what = match (todo, args.only.is_empty()) {
+            (0, false) => format!("nothing to repeat: {kept} stay as they ended"),
+            _ => format!("the run goes on: {kept} stay as they ended, {todo} to go"),
+        };
+        output::remark(common, &what);
     }
     let journal = journal.map(|mut journal| begin(&mut journal, &mut state, &start).map(|()| journal)).transpose()?;
     Ok(Inputs { plan, start, state, journal: journal.map(|journal| Arc::new(Mutex::new(journal))) })
@@ -78,8 +82,9 @@ fn begin(journal: &mut Journal, state: &mut State, start: &Start) -> Result<(), 
         *state = State { began_at: Some(began_at), ..State::default() };
         return journal.begin(began_at);
     }
-    for name in &start.withdrawn {
-        let entry = Entry::Withdrawn { name: name.clone() };
+    let withdrawn = start.withdrawn.iter().cloned().map(|name| Entry::Withdrawn { name });
+    let repeated = start.repeated.iter().cloned().map(|name| Entry::Repeated { name });
+    for entry in withdrawn.chain(repeated) {
         journal.note(&entry)?;
         state.apply(entry);
     }
@@ -99,7 +104,10 @@ pub(super) fn plan(args: &BulkArgs) -> Result<Plan, CommandError> {
     if plan.comparisons.is_empty() {
         return Err(CommandError::Usage("the plan has no comparison, so nothing would be proven".to_owned()));
     }
-    Ok(plan)
+    // What was found of a relative path holds for the directory in which it was found.
+    let directory = std::env::current_dir();
+    let directory = directory.map_err(|error| CommandError::Usage(format!("the current directory: {error}")))?;
+    Ok(plan.beginning_at(&directory))
 }
 
 fn list(path: &Path) -> Result<String, CommandError> {

@@ -70,7 +70,8 @@ impl Live {
             bar.set_length(total);
         }
         bar.set_position(hashed);
-        let (done, all) = (p.files_hashed + p.source_files_hashed, p.files_total + p.source_files_total);
+        let (done, all) =
+            (p.files_hashed.saturating_add(p.source_files_hashed), p.files_total.saturating_add(p.source_files_total));
         let trouble = status.source_trouble.as_deref().map(|trouble| format!("  {}", printable(trouble)));
         bar.set_message(format!("{}/{} files{}", HumanCount(done), HumanCount(all), trouble.unwrap_or_default()));
     }

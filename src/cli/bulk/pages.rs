@@ -103,7 +103,9 @@ pub(super) async fn of_task(
         if shown >= first.differences_total {
             break;
         }
-        let next = client.report_page(id, shown).await.map_err(PageError::Call)?.differences;
+        let mut next = client.report_page(id, shown).await.map_err(PageError::Call)?.differences;
+        // The first total holds, whatever comes beyond it.
+        next.truncate(usize::try_from(first.differences_total - shown).unwrap_or(usize::MAX));
         if next.is_empty() {
             let cause = "the report ends before its last difference".to_owned();
             return Err(PageError::Call(CallError::Malformed { endpoint: client.endpoint().clone(), cause }));

@@ -67,14 +67,14 @@ impl Inner {
         let (keep_going, narrowed) = (self.settings.keep_going, Narrowing::default());
         let how = How { scan: &scan, remote: &remote, keep_going, quiet: true, narrowed };
         let (verdict, report, differences) = compare(&sides, &how, &self.stop)?;
-        let page = match &self.pages {
-            None => None,
-            Some(folder) => {
-                let page = pages::of_pair(folder, &self.name, &report, &Kept(&differences));
-                Some(page.map_err(CommandError::Failed)?)
-            }
-        };
+        let write = |folder: &PageFolder| pages::of_pair(folder, &self.name, &report, &Kept(&differences));
+        let page = self.pages.as_ref().map(write);
         let message = report.status.headline.clone();
-        Ok(Conclusion { ending: verdict.into(), message, report: Some(Box::new(report)), page })
+        let made = Conclusion { ending: verdict.into(), message, report: Some(Box::new(report)), page: None };
+        Ok(match page {
+            None => made,
+            Some(Ok(page)) => Conclusion { page: Some(page), ..made },
+            Some(Err(cause)) => made.without_page(&cause),
+        })
     }
 }

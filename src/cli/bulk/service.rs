@@ -1,5 +1,6 @@
 //! A comparison that a destination's service has a task for: submitted once, followed wherever one stands, never started twice.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -15,6 +16,9 @@ use crate::work::blocking;
 /// The first and the longest wait between two looks at a task.
 const POLL: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 
+/// How long the first look at whether a service answers takes at most.
+const LOOK: Duration = Duration::from_secs(5);
+
 /// How long a task that is to be cancelled is waited for.
 const CANCEL_GRACE: Duration = Duration::from_secs(8);
 
@@ -29,6 +33,8 @@ pub(super) struct Service {
     request: TaskRequest,
     /// How long a task of somebody else is waited for.
     patience: Duration,
+    /// How often in a row it was looked for in vain.
+    looks: AtomicU32,
     begun: Mutex<Option<Begun>>,
     journal: SharedJournal,
     pages: Option<PageFolder>,
@@ -65,6 +71,7 @@ impl Service {
             client,
             request,
             patience: settings.retries.time,
+            looks: AtomicU32::new(0),
             begun: Mutex::new(begun),
             journal,
             pages,
@@ -77,8 +84,18 @@ impl Service {
         self.begun.lock().is_some()
     }
 
+    /// Looks for it. Each look takes twice as long as the one before at most: one that is slow is reached in the end, and one that drops
+    /// every packet keeps others waiting for a moment only.
     pub(super) async fn reach(&self) -> Result<(), CallError> {
-        self.client.tasks(false).await.map(drop)
+        let looks = self.looks.fetch_add(1, Ordering::Relaxed);
+        let longest = LOOK.saturating_mul(1_u32.checked_shl(looks).unwrap_or(u32::MAX));
+        let looked = tokio::time::timeout(longest, self.client.tasks(false)).await;
+        looked.unwrap_or_else(|_| {
+            let (endpoint, cause) = (self.client.endpoint().clone(), "it did not answer in time".to_owned());
+            Err(CallError::Unreachable { endpoint, cause, connected: false })
+        })?;
+        self.looks.store(0, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Submits the task, or finds the one that was, and follows it to its end. A signal cancels it, but for one that only tells that the
@@ -136,15 +153,16 @@ impl Service {
         let message = report.status.headline.clone();
         let page = match &self.pages {
             None => None,
-            Some(folder) => match pages::of_task(folder, &self.name, &self.client, id, &report).await {
-                Ok(page) => Some(page),
-                Err(pages::PageError::Call(error)) => return Err(failed(error)),
-                Err(pages::PageError::Disk(cause)) => {
-                    return Ok(Conclusion::without(Ending::Unverified, format!("{message}; its page: {cause}")));
-                }
-            },
+            Some(folder) => Some(pages::of_task(folder, &self.name, &self.client, id, &report).await),
         };
-        Ok(Conclusion { ending, message, report: Some(Box::new(report)), page })
+        let concluded = Conclusion { ending, message, report: Some(Box::new(report)), page: None };
+        match page {
+            None => Ok(concluded),
+            Some(Ok(page)) => Ok(Conclusion { page: Some(page), ..concluded }),
+            Some(Err(pages::PageError::Call(error))) if error.is_transient() => Err(failed(error)),
+            Some(Err(pages::PageError::Call(error))) => Ok(concluded.without_page(&error.to_string())),
+            Some(Err(pages::PageError::Disk(cause))) => Ok(concluded.without_page(&cause)),
+        }
     }
 
     /// The task of this comparison: the one that was submitted, or that may have been; else a new one.
@@ -235,21 +253,21 @@ impl Service {
         }
     }
 
+    /// Cancels the task that has begun. One that may have been accepted and is not listed yet may still begin: it stays written down,
+    /// and the next run finds it.
     async fn cancel(&self) -> Result<(), CallError> {
         let begun = self.begun.lock().clone();
         let id = match begun {
             None => return Ok(()),
-            Some(Begun { task: Some(id), .. }) => Some(id),
-            Some(Begun { before, task: None, .. }) => match self.latest().await {
-                Ok(latest) => latest
-                    .filter(|latest| Some(&latest.id) != before.as_ref() && asks_for(latest, &self.request))
-                    .map(|latest| latest.id),
-                Err(_) => return Ok(()),
-            },
+            Some(Begun { task: Some(id), .. }) => id,
+            Some(Begun { before, task: None, .. }) => {
+                let Ok(latest) = self.latest().await else { return Ok(()) };
+                let ours = |latest: &TaskStatus| Some(&latest.id) != before.as_ref() && asks_for(latest, &self.request);
+                let Some(latest) = latest.filter(ours) else { return Ok(()) };
+                latest.id
+            }
         };
-        if let Some(id) = id {
-            self.client.cancel(&id).await?;
-        }
+        self.client.cancel(&id).await?;
         let _ = self.withdraw().await;
         Ok(())
     }
@@ -267,9 +285,10 @@ impl Service {
     }
 }
 
-/// The service was asked and said no, so nothing has begun there. A gateway does not know.
+/// The service was asked and said no, so nothing has begun there. With other statuses, and with those of a time-out, a gateway may answer
+/// that passed the request on.
 fn is_refusal(error: &CallError) -> bool {
-    matches!(error, CallError::Status { status: 400..=499 | 503, .. })
+    matches!(error, CallError::Status { status: 400..=407 | 409..=498, .. })
 }
 
 fn asks_for(status: &TaskStatus, request: &TaskRequest) -> bool {
@@ -293,3 +312,7 @@ fn busy(endpoint: &Endpoint, other: &str) -> Conclusion {
     let message = format!("{endpoint} is busy with task {other} of somebody else, which does not end");
     Conclusion::without(Ending::Unverified, message)
 }
+
+#[cfg(test)]
+#[path = "service_tests.rs"]
+mod tests;

@@ -77,7 +77,7 @@ fn sum(ended: &Ended, rollup: &Rollup) -> Vec<String> {
         rollup.directory_type.name().to_owned(),
         text(&rollup.keyspace),
         text(&rollup.table),
-        rollup.differences.values().sum::<u64>().to_string(),
+        rollup.differences.values().copied().fold(0, u64::saturating_add).to_string(),
         rollup.source_files.to_string(),
         rollup.destination_files.to_string(),
     ];

@@ -30,7 +30,7 @@ pub fn metrics(summary: &Summary) -> String {
 
 fn differences(summary: &Summary) -> f64 {
     let results = summary.comparisons.iter().filter_map(|ended| ended.result.as_ref());
-    results.map(|result| result.differences_total).sum::<u64>() as f64
+    results.map(|result| result.differences_total).fold(0, u64::saturating_add) as f64
 }
 
 fn each(out: &mut String, summary: &Summary) {
@@ -60,9 +60,10 @@ fn seconds(ms: i64) -> f64 {
     ms as f64 / 1000.0
 }
 
-/// A text as the value of a label: what does not print is escaped for people, and then what the format itself escapes.
+/// A text as the value of a label: what does not print is escaped for people, and then what the format itself escapes. A backslash is
+/// escaped for people as well, so that no two texts come to one value.
 fn label(text: &str) -> String {
-    printable(text).replace('\\', "\\\\").replace('"', "\\\"")
+    printable(&text.replace('\\', "\\\\")).replace('\\', "\\\\").replace('"', "\\\"")
 }
 
 #[cfg(test)]
@@ -91,6 +92,7 @@ mod tests {
             regex::Regex::new(r#"^(# (HELP|TYPE) \w+ .+|\w+(\{\w+="([^"\\]|\\.)*"(,\w+="[^"]*")?\})? [0-9.]+)$"#)
                 .unwrap();
         assert!(text.lines().all(|line| sample.is_match(line)), "{text}");
-        assert_eq!(label("a\"b\\c"), "a\\\"b\\\\c");
+        assert_eq!(label("a\"b"), "a\\\"b");
+        assert_ne!(label("c\n"), label("c\\n"));
     }
 }

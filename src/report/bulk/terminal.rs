@@ -50,8 +50,8 @@ fn sums(out: &mut String, comparisons: &[&Ended]) {
         let place = printable(&place(rollup)).into_owned();
         let _ = writeln!(out, "  {:<30} {place:<40} {}", printable(&ended.name), found.join(", "));
     }
-    let left_out: u64 = comparisons.iter().map(|ended| ended.rollups_left_out).sum();
-    let more = left_out + rows.len().saturating_sub(MAX_PRINTED) as u64;
+    let left_out: u64 = comparisons.iter().map(|ended| ended.rollups_left_out).fold(0, u64::saturating_add);
+    let more = left_out.saturating_add(rows.len().saturating_sub(MAX_PRINTED) as u64);
     if more > 0 {
         let _ = writeln!(out, "  ... and {more} more; --report writes them all");
     }
