@@ -16,7 +16,9 @@ mod samples {
 
     use crate::bulk::{Ended, Ending, Summary};
     use crate::manifest::{Rollup, RollupState};
-    use crate::model::{Counters, DifferenceKind, DirectoryType, Outcome, RootId, Scope, ScopeLimits, SourceRules, Tally};
+    use crate::model::{
+        Counters, DifferenceKind, DirectoryType, Outcome, RootId, Scope, ScopeLimits, SourceRules, Tally,
+    };
     use crate::protocol::{ReportBody, ReportSummary};
 
     /// A comparison with this name; a different one has a table that differs.
