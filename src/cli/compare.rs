@@ -21,7 +21,7 @@ use crate::manifest::{
 use crate::model::{
     ChecksumAlgorithm, FileUrl, Findings, MetadataSummary, NotCompared, RootId, ScopeLimits, Sink, Verdict,
 };
-use crate::protocol::{ReportBody, ReportSummary, Timings};
+use crate::protocol::{ReportBody, ReportSummary, TaskState, TaskStatus, Timings};
 use crate::report::MAX_PRINTED;
 use crate::scan::{Cancel, Readers};
 use crate::store::Pages;
@@ -97,7 +97,8 @@ pub(super) fn compare(sides: &[Side; 2], how: &How<'_>, stop: &Stop) -> Result<C
     let mut outcome = outcome(source, destination, total.tally);
     outcome.scope.limits = limits(&how.narrowed, basis, &facts);
     outcome.notes.extend(wholes.notes());
-    outcome.notes.extend(narrowed.names_not_found()?);
+    let not_found = narrowed.names_not_found()?;
+    outcome.notes.extend(not_found.iter().map(|[note, _]| note.clone()));
     let mut from = scan.provenances().into_iter();
     let mut provenance = |side: &Side| side.tree().and_then(|_| from.next());
     let (source_from, destination_from) = (provenance(sides[0]), provenance(sides[1]));
@@ -116,7 +117,25 @@ pub(super) fn compare(sides: &[Side; 2], how: &How<'_>, stop: &Stop) -> Result<C
     if let Some(algorithm) = basis.checksums() {
         report.status.digest_algorithm = algorithm.name().to_owned();
     }
-    Ok(CameTo { verdict: outcome.verdict(), report, differences, hidden })
+    let verdict = match not_found {
+        Some([_, headline]) => not_all_checked(outcome.verdict(), headline, &mut report.status),
+        None => outcome.verdict(),
+    };
+    Ok(CameTo { verdict, report, differences, hidden })
+}
+
+/// Something that was asked for stands nowhere: nothing differs in it, and it was not checked either.
+fn not_all_checked(verdict: Verdict, what: String, status: &mut TaskStatus) -> Verdict {
+    status.state = TaskState::Failed;
+    status.message = Some(match status.message.take() {
+        Some(message) => format!("{message}; {what}"),
+        None => what,
+    });
+    status.refresh();
+    match verdict {
+        Verdict::Different => Verdict::Different,
+        Verdict::Equal | Verdict::NothingCompared | Verdict::Unverified => Verdict::Unverified,
+    }
 }
 
 fn hidden(tables: &RootTables<'_>) -> Vec<FileUrl> {
