@@ -30,6 +30,9 @@ pub enum ListFault {
     /// A value that does not have the length of its algorithm.
     #[error("no {0}")]
     Value(ChecksumAlgorithm),
+    /// An algorithm that two columns have.
+    #[error("two columns are of {0}")]
+    Column(ChecksumAlgorithm),
     /// A size that is no number.
     #[error("no size")]
     Size,

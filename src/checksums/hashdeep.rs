@@ -36,7 +36,10 @@ pub(super) fn read(bytes: &[u8], reading: &Reading<'_>) -> Result<ChecksumList, 
 fn parse_columns(header: &[u8]) -> Result<Vec<Column>, ListFault> {
     let columns = header.strip_prefix(b"size,").and_then(|rest| rest.strip_suffix(b",filename"));
     let names = std::str::from_utf8(columns.ok_or(ListFault::Form)?).map_err(|_| ListFault::Form)?;
-    Ok(names.split(',').map(|name| name.parse().ok()).collect())
+    let columns: Vec<Column> = names.split(',').map(|name| name.parse().ok()).collect();
+    let known = || columns.iter().flatten();
+    let twice = ChecksumAlgorithm::ALL.into_iter().find(|one| known().filter(|known| *known == one).count() > 1);
+    twice.map_or(Ok(columns.clone()), |algorithm| Err(ListFault::Column(algorithm)))
 }
 
 fn file(line: &[u8], columns: &[Column], reading: &Reading<'_>) -> Result<ListedFile, ListFault> {
@@ -75,6 +78,8 @@ mod tests {
         assert!(list.has_sizes());
         let refused = |text: &str| read(text.as_bytes(), &Reading::default()).unwrap_err();
         assert_eq!(refused("%%%% HASHDEEP-1.0\n1,x\n"), ListFault::Form.in_line(2));
+        let twice = "%%%% HASHDEEP-1.0\n%%%% size,md5,sha1,md5,filename\n";
+        assert_eq!(refused(twice), ListFault::Column(ChecksumAlgorithm::Md5).in_line(2));
         let head = "%%%% HASHDEEP-1.0\n%%%% size,md5,filename\n";
         assert_eq!(refused(head), ListFault::Empty.of_all());
         assert_eq!(refused(&format!("{head}x,{md5},a\n")), ListFault::Size.in_line(3));

@@ -15,10 +15,13 @@ use super::sides::{Narrowed, Sides};
 use super::signals::Stop;
 use super::streamed::Kept;
 use crate::manifest::{
-    Compared as Facts, Depth, Described, Manifest, find_by, matched_files, outcome, unsteady_directories, unsteady_of,
+    Compared as Facts, Depth, Described, DirectoryIndex, DirectoryTable, Manifest, RootTables, find_by, matched_files,
+    outcome, unsteady_directories, unsteady_of,
 };
-use crate::model::{ChecksumAlgorithm, Findings, MetadataSummary, NotCompared, ScopeLimits, Sink, Verdict};
-use crate::protocol::{ReportBody, ReportSummary, Timings};
+use crate::model::{
+    ChecksumAlgorithm, FileUrl, Findings, MetadataSummary, NotCompared, RootId, ScopeLimits, Sink, Verdict,
+};
+use crate::protocol::{ReportBody, ReportSummary, TaskState, TaskStatus, Timings};
 use crate::report::MAX_PRINTED;
 use crate::scan::{Cancel, Readers};
 use crate::store::Pages;
@@ -39,12 +42,19 @@ pub(super) struct How<'a> {
     pub narrowed: Narrowing,
 }
 
+/// What a comparison came to.
+pub(super) struct CameTo {
+    pub verdict: Verdict,
+    /// With the first differences.
+    pub report: ReportBody,
+    /// All differences.
+    pub differences: Pages,
+    /// Directories of the source of which nobody knows what is in them: links, which are not entered, and those that could not be listed.
+    pub hidden: Vec<FileUrl>,
+}
+
 /// Metadata first: where it differs and nobody asked to go on, no file is read.
-pub(super) fn compare(
-    sides: &[Side; 2],
-    how: &How<'_>,
-    stop: &Stop,
-) -> Result<(Verdict, ReportBody, Pages), CommandError> {
+pub(super) fn compare(sides: &[Side; 2], how: &How<'_>, stop: &Stop) -> Result<CameTo, CommandError> {
     let (began, clock) = (now_ms(), Instant::now());
     let elapsed_ms = || Some(u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX));
     let named = sides.each_ref();
@@ -87,11 +97,13 @@ pub(super) fn compare(
     let mut outcome = outcome(source, destination, total.tally);
     outcome.scope.limits = limits(&how.narrowed, basis, &facts);
     outcome.notes.extend(wholes.notes());
-    outcome.notes.extend(narrowed.names_not_found()?);
+    let not_found = narrowed.names_not_found()?;
+    outcome.notes.extend(not_found.iter().map(|[note, _]| note.clone()));
     let mut from = scan.provenances().into_iter();
     let mut provenance = |side: &Side| side.tree().and_then(|_| from.next());
     let (source_from, destination_from) = (provenance(sides[0]), provenance(sides[1]));
     let (left, right) = (source.tables(), destination.tables());
+    let hidden = hidden(&left);
     let name = source.identity().instance.clone();
     let source = Described { identity: source.identity(), tables: &left, listed: false };
     let destination = Described { identity: destination.identity(), tables: &right, listed: false };
@@ -105,7 +117,34 @@ pub(super) fn compare(
     if let Some(algorithm) = basis.checksums() {
         report.status.digest_algorithm = algorithm.name().to_owned();
     }
-    Ok((outcome.verdict(), report, differences))
+    let verdict = match not_found {
+        Some([_, headline]) => not_all_checked(outcome.verdict(), headline, &mut report.status),
+        None => outcome.verdict(),
+    };
+    Ok(CameTo { verdict, report, differences, hidden })
+}
+
+/// Something that was asked for stands nowhere: nothing differs in it, and it was not checked either.
+fn not_all_checked(verdict: Verdict, what: String, status: &mut TaskStatus) -> Verdict {
+    status.state = TaskState::Failed;
+    status.message = Some(match status.message.take() {
+        Some(message) => format!("{message}; {what}"),
+        None => what,
+    });
+    status.refresh();
+    match verdict {
+        Verdict::Different => Verdict::Different,
+        Verdict::Equal | Verdict::NothingCompared | Verdict::Unverified => Verdict::Unverified,
+    }
+}
+
+fn hidden(tables: &RootTables<'_>) -> Vec<FileUrl> {
+    let tables = tables.iter().filter_map(|(id, table)| Some((*id, (*table)?)));
+    let of = |(id, table): (RootId, &DirectoryTable)| {
+        let is_hidden = |index: &DirectoryIndex| table.get(*index).link || table.get(*index).unlisted.is_some();
+        table.indices().filter(is_hidden).map(|index| FileUrl::new(id, table.path(index))).collect::<Vec<_>>()
+    };
+    tables.flat_map(of).collect()
 }
 
 /// What the result does not speak of, besides what the rules leave out.

@@ -3,18 +3,16 @@
 use std::io;
 
 use super::args::{Common, DiffArgs, NamesWanted};
-use super::compare::{How, compare};
+use super::compare::{CameTo, How, compare};
 use super::exit_code::{CommandError, ExitCode};
-use super::file_names::{NameList, root};
+use super::file_names::{NameList, refuse_deletion, root, skipped_names};
 use super::narrowing::Narrowing;
 use super::output;
 use super::side::Side;
 use super::signals::Stop;
 use super::stdio::is_stdio;
 use super::streamed::{Kept, Streamed};
-use crate::protocol::ReportBody;
 use crate::report;
-use crate::store::Pages;
 
 /// How many differences are read back at once for their names.
 const PAGE: u64 = 512;
@@ -38,13 +36,15 @@ pub(super) fn run(args: &DiffArgs, common: &Common, stop: &Stop) -> Result<ExitC
     refuse_what_says_nothing(args, &sides)?;
     let keep_going = args.keep_going || args.files.is_some();
     let how = How { scan: &args.scan, remote: &args.remote, keep_going, quiet: common.quiet, narrowed };
-    let (verdict, result, pages) = compare(&sides, &how, stop)?;
+    let found = compare(&sides, &how, stop)?;
     match args.files {
-        Some(wanted) => return names(args, wanted, common, &result, &pages).map(|code| code.unwrap_or(verdict.into())),
-        None if args.json => output::print_json(&Streamed::new(&result, &pages))?,
-        None => output::print(&report::outcome(&result))?,
+        Some(wanted) => {
+            return names(args, wanted, common, &found).map(|code| code.unwrap_or(found.verdict.into()));
+        }
+        None if args.json => output::print_json(&Streamed::new(&found.report, &found.differences))?,
+        None => output::print(&report::outcome(&found.report))?,
     }
-    Ok(verdict.into())
+    Ok(found.verdict.into())
 }
 
 /// Options that would be passed over in silence.
@@ -67,12 +67,14 @@ fn names(
     args: &DiffArgs,
     wanted: NamesWanted,
     common: &Common,
-    result: &ReportBody,
-    pages: &Pages,
+    found: &CameTo,
 ) -> Result<Option<ExitCode>, CommandError> {
+    let CameTo { report: result, differences: pages, hidden, .. } = found;
     let roots = result.status.scope.as_ref().map(|scope| scope.roots.as_slice()).unwrap_or_default();
-    let list = NameList { wanted, root: root(args.root, roots)?, null: args.narrow.null };
-    list.print(&|backwards, take| {
+    let root = root(args.root, roots)?;
+    let hidden = hidden.iter().filter(|url| url.root == root).map(|url| url.path.clone()).collect();
+    refuse_deletion(wanted, &result.status, &result.summary.notes)?;
+    let skipped = NameList { wanted, root, null: args.narrow.null, hidden }.print(&|backwards, take| {
         let kept = Kept(pages);
         let starts: Vec<u64> = (0..pages.items()).step_by(PAGE as usize).collect();
         let mut one = |start: &u64| take(&kept.page(*start, PAGE).map_err(io::Error::other)?);
@@ -82,12 +84,13 @@ fn names(
         }
     })?;
     output::remark(common, &format!("{}: {}", result.status.state, result.status.headline));
+    result.summary.notes.iter().for_each(|note| output::remark(common, &format!("note: {note}")));
     let lost = result.differences_total.saturating_sub(pages.items());
-    if lost > 0 {
-        output::complain(&CommandError::Failed(format!(
-            "{lost} names are not among them: there was no room to keep them"
-        )));
-        return Ok(Some(ExitCode::Unchecked));
-    }
-    Ok(None)
+    let missing = [
+        (lost > 0).then(|| format!("{lost} names are not among them: there was no room to keep them")),
+        (skipped > 0).then(|| skipped_names(skipped)),
+    ];
+    let missing: Vec<String> = missing.into_iter().flatten().collect();
+    missing.iter().for_each(|what| output::complain(&CommandError::Failed(what.clone())));
+    Ok((!missing.is_empty()).then_some(ExitCode::Unchecked))
 }

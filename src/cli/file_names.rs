@@ -1,21 +1,53 @@
 //! The names of entries in which two sides differ, alone, for other programs.
 
+use std::collections::BTreeSet;
 use std::io::{self, IsTerminal as _};
 
 use super::args::NamesWanted;
 use super::exit_code::CommandError;
 use super::output;
-use crate::model::{DifferenceKind, FileUrl, RootId, printable};
-use crate::protocol::DifferenceBody;
+use crate::manifest::tells_other_rules;
+use crate::model::{DifferenceKind, FileUrl, RelPath, RootId, SourceRules, printable};
+use crate::protocol::{DifferenceBody, TaskStatus};
 
 /// How names are printed.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct NameList {
     pub wanted: NamesWanted,
     /// The root that they lie in.
     pub root: RootId,
     /// Each ends with a zero byte, else with a line break.
     pub null: bool,
+    /// Entries of the source of which nobody knows what is in them. What the destination has there is not known to be missing at the source,
+    /// and is not named among what is to be deleted.
+    pub hidden: BTreeSet<RelPath>,
+}
+
+/// Names are of what the source does not have, and not of what it leaves out.
+pub(super) fn refuse_deletion(wanted: NamesWanted, status: &TaskStatus, notes: &[String]) -> Result<(), CommandError> {
+    let rules = status.scope.as_ref().map(|scope| scope.source_rules);
+    match rules {
+        _ if wanted != NamesWanted::Delete => Ok(()),
+        Some(SourceRules::Same) | None => Ok(()),
+        Some(SourceRules::Different) => {
+            let what = notes
+                .iter()
+                .find(|note| tells_other_rules(note))
+                .map_or("the two sides leave out different files", |note| note);
+            Err(CommandError::Usage(format!("--files delete would name what the source only leaves out: {what}")))
+        }
+        Some(SourceRules::Unknown) => Err(CommandError::Failed(
+            "--files delete: nobody knows what the source leaves out; that would be among the names".to_owned(),
+        )),
+    }
+}
+
+/// Why so many names are not among those of what is to be deleted.
+pub(super) fn skipped_names(count: u64) -> String {
+    format!(
+        "{count} names are not among them: they lie where the source has a symbolic link to a directory, or something that could \
+         not be read, so that nobody knows whether it has them"
+    )
 }
 
 /// Takes some differences.
@@ -52,18 +84,33 @@ pub(super) fn root(named: Option<RootId>, roots: &[RootId]) -> Result<RootId, Co
 }
 
 impl NameList {
-    /// Prints the names. What is deleted goes before the directory that it lies in.
-    pub(super) fn print(&self, given: Given<'_>) -> Result<(), CommandError> {
+    /// Prints the names, and tells how many were passed over because the source may have them. What is deleted goes before the directory that
+    /// it lies in.
+    pub(super) fn print(mut self, given: Given<'_>) -> Result<u64, CommandError> {
         let failed = |error: io::Error| CommandError::Failed(error.to_string());
+        let mut skipped = 0;
+        if self.wanted == NamesWanted::Delete {
+            given(false, &mut |differences| {
+                let unverified = self.unverified_at_source(differences);
+                self.hidden.extend(unverified);
+                Ok(())
+            })
+            .map_err(failed)?;
+            given(false, &mut |differences| {
+                skipped += self.paths(differences).filter(|path| self.hides(path)).count() as u64;
+                Ok(())
+            })
+            .map_err(failed)?;
+        }
         if !self.null {
             let mut broken = false;
             let look = &mut |differences: &[DifferenceBody]| {
-                broken |= self.names(differences).any(|name| name.contains(&b'\n'));
+                broken |= self.names(differences).any(|name| name.iter().any(|byte| matches!(byte, b'\n' | b'\r')));
                 Ok(())
             };
             given(false, look).map_err(failed)?;
             if broken {
-                let what = "a name holds a line break, and would be taken for two: add -0";
+                let what = "a name holds a line break or a carriage return, and would be taken for two: add -0";
                 return Err(CommandError::Usage(what.to_owned()));
             }
         }
@@ -85,13 +132,36 @@ impl NameList {
                 }
                 Ok(())
             })
-        })
+        })?;
+        Ok(skipped)
     }
 
     fn names<'a>(&'a self, differences: &'a [DifferenceBody]) -> impl Iterator<Item = Vec<u8>> + 'a {
+        let deletes = self.wanted == NamesWanted::Delete;
+        let paths = self.paths(differences).filter(move |path| !deletes || !self.hides(path));
+        paths.map(|path| for_others(path.as_bytes()))
+    }
+
+    fn paths<'a>(&'a self, differences: &'a [DifferenceBody]) -> impl Iterator<Item = RelPath> + 'a {
         let wanted = differences.iter().filter(|difference| self.wanted.takes(difference.kind));
-        let urls = wanted.filter_map(|difference| FileUrl::parse(&difference.file_url, difference.path_hex.as_deref()));
-        urls.filter(|url| url.root == self.root).map(|url| for_others(url.path.as_bytes()))
+        wanted.filter_map(|difference| self.path(difference))
+    }
+
+    /// The path, where it lies in the root.
+    fn path(&self, difference: &DifferenceBody) -> Option<RelPath> {
+        let url = FileUrl::parse(&difference.file_url, difference.path_hex.as_deref());
+        url.filter(|url| url.root == self.root).map(|url| url.path)
+    }
+
+    fn unverified_at_source(&self, differences: &[DifferenceBody]) -> Vec<RelPath> {
+        let unverified = differences.iter().filter(|one| one.kind == DifferenceKind::Unverified);
+        let at_source = unverified.filter(|one| one.side.as_deref() != Some("destination"));
+        at_source.filter_map(|difference| self.path(difference)).collect()
+    }
+
+    /// Whether an entry is, or lies below, one of which nobody knows what is in it.
+    fn hides(&self, path: &RelPath) -> bool {
+        std::iter::successors(Some(path.clone()), RelPath::parent).any(|path| self.hidden.contains(&path))
     }
 }
 

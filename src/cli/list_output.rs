@@ -19,6 +19,8 @@ pub(super) struct ListOutput {
     pub missing: u64,
     /// Names that are not UTF-8.
     pub strange: u64,
+    /// Links to directories, which are not entered, so that nothing behind them is in it.
+    pub links: Vec<RelPath>,
 }
 
 impl ListOutput {
@@ -33,7 +35,7 @@ impl ListOutput {
             let what = "a checksum list is of one directory, and the instance has several roots: name a directory";
             return Err(CommandError::Usage(format!("--format: {what}")));
         };
-        let mut output = Self { lines: Vec::new(), missing: 0, strange: 0 };
+        let mut output = Self { lines: Vec::new(), missing: 0, strange: 0, links: Vec::new() };
         if format == ManifestFormat::B3sum {
             scan.hash(readers, walked)?;
             for directory in all_files(manifest) {
@@ -59,6 +61,10 @@ impl ListOutput {
                 table.indices().filter(|index| table.get(*index).unlisted.is_some()).count() as u64
             };
             output.missing += table.map_or(1, unlisted);
+            let links = table.into_iter().flat_map(|table| {
+                table.indices().filter(|index| table.get(*index).link).map(|index| table.path(index))
+            });
+            output.links.extend(links);
         }
         Ok(output)
     }

@@ -38,7 +38,9 @@ impl ListSide {
         let list = read(&bytes, &Reading { file_name: &file_name, algorithm: args.algorithm, prefix });
         let list = list.map_err(|error| match &error.fault {
             fault if fault.is_usage() => CommandError::Usage(format!("{label}: {error}")),
-            ListFault::Form => failed(format!("neither a manifest nor a checksum list: {error}")),
+            ListFault::Form if error.line == Some(1) => {
+                failed(format!("neither a manifest nor a checksum list: {error}"))
+            }
             _ => failed(error.to_string()),
         })?;
         Ok(Self { label: label.to_owned(), list })

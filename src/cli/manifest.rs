@@ -105,6 +105,11 @@ fn write_list(
             format!("twintree: {} names are not UTF-8, and b3sum --check reads no list that has such", list.strange);
         output::remark(common, &what);
     }
+    if let [first, more @ ..] = list.links.as_slice() {
+        let more = if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
+        let what = "a symbolic link to a directory is not entered, and nothing behind it is in the list";
+        output::remark(common, &format!("twintree: {first}{more}: {what}"));
+    }
     match (list.missing, list.len()) {
         (0, 0) => {
             output::remark(common, "twintree: there is not a single file in it");

@@ -39,6 +39,11 @@ impl Side {
         if is_stdio(path) {
             return Self::of_file(Path::new(STANDARD_INPUT), receive_any(cancel)?, lists);
         }
+        use std::os::unix::fs::FileTypeExt as _;
+        if std::fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_fifo()) {
+            let what = format!("{}: it is a pipe; say - for a file on standard input", path.display());
+            return Err(CommandError::Usage(what));
+        }
         match path.is_file() {
             true => {
                 let file = open_regular(path);

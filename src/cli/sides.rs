@@ -154,13 +154,18 @@ impl<'a> Narrowed<'a> {
         Compared { source: source.facts(), destination: destination.facts(), wanted: self.wanted }
     }
 
-    /// The names of the filter that stand on neither side.
-    pub(super) fn names_not_found(&self) -> Result<Option<String>, CommandError> {
+    /// What to say of the names of the filter that stand on neither side: in a note, and in the headline.
+    pub(super) fn names_not_found(&self) -> Result<Option<[String; 2]>, CommandError> {
         let (Some(filter), Some([source, destination])) = (self.filter, &self.parts) else { return Ok(None) };
         let (at_source, at_destination) = (source.named(filter.names())?, destination.named(filter.names())?);
         let stands = |name: &&RelPath| at_source.contains(*name) || at_destination.contains(*name);
         let mut missing = filter.names().filter(|name| !stands(name));
         let first = missing.next();
-        Ok(first.map(|first| names_not_found_note(1 + missing.count(), first)))
+        Ok(first.map(|first| {
+            let count = 1 + missing.count();
+            let stand = if count == 1 { "stands" } else { "stand" };
+            let headline = format!("{count} of {} names {stand} on neither side", filter.names().count());
+            [names_not_found_note(count, first), headline]
+        }))
     }
 }

@@ -1,12 +1,15 @@
 //! `twintree tasks`: the tasks of a destination.
 
+use std::collections::BTreeSet;
+
 use super::args::{NamesWanted, TaskAction, TasksArgs};
 use super::destination::{destination, runtime};
 use super::exit_code::{CommandError, ExitCode};
-use super::file_names::{NameList, root};
+use super::file_names::{NameList, refuse_deletion, root, skipped_names};
 use super::output;
 use super::verify::print;
-use crate::model::RootId;
+use crate::manifest::tells_links;
+use crate::model::{RootId, Side};
 use crate::protocol::{ReportBody, TaskState};
 use crate::report;
 
@@ -57,8 +60,18 @@ fn names(
         )));
     }
     let roots = status.scope.as_ref().map(|scope| scope.roots.as_slice()).unwrap_or_default();
-    let list = NameList { wanted, root: root(named, roots)?, null };
-    list.print(&|_, take| take(&report.differences))?;
+    let root = root(named, roots)?;
+    refuse_deletion(wanted, status, &report.summary.notes)?;
+    // A report names only the first link, so that what lies behind the others is not known.
+    let links = report.summary.notes.iter().find(|note| tells_links(note, Side::Source, root));
+    if let Some(note) = links.filter(|_| wanted == NamesWanted::Delete) {
+        return Err(CommandError::Failed(format!(
+            "task {}: names to delete are not known, for some may lie behind a link of the source: {note}",
+            status.id
+        )));
+    }
+    let list = NameList { wanted, root, null, hidden: BTreeSet::new() };
+    let skipped = list.print(&|_, take| take(&report.differences))?;
     let lost = report.differences_total.saturating_sub(report.differences.len() as u64);
     let missing = [
         (status.content_not_compared, "files were not compared in content: verify again with --keep-going"),
@@ -67,6 +80,12 @@ fn names(
     ];
     let missing: Vec<String> =
         missing.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+    if skipped > 0 {
+        output::complain(&CommandError::Failed(format!("task {}: {}", status.id, skipped_names(skipped))));
+    }
+    if missing.is_empty() && skipped > 0 {
+        return Ok(ExitCode::Unchecked);
+    }
     if missing.is_empty() {
         return Ok(ExitCode::Equal);
     }

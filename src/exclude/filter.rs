@@ -69,6 +69,14 @@ impl Filter {
             && names.as_ref().is_none_or(|names| covers(names, path) || leads_to(names, path))
     }
 
+    /// Whether an entry is of which nobody knows whether it is a directory, such as a link that leads nowhere. It may be one that holds what is
+    /// wanted, so only globs of what is left out say anything of it.
+    pub fn takes_unknown(&self, path: &RelPath) -> bool {
+        let Inner { exclude, names, .. } = &*self.0;
+        !exclude.match_any(path, false)
+            && names.as_ref().is_none_or(|names| covers(names, path) || leads_to(names, path))
+    }
+
     /// The names that it is restricted to; empty where it is not.
     pub fn names(&self) -> impl Iterator<Item = &RelPath> {
         self.0.names.iter().flatten()
@@ -227,6 +235,15 @@ mod tests {
             assert_eq!(filter.takes_directory(&path(text)), entered, "{text}");
         }
         assert_eq!(filter.names().count(), 3);
+    }
+
+    #[test]
+    fn what_may_be_a_directory_is_only_left_out_by_name() {
+        let of = |filter: Filter, text| filter.takes_unknown(&path(text));
+        let globs = || filter(&["*.db"], &["tmp", "snapshots/"], None);
+        assert!(of(globs(), "a") && of(globs(), "snapshots") && !of(globs(), "tmp") && !of(globs(), "snapshots/x"));
+        let names = || filter(&[], &[], Some(&["a/b"]));
+        assert!(of(names(), "a") && of(names(), "a/b") && !of(names(), "c"));
     }
 
     #[test]

@@ -190,6 +190,13 @@ impl RootRules {
             && filter.as_ref().is_none_or(taken)
     }
 
+    /// The same for an entry of which nobody knows whether it is a directory.
+    pub fn selects_unknown(&self, path: &RelPath) -> bool {
+        let Compiled { selection, filter, .. } = &*self.0;
+        selection.as_ref().is_none_or(|(root, selection)| selection.includes(*root, path, false))
+            && filter.as_ref().is_none_or(|filter| filter.takes_unknown(path))
+    }
+
     /// Whether a file is left out. A file below an excluded directory is too, which the walk sees to.
     pub fn excludes_file(&self, path: &RelPath) -> bool {
         self.any(&self.0.files, path)

@@ -63,7 +63,7 @@ pub use listed::directories_of;
 pub use matching::{MatchedDirectory, MatchingDirectory, all_files, matched_files, matching_files};
 pub use notes::{
     begun_again_note, checksum_list_note, fetched_note, link_notes, names_not_found_note, notes, nothing_compared_note,
-    rules_unknown_note, trusted_note, unrecordable_note,
+    rules_unknown_note, tells_links, tells_other_rules, trusted_note, unrecordable_note,
 };
 pub use part::{Part, PartError, Wanted};
 pub use place_hash::{PlaceKind, PlacePart, place_hash};

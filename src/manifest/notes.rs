@@ -9,13 +9,30 @@ use super::scope::{Described, RootTables};
 use super::table::DirectoryTable;
 use crate::model::{Provenance, RelPath, RootId, Selection, Side, table_name};
 
+/// What the note begins with that says what either side leaves out, where that is not the same.
+const OTHER_RULES: &str = "the two sides leave out different files";
+
+/// Whether a note says what either side leaves out.
+pub fn tells_other_rules(note: &str) -> bool {
+    note.starts_with(OTHER_RULES)
+}
+
+/// Whether a note says that a side has links to directories in a root. It names the first of them alone.
+pub fn tells_links(note: &str, side: Side, root: RootId) -> bool {
+    note.starts_with(&format!("{root}/")) && note.ends_with(&not_entered(side))
+}
+
+fn not_entered(side: Side) -> String {
+    format!(" at the {side}: a symbolic link to a directory is listed and not entered; nothing behind it was compared")
+}
+
 /// Facts that change no counter and no state, and that a reader should know: causes of many differences first, then
 /// rules that are not the same, roots that are absent, and links behind which nobody looked.
 pub fn notes(source: Described<'_>, destination: Described<'_>) -> Vec<String> {
     let mut notes = causes(source, destination);
     if source.identity.rules != destination.identity.rules {
         notes.push(format!(
-            "the two sides leave out different files: source {}, destination {}",
+            "{OTHER_RULES}: source {}, destination {}",
             rules(source.identity),
             rules(destination.identity)
         ));
@@ -98,10 +115,7 @@ pub fn link_notes(side: Side, tables: &RootTables<'_>) -> Vec<String> {
             let more = links.count();
             let first = table.path(first);
             let others = if more > 0 { format!(" and {more} more") } else { String::new() };
-            notes.push(format!(
-                "{id}/{first}{others} at the {side}: a symbolic link to a directory is listed and not entered; \
-                 nothing behind it was compared"
-            ));
+            notes.push(format!("{id}/{first}{others}{}", not_entered(side)));
         }
     }
     notes

@@ -14,7 +14,7 @@ use super::table::DirectoryTable;
 use super::table_error::TableError;
 use crate::checksums::ChecksumList;
 use crate::exclude::Filter;
-use crate::model::{EntryKind, FileEntry, Problem, Reason, RelPath, RootId};
+use crate::model::{EntryKind, FileEntry, Listed, Problem, Reason, RelPath, RootId};
 
 /// Why a part cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -47,8 +47,11 @@ impl Wanted<'_> {
         path.is_root() || self.filter.is_none_or(|filter| filter.takes_directory(path))
     }
 
-    fn file(&self, path: &RelPath) -> bool {
-        self.filter.is_none_or(|filter| filter.takes_file(path))
+    fn file(&self, path: &RelPath, listed: &Listed) -> bool {
+        self.filter.is_none_or(|filter| match listed {
+            Listed::File { .. } => filter.takes_file(path),
+            Listed::Unlistable(_) => filter.takes_unknown(path),
+        })
     }
 
     /// What is known of a directory that nothing is in.
@@ -180,7 +183,7 @@ fn files(
 ) -> Result<Vec<FileEntry>, FileError> {
     let mut files = whole.open(id, index)?;
     if wanted.filter.is_some() {
-        files.retain(|file| path.join(&file.name).is_ok_and(|path| wanted.file(&path)));
+        files.retain(|file| path.join(&file.name).is_ok_and(|path| wanted.file(&path, &file.listed)));
     }
     Ok(files)
 }
@@ -257,7 +260,7 @@ mod tests {
     use super::*;
     use crate::exclude::{FilterTexts, Rules};
     use crate::manifest::{Depth, Identity, Manifest, directories_of, findings};
-    use crate::model::{Content, Listed};
+    use crate::model::Content;
 
     fn path(text: &str) -> RelPath {
         RelPath::new(text.as_bytes()).unwrap()

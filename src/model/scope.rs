@@ -72,17 +72,30 @@ impl NotCompared {
     }
 }
 
+/// What a filter begins with that leaves something out.
+const EXCLUDE: &str = "--exclude ";
+
+/// Texts behind a word, or how many there are where that would be long.
+fn quoted(word: &str, texts: &[&str], what: &str) -> Option<String> {
+    let joined = texts.join(" ");
+    match (texts.len(), joined.chars().count()) {
+        (0, _) => None,
+        (_, ..=MAX_PATTERN_SHOWN) => Some(format!("{word} {joined}")),
+        (1, _) => Some(format!("{word} 1 {what}")),
+        (count, _) => Some(format!("{word} {count} {what}s")),
+    }
+}
+
 impl ScopeLimits {
     /// What a headline says of them, behind the verdict.
     fn headline(&self) -> Vec<String> {
         let mut parts = Vec::new();
-        let filters = self.filters.join(" ");
-        match (self.filters.len(), filters.chars().count()) {
-            (0, _) => {}
-            (_, ..=MAX_PATTERN_SHOWN) => parts.push(format!("only by {filters}")),
-            (1, _) => parts.push("only by 1 filter".to_owned()),
-            (count, _) => parts.push(format!("only by {count} filters")),
-        }
+        let left_out = |filter: &&String| filter.starts_with(EXCLUDE);
+        let taken_in: Vec<&str> = self.filters.iter().filter(|one| !left_out(one)).map(String::as_str).collect();
+        let left_out = self.filters.iter().filter(left_out).filter_map(|filter| filter.strip_prefix(EXCLUDE));
+        let left_out: Vec<&str> = left_out.collect();
+        parts.extend(quoted("only by", &taken_in, "filter"));
+        parts.extend(quoted("without", &left_out, "pattern"));
         let facts: Vec<&str> = self.not_compared.iter().map(|fact| fact.words()).collect();
         if let Some((last, others)) = facts.split_last() {
             let and = if others.is_empty() { "" } else { " and " };
@@ -196,8 +209,10 @@ mod tests {
             (
                 &["--include *.db", "--exclude /tmp"],
                 vec![NotCompared::ModificationTimes],
-                "equal; snapshots left out; only by --include *.db --exclude /tmp; modification times not compared",
+                "equal; snapshots left out; only by --include *.db; without /tmp; modification times not compared",
             ),
+            (&["--exclude *.tmp", "--exclude a/"], vec![], "equal; snapshots left out; without *.tmp a/"),
+            (&[&format!("--exclude {}", "x".repeat(61))], vec![], "equal; snapshots left out; without 1 pattern"),
             (&[&"x".repeat(61)], vec![], "equal; snapshots left out; only by 1 filter"),
         ] {
             let limits = ScopeLimits { filters: texts(filters), not_compared, checksums: None };

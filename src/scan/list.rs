@@ -14,7 +14,7 @@ use super::readers::{count_media, turn};
 use super::steady::problem_of;
 use super::walked::{Looks, WalkedDirectory};
 use crate::exclude::RootRules;
-use crate::model::{FileEntry, Name, Problem, RelPath};
+use crate::model::{FileEntry, Listed, Name, Problem, RelPath};
 
 /// One directory as it was listed, and the directories in it.
 #[derive(Debug)]
@@ -73,7 +73,11 @@ fn list(root: &RootHandle, rules: &RootRules, path: &RelPath, rested: Option<Loo
             continue;
         }
         let entry_path = path.join(&name).map_err(unrepresentable)?;
-        if !rules.selects(&entry_path, !matches!(found, Found::File(..))) {
+        let selected = match &found {
+            Found::File(FoundFile { listed: Listed::Unlistable(_), .. }) => rules.selects_unknown(&entry_path),
+            found => rules.selects(&entry_path, !matches!(found, Found::File(..))),
+        };
+        if !selected {
             continue;
         }
         match found {

@@ -349,6 +349,7 @@ fn lists_that_cannot_be_used_are_refused_by_name_and_line() {
         (format!("{}  ../a\n", zeros(32)), &[], 3, "line 1: its name: a name is"),
         (format!("{}  a\n{}  a\n", zeros(32), "1".repeat(32)), &[], 3, "list: a stands twice, with other values"),
         ("hello\n".to_owned(), &[], 3, "list: neither a manifest nor a checksum list: line 1"),
+        (format!("{}  a\nhello\n", zeros(32)), &[], 3, "list: line 2: no checksum and name"),
         ("[1]".to_owned(), &[], 3, "list: no manifest.json of cassandra-medusa"),
         (String::new(), &[], 3, "list: it names not a single file"),
         ("TWINTREE".to_owned(), &[], 3, "list: "),
@@ -420,13 +421,24 @@ fn what_is_not_in_a_list_is_said() {
     symlink("nothing", data.join("dangling")).unwrap();
     let strange = OsStr::from_bytes(b"\xff");
     fs::write(data.join(strange), "x").unwrap();
+    fs::create_dir(tmp.path().join("elsewhere")).unwrap();
+    symlink("../elsewhere", data.join("linked")).unwrap();
     for format in ["b3sum", "sha256sum"] {
         let list = tmp.path().join(format!("list.{format}"));
         let (code, _, err) = twintree(&["manifest", text(&data), "--format", format, "-o", text(&list)]);
         assert_eq!(code, 3);
         assert!(err.contains("1 entries could not be read, and are not in the list"), "{err}");
+        assert!(err.contains("linked: a symbolic link to a directory is not entered"), "{err}");
         assert_eq!(err.contains("not UTF-8"), format == "b3sum", "{err}");
         let (code, result) = diff(&[text(&list), text(&data), "--keep-going"]);
         assert_eq!((code, &result["filesMatched"]), (1, &json!(2)), "{result:#}");
     }
+}
+
+#[test]
+fn a_pipe_is_to_be_named_as_standard_input() {
+    let tmp = tree();
+    let (code, _, err) = shell(tmp.path(), "mkfifo pipe && $T diff pipe data");
+    assert_eq!(code, 2, "{err}");
+    assert!(err.contains("pipe: it is a pipe; say - for a file on standard input"), "{err}");
 }

@@ -61,6 +61,54 @@ fn names_to_copy_and_names_to_delete_are_apart() {
     assert_eq!(of_root, "old/deep/f\nold/deep\nold/-rf\nold\n");
 }
 
+/// What the source has behind a link, or where it could not be read, is not known to be missing there.
+#[test]
+fn nothing_is_to_be_deleted_where_the_source_was_not_looked_at() {
+    let tmp = tempfile::tempdir().unwrap();
+    let (s, d) = (tmp.path().join("s"), tmp.path().join("d"));
+    for home in [&s, &d] {
+        plant(home, 1, 1, 100);
+    }
+    fs::create_dir_all(tmp.path().join("elsewhere")).unwrap();
+    fs::write(tmp.path().join("elsewhere/good"), "good").unwrap();
+    std::os::unix::fs::symlink("../elsewhere", s.join("linked")).unwrap();
+    std::os::unix::fs::symlink("../nowhere", s.join("dangling")).unwrap();
+    for name in ["linked", "dangling", "old"] {
+        fs::create_dir_all(d.join(name).join("in")).unwrap();
+        fs::write(d.join(name).join("in/good"), "good").unwrap();
+    }
+    let (code, out, err) = twintree(&["diff", text(&s), text(&d), "--files", "delete"]);
+    assert_eq!((code, out.as_str()), (3, "old/in/good\nold/in\nold\n"), "{err}");
+    assert!(err.contains("4 names are not among them"), "{err}");
+    assert!(err.contains("note: data/0/linked at the source: a symbolic link"), "{err}");
+}
+
+/// What the source's manifest only leaves out is not missing there.
+#[test]
+fn nothing_is_to_be_deleted_that_the_source_leaves_out() {
+    let tmp = differing();
+    let line = "$T manifest s --exclude-dir 'glob:**/new' -o m > log && $T diff m s --files delete";
+    let (code, out, err) = shell(tmp.path(), line);
+    assert_eq!((code, out.as_str()), (2, ""), "{err}");
+    assert!(err.contains("source excludes glob:**/new"), "{err}");
+    let (code, out, _) = shell(tmp.path(), "$T diff m s --files copy -0");
+    assert_eq!((code, out.as_str()), (1, ""));
+}
+
+/// rsync ends a name at a carriage return.
+#[test]
+fn a_carriage_return_is_refused_as_a_line_break_is() {
+    let tmp = tempfile::tempdir().unwrap();
+    let (s, d) = (tmp.path().join("s"), tmp.path().join("d"));
+    plant(&s, 1, 1, 100);
+    copy_tree(&s, &d);
+    fs::write(s.join("a\rb"), "x").unwrap();
+    let (code, out, err) = twintree(&["diff", text(&s), text(&d), "--files", "copy"]);
+    assert_eq!((code, out.as_str()), (2, ""), "{err}");
+    assert!(err.contains("add -0"), "{err}");
+    assert_eq!(twintree(&["diff", text(&s), text(&d), "--files", "copy", "-0"]).1, "a\rb\0");
+}
+
 /// The lines of the README.
 #[test]
 fn rsync_makes_the_trees_equal_by_these_names() {
@@ -77,20 +125,27 @@ fn rsync_makes_the_trees_equal_by_these_names() {
     fs::write(tmp.path().join("d/turned"), "file").unwrap();
     fs::write(tmp.path().join("s/back"), "file").unwrap();
     fs::create_dir_all(tmp.path().join("d/back/in")).unwrap();
+    // Links, which are followed: rsync is not to put them where the destination needs a file or a directory.
+    fs::write(tmp.path().join("target"), "behind a link").unwrap();
+    std::os::unix::fs::symlink("../target", tmp.path().join("s/file-link")).unwrap();
+    fs::create_dir(tmp.path().join("targets")).unwrap();
+    std::os::unix::fs::symlink("../targets", tmp.path().join("s/directory-link")).unwrap();
     for line in [
         "$T diff s d --files delete -0 > delete; (cd d && xargs -0r rm -d --) < delete",
-        "$T diff s d --files copy -0 > copy; rsync -aI --from0 --files-from=copy s/ d/",
+        "$T diff s d --files copy -0 > copy; rsync -aIL --from0 --files-from=copy s/ d/",
     ] {
         let (code, out, err) = shell(tmp.path(), line);
         assert_eq!(code, 0, "{line}: {out}{err}");
     }
     let (code, out, _) = shell(tmp.path(), "$T diff s d");
     assert_eq!(code, 0, "{out}");
+    let copied = |name: &str| fs::symlink_metadata(tmp.path().join("d").join(name)).unwrap().file_type();
+    assert!(copied("file-link").is_file() && copied("directory-link").is_dir());
     // Without -I rsync passes over what has the same size and time.
     flip_byte(&tmp.path().join("d/data/ks/table-0001/nb-0-big-Data.db"), 3);
-    shell(tmp.path(), "$T diff s d --files copy -0 > copy; rsync -a --from0 --files-from=copy s/ d/");
+    shell(tmp.path(), "$T diff s d --files copy -0 > copy; rsync -aL --from0 --files-from=copy s/ d/");
     assert_eq!(shell(tmp.path(), "$T diff s d").0, 1);
-    shell(tmp.path(), "rsync -aI --from0 --files-from=copy s/ d/");
+    shell(tmp.path(), "rsync -aIL --from0 --files-from=copy s/ d/");
     assert_eq!(shell(tmp.path(), "$T diff s d").0, 0);
 }
 

@@ -138,7 +138,24 @@ fn a_list_of_names_says_what_is_compared() {
     let (code, result) = names("data/ks/table-0001\0", true);
     assert_eq!((code, &result["digestMismatches"], &result["filesMatched"]), (1, &json!(1), &json!(4)));
     let (code, result) = names("data/ks/table-0002\nno/such\nnor/this\n", false);
-    assert_eq!(code, 0);
+    assert_eq!((code, &result["state"]), (3, &json!("FAILED")), "not all that was asked for was checked");
+    let headline = result["headline"].as_str().unwrap();
+    assert!(headline.starts_with("2 of 3 names stand on neither side; only by --files-from"), "{headline}");
+    let (code, result) = names("data/ks/table-0002\r\ndata/ks/table-0000", false);
+    assert_eq!(code, 3, "of Windows, and the last line has no end: {result:#}");
+    let (code, result) = names("data/ks/table-0001\nno/such\n", false);
+    assert_eq!(code, 1, "{result:#}");
+    // A link that leads nowhere may have been the directory that holds what is wanted.
+    std::os::unix::fs::symlink("nowhere", tmp.path().join("source/gone")).unwrap();
+    std::os::unix::fs::symlink("nowhere", tmp.path().join("destination/gone")).unwrap();
+    let (code, result) = names("data/ks/table-0002\ngone/x\n", false);
+    assert_eq!((code, &result["digestVerificationFailures"]), (3, &json!(1)), "{result:#}");
+    assert_eq!(diff(tmp.path(), &["--include", "table-0002/"]).0, 3);
+    assert_eq!(diff(tmp.path(), &["--include", "table-0002/", "--exclude", "gone"]).0, 0);
+    for side in ["source", "destination"] {
+        fs::remove_file(tmp.path().join(side).join("gone")).unwrap();
+    }
+    let (_, result) = names("data/ks/table-0002\nno/such\nnor/this\n", false);
     assert!(result["notes"].to_string().contains("names that stand on neither side: no/such and 1 more"), "{result:#}");
     let (code, _) = names("", false);
     assert_eq!(code, 3, "nothing is compared");

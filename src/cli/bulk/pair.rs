@@ -7,7 +7,7 @@ use super::names::resolve;
 use super::pages::{self, PageFolder};
 use crate::bulk::{Comparison, Conclusion, Ending, Setback, Settings};
 use crate::cli::args::{ListArgs, RemoteArgs, ScanArgs};
-use crate::cli::compare::{How, compare};
+use crate::cli::compare::{CameTo, How, compare};
 use crate::cli::exit_code::CommandError;
 use crate::cli::narrowing::Narrowing;
 use crate::cli::side::Side;
@@ -66,7 +66,7 @@ impl Inner {
         let remote = RemoteArgs::default();
         let (keep_going, narrowed) = (self.settings.keep_going, Narrowing::default());
         let how = How { scan: &scan, remote: &remote, keep_going, quiet: true, narrowed };
-        let (verdict, report, differences) = compare(&sides, &how, &self.stop)?;
+        let CameTo { verdict, report, differences, .. } = compare(&sides, &how, &self.stop)?;
         let write = |folder: &PageFolder| pages::of_pair(folder, &self.name, &report, &Kept(&differences));
         let page = self.pages.as_ref().map(write);
         let message = report.status.headline.clone();

@@ -49,7 +49,8 @@ impl Expected {
     /// Makes of an answer what is known in the end: a value of parts of which nobody knows the size proves no difference.
     pub(super) fn settle(&self, listed: &Answer, answer: &mut Answer) {
         let Ok(ContentDigest::Md5OfParts(_, parts)) = listed else { return };
-        if met(listed, answer) {
+        // One part is the whole, so that another value is other content.
+        if met(listed, answer) || *parts == 1 {
             return;
         }
         let unknown = |what: &str| {
@@ -106,6 +107,8 @@ mod tests {
         assert_eq!(settled(PARTS, Err(gone.clone()), 100 << 20), Err(gone.clone()));
         let unknown = settled(ContentDigest::Md5OfParts([7; 16], 90), Err(gone), 100 << 20).unwrap_err();
         assert!(unknown.detail.ends_with("no usual one gives so many"), "{}", unknown.detail);
+        let (one, another) = (ContentDigest::Md5OfParts([7; 16], 1), ContentDigest::Md5OfParts([8; 16], 1));
+        assert_eq!(settled(one, Ok(another), 100 << 20), Ok(another));
         let md5 = ContentDigest::Md5([1; 16]);
         assert_eq!(settled(md5, Ok(ContentDigest::Md5([2; 16])), 5), Ok(ContentDigest::Md5([2; 16])));
     }

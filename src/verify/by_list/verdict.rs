@@ -2,8 +2,8 @@
 
 use crate::manifest::{Compared, Facts};
 use crate::model::{
-    Counters, Difference, DifferenceKind, EntryKind, Evidence, FileEntry, FileUrl, Findings, Listed, Problem, Reason,
-    RelPath, RootId, Unverified,
+    ContentDigest, Counters, Difference, DifferenceKind, EntryKind, Evidence, FileEntry, FileUrl, Findings, Listed,
+    Problem, Reason, RelPath, RootId, Unverified,
 };
 use crate::verify::per_file::Answer;
 
@@ -20,6 +20,17 @@ pub(super) fn verdict(
         (Ok(left), Ok(right)) if left == right => {
             counters.files_matched = 1;
             return Findings { counters, ..Findings::default() };
+        }
+        // The same bytes in parts of other sizes have other values; one part is all of them.
+        (Ok(ContentDigest::Md5OfParts(_, left)), Ok(ContentDigest::Md5OfParts(_, right)))
+            if (*left, *right) != (1, 1) =>
+        {
+            counters.digest_verification_failures = 1;
+            let what = format!(
+                "both lists have the MD5 of parts, {left} and {right}, and not their sizes: they cannot be compared"
+            );
+            let problem = Problem::new(Reason::PeerError, what);
+            (DifferenceKind::Unverified, Some(Unverified { source: Some(problem.clone()), destination: Some(problem) }))
         }
         (Ok(left), Ok(right)) if left.algorithm() == right.algorithm() => {
             counters.digest_mismatches = 1;
@@ -61,7 +72,7 @@ fn evidence(file: &FileEntry, value: Answer, known: Facts) -> Evidence {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Content, ContentDigest, Name};
+    use crate::model::{Content, Name};
 
     #[test]
     fn only_two_equal_values_of_one_kind_are_a_match() {
@@ -84,7 +95,18 @@ mod tests {
         let [source, destination] = [difference.source.unwrap(), difference.destination.unwrap()];
         assert_eq!((source.size, source.modified_ms), (Some(1), None), "a list says nothing of times");
         assert_eq!((destination.modified_ms, destination.digests), (Some(5), vec![ContentDigest::Md5([2; 16])]));
-        for (left, right) in [(md5(1), gone()), (gone(), md5(1)), (gone(), gone()), (md5(1), parts)] {
+        let one = |byte| Ok(ContentDigest::Md5OfParts([byte; 16], 1));
+        assert_eq!(of(one(1), one(2)).0, [0, 1, 0], "one part is the whole");
+        let (others, fewer) = (Ok(ContentDigest::Md5OfParts([2; 16], 3)), Ok(ContentDigest::Md5OfParts([1; 16], 2)));
+        for (left, right) in [
+            (md5(1), gone()),
+            (gone(), md5(1)),
+            (gone(), gone()),
+            (md5(1), parts.clone()),
+            (parts.clone(), others),
+            (parts, fewer),
+            (one(1), Ok(ContentDigest::Md5OfParts([2; 16], 2))),
+        ] {
             let (counts, difference) = of(left, right);
             assert_eq!((counts, difference.unwrap().kind), ([0, 0, 1], DifferenceKind::Unverified));
         }
