@@ -78,7 +78,12 @@ pub(super) fn compare(sides: &[Side; 2], how: &How<'_>, stop: &Stop) -> Result<C
     let mut fetched = fetched.iter();
     let sides = named.map(|side| side.place().and_then(|_| fetched.next()).unwrap_or(side));
     let mut timings = Timings { walked_ms: elapsed_ms(), source_walked_ms: elapsed_ms(), ..Timings::default() };
-    let wholes = Sides::of(sides, &walked, &how.narrowed, basis)?;
+    let scanned_elsewhere = |at: usize| match (named[at].place(), sides[at]) {
+        (Some(_), Side::File(file)) => Tree::elsewhere(&file.identity().instance, how.scan).map(Some),
+        _ => Ok(None),
+    };
+    let scanned_elsewhere = [scanned_elsewhere(0)?, scanned_elsewhere(1)?];
+    let wholes = Sides::of(sides, &scanned_elsewhere, &walked, &how.narrowed, basis)?;
     let narrowed = wholes.narrowed(&how.narrowed, basis)?;
     let [source, destination] = narrowed.comparands();
     let facts = narrowed.facts();

@@ -41,6 +41,12 @@ impl Tree {
         Ok(Self { label: home.display().to_string(), rules, filter: None, roots: vec![(RootId::DATA_0, home)] })
     }
 
+    /// A directory of another host, which was scanned there under the rules of the command line: it is what they mean here.
+    pub(super) fn elsewhere(home: &str, scan: &ScanArgs) -> Result<Self, CommandError> {
+        let rules = rules(&Rules::none(), scan)?;
+        Ok(Self { label: home.to_owned(), rules, filter: None, roots: vec![(RootId::DATA_0, PathBuf::from(home))] })
+    }
+
     /// The roots of a configured instance, under the configuration's rules and those of the command line.
     pub(super) fn of_instance(config: &Config, instance: &Instance, scan: &ScanArgs) -> Result<Self, CommandError> {
         Ok(Self {

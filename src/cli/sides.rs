@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::basis::Basis;
 use super::exit_code::CommandError;
+use super::local::Tree;
 use super::narrowing::Narrowing;
 use super::side::Side;
 use crate::checksums::ChecksumList;
@@ -26,18 +27,20 @@ pub(super) struct Sides<'a> {
 }
 
 impl<'a> Sides<'a> {
-    /// The sides, the scanned ones in the order they were walked.
+    /// The sides, the scanned ones in the order they were walked; `elsewhere` are those that were scanned on other hosts.
     pub(super) fn of(
         sides: [&'a Side; 2],
+        elsewhere: &[Option<Tree>; 2],
         walked: &'a [Manifest],
         narrowing: &Narrowing,
         basis: Basis,
     ) -> Result<Self, CommandError> {
         let mut walked = walked.iter();
         let walked = [0, 1].map(|at: usize| sides[at].tree().and_then(|_| walked.next()));
+        let beside = |at: usize| sides[1 - at].tree().or(elsewhere[1 - at].as_ref());
         let wanted = |at: usize| {
             let list = sides[at].list();
-            list.map(|list| list.wanted(sides[1 - at].tree(), narrowing.filter.as_ref())).transpose()
+            list.map(|list| list.wanted(beside(at), narrowing.filter.as_ref())).transpose()
         };
         let lists = [wanted(0)?, wanted(1)?];
         let other = |at: usize| -> Option<&dyn Comparand> {
@@ -53,7 +56,7 @@ impl<'a> Sides<'a> {
             if let Some(other) = other(at) {
                 only_one_root(other)?;
             }
-            side.manifest(list, algorithm, sides[1 - at].tree(), other(at)).map(Some)
+            side.manifest(list, algorithm, beside(at), other(at)).map(Some)
         };
         let listed = [listed(0)?, listed(1)?];
         Ok(Self { sides, walked, lists, listed })

@@ -162,6 +162,11 @@ async fn a_task_tells_the_names_of_each_root() {
     flip_byte(&d.join("two/data/ks/table-0001/nb-1-big-Data.db"), 7);
     fs::remove_file(d.join("two/data/ks/table-0001/nb-2-big-Data.db")).unwrap();
     fs::write(d.join("two/data/ks/more"), "").unwrap();
+    // Behind a link of the source nobody looks.
+    fs::create_dir_all(tmp.path().join("elsewhere")).unwrap();
+    std::os::unix::fs::symlink(tmp.path().join("elsewhere"), s.join("one/data/linked")).unwrap();
+    fs::create_dir_all(d.join("one/data/linked")).unwrap();
+    fs::write(d.join("one/data/linked/good"), "").unwrap();
     let roots = |home: &Path| format!("data_dirs: [{:?}, {:?}]", home.join("one"), home.join("two"));
     let (left, right) = (roots(&s), roots(&d));
     let (mut none, mut no) = (String::new(), String::new());
@@ -184,6 +189,9 @@ async fn a_task_tells_the_names_of_each_root() {
         assert_eq!(names(&whole, &["--root", "data/0", "-0"]).1, "data/ks/table-0000/nb-0-big-Data.db\0");
         assert_eq!(names(&whole, &["--root", "data/1", "--files", "delete"]).1, "data/ks/more\n");
         assert_eq!(names(&whole, &["--root", "data/1", "--files", "differ"]).1, format!("{table}/nb-1-big-Data.db\n"));
+        let (code, out, err) = names(&whole, &["--root", "data/0", "--files", "delete"]);
+        assert_eq!((code, out.as_str()), (3, ""));
+        assert!(err.contains("data/0/data/linked at the source: a symbolic link"), "{err}");
         let (code, out, err) = names(&whole, &[]);
         assert_eq!((code, out.as_str()), (2, ""));
         assert!(err.contains("say with --root of which root: data/0, data/1"), "{err}");

@@ -73,6 +73,25 @@ fn a_side_behind_a_real_sshd_gives_the_same_result_as_one_here() {
     assert!(code == 0 && out.starts_with("COMPLETED: equal; 40 files proven"), "{out}");
 }
 
+/// The rules that the other host scans by hold for the list, too.
+#[test]
+fn rules_hold_for_a_list_beside_a_side_elsewhere() {
+    let (tmp, source, _) = two_trees();
+    fs::create_dir_all(source.join("other/t-1/tmp")).unwrap();
+    fs::write(source.join("other/t-1/f"), "f").unwrap();
+    fs::write(source.join("ks/t-1/left"), "left").unwrap();
+    let list = tmp.path().join("list.b3");
+    let made = Command::new(PROGRAM).args(["manifest", "--format", "b3sum", "-o"]).args([&list, &source]).output();
+    assert!(made.unwrap().status.success());
+    for rule in [["--keyspace", "ks"], ["--exclude-dir", "glob:**/other"], ["--exclude-file", "glob:**/left"]] {
+        let (code, out, err) = diff(SHELL, PROGRAM, [&list, &elsewhere(&source)], &rule);
+        assert_eq!(code, 0, "{rule:?}: {out}{err}");
+        assert_eq!(diff(SHELL, PROGRAM, [&elsewhere(&source), &list], &rule).0, 0, "{rule:?}");
+    }
+    fs::write(source.join("ks/t-1/nb-3-big-Data.db"), vec![9; 3000]).unwrap();
+    assert_eq!(diff(SHELL, PROGRAM, [&list, &elsewhere(&source)], &["--keyspace", "ks"]).0, 1);
+}
+
 #[test]
 fn what_ssh_says_is_passed_on() {
     let Some(sshd) = Sshd::start() else { return };
