@@ -321,9 +321,9 @@ pub enum NamesWanted {
 /// `twintree diff`
 #[derive(Debug, Args)]
 pub struct DiffArgs {
-    /// A directory, ssh://[USER@]HOST[:PORT]/DIR, a manifest file, a checksum list, or - for one of these files on standard input
+    /// A directory, ssh://HOST/DIR, a manifest file, a checksum list, or - for one of these files on standard input
     pub source: PathBuf,
-    /// A directory, ssh://[USER@]HOST[:PORT]/DIR, a manifest file, a checksum list, or - for one of these files on standard input
+    /// A directory, ssh://HOST/DIR, a manifest file, a checksum list, or - for one of these files on standard input
     pub destination: PathBuf,
     /// How ssh://HOST/DIR is reached.
     #[command(flatten)]

@@ -19,7 +19,7 @@ use crate::manifest::{
     outcome, unsteady_directories, unsteady_of,
 };
 use crate::model::{
-    ChecksumAlgorithm, FileUrl, Findings, MetadataSummary, NotCompared, RootId, ScopeLimits, Sink, Verdict,
+    ChecksumAlgorithm, FileUrl, Findings, MetadataSummary, NotCompared, RelPath, RootId, ScopeLimits, Sink, Verdict,
 };
 use crate::protocol::{ReportBody, ReportSummary, TaskState, TaskStatus, Timings};
 use crate::report::MAX_PRINTED;
@@ -143,13 +143,14 @@ fn not_all_checked(verdict: Verdict, what: String, status: &mut TaskStatus) -> V
     }
 }
 
+/// Entries of which nobody knows what is in them. A root that is not there counts as empty, and may be a disk that is not mounted.
 fn hidden(tables: &RootTables<'_>) -> Vec<FileUrl> {
-    let tables = tables.iter().filter_map(|(id, table)| Some((*id, (*table)?)));
-    let of = |(id, table): (RootId, &DirectoryTable)| {
+    let of = |(id, table): &(RootId, Option<&DirectoryTable>)| {
+        let Some(table) = table else { return vec![FileUrl::new(*id, RelPath::root())] };
         let is_hidden = |index: &DirectoryIndex| table.get(*index).link || table.get(*index).unlisted.is_some();
-        table.indices().filter(is_hidden).map(|index| FileUrl::new(id, table.path(index))).collect::<Vec<_>>()
+        table.indices().filter(is_hidden).map(|index| FileUrl::new(*id, table.path(index))).collect()
     };
-    tables.flat_map(of).collect()
+    tables.iter().flat_map(of).collect()
 }
 
 /// What the result does not speak of, besides what the rules leave out.

@@ -45,8 +45,8 @@ pub(super) fn refuse_deletion(wanted: NamesWanted, status: &TaskStatus, notes: &
 /// Why so many names are not among those of what is to be deleted.
 pub(super) fn skipped_names(count: u64) -> String {
     format!(
-        "{count} names are not among them: they lie where the source has a symbolic link to a directory, or something that could \
-         not be read, so that nobody knows whether it has them"
+        "{count} names are not among them: they lie where the source has a symbolic link to a directory, something that could \
+         not be read, or no such root at all, so that nobody knows whether it has them"
     )
 }
 
