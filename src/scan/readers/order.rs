@@ -17,24 +17,23 @@ mod tests {
     use super::*;
     use parking_lot::Mutex;
 
+    /// All four threads meet in the first four jobs, which no other ones would be; and none takes a number below one it had.
     #[test]
     fn jobs_begin_in_their_order_whoever_runs_them() {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(4).build().unwrap();
-        let begun = Mutex::new(Vec::new());
+        let (first, begun) = (std::sync::Barrier::new(4), Mutex::new(vec![Vec::new(); 4]));
         let done = pool.install(|| {
             in_order(100, |number| {
-                let mut begun = begun.lock();
-                begun.push(number);
-                drop(begun);
-                std::thread::sleep(std::time::Duration::from_millis(1));
+                begun.lock()[rayon::current_thread_index().unwrap()].push(number);
+                if number < 4 {
+                    first.wait();
+                }
                 Ok::<(), ()>(())
             })
         });
         let begun = begun.into_inner();
-        assert_eq!((done, begun.len()), (Ok(()), 100));
-        // Between taking a number and saying so another thread may be faster.
-        let far = begun.iter().enumerate().find(|(at, number)| at.abs_diff(**number) > 8);
-        assert_eq!(far, None);
+        assert_eq!((done, begun.iter().map(Vec::len).sum::<usize>()), (Ok(()), 100));
+        assert!(begun.iter().all(|numbers| numbers.is_sorted() && numbers[0] < 4), "{begun:?}");
     }
 
     #[test]
