@@ -131,7 +131,7 @@ fn check(text: &[u8]) -> String {
 }
 
 /// What the entries come to, and how many of them are damaged. A file without a single sound entry is none of ours, unless it is empty or
-/// holds only the begin of a first one.
+/// holds only the beginning of a first one.
 fn parse(bytes: &[u8]) -> Result<(State, u64), JournalFault> {
     let mut state = State::default();
     let (mut sound, mut damaged) = (0_u64, 0);

@@ -1,4 +1,4 @@
-//! From the text of a plan to its values. Every mistake is told at once, with its line and its key.
+//! From the text of a plan to its values. All mistakes are reported at once, with its line and its key.
 
 use std::num::NonZeroUsize;
 use std::path::Path;

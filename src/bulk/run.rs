@@ -126,7 +126,7 @@ pub enum Event {
 
 /// Runs all jobs, at most `parallel` at a time; `true` where all have ended, also after `stop`, and `false` where it came
 /// before. The error is that of `on`,
-/// whom every event is told, and ends the run as `stop` does.
+/// who hears of every event, and ends the run as `stop` does.
 pub async fn run<E: Execute, F>(
     jobs: Vec<Job>,
     parallel: NonZeroUsize,

@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn an_interrupted_run_goes_on_and_a_finished_one_begins_anew() {
+    fn an_interrupted_run_goes_on_and_a_finished_one_begins_from_the_start() {
         let plan = plan(PLAN);
         assert_eq!(decided(&plan, &State::default(), &[]), (true, vec![0, 1, 2, 3, 4], 0, String::new()));
         // What runs on at its destination comes first, and what ended stays, unreachable or not.

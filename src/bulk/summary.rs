@@ -18,7 +18,7 @@ pub struct Summary {
     pub outcomes: BTreeMap<Ending, u64>,
     /// How many have not ended.
     pub to_go: u64,
-    /// Epoch milliseconds of the begin of the run, also where it was interrupted since.
+    /// Epoch milliseconds of when the run began, also where it was interrupted since.
     pub began_at: i64,
     /// Epoch milliseconds of its end, or interruption.
     pub ended_at: i64,
@@ -34,7 +34,7 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// Sums up. `to_go` have not ended, `times` are the begin and end of the run in epoch milliseconds, `(elapsed_ms, worked_ms)` is what
+    /// Sums up. `to_go` have not ended, `times` are when the run began and ended, in epoch milliseconds, `(elapsed_ms, worked_ms)` is what
     /// this command needed.
     pub fn new(
         mut comparisons: Vec<Ended>,

@@ -53,7 +53,7 @@ pub(super) fn skipped_names(count: u64) -> String {
 /// Takes some differences.
 pub(super) type Take<'a> = &'a mut dyn FnMut(&[DifferenceBody]) -> io::Result<()>;
 
-/// Gives all differences in their order, some at a time; where it is told so, the last of these first.
+/// Gives all differences in their order, some at a time; where that is asked for, the last of these first.
 pub(super) type Given<'a> = &'a dyn Fn(bool, Take<'_>) -> io::Result<()>;
 
 impl NamesWanted {

@@ -68,7 +68,7 @@ fn bounded(stream: &mut dyn Read) -> io::Result<Vec<u8>> {
     }
 }
 
-/// Names, one a line or each with a zero byte behind it. A slash at the begin of one says nothing, as for rsync.
+/// Names, one a line or each with a zero byte behind it. A slash at the start of one says nothing, as for rsync.
 fn parse(bytes: &[u8], null: bool) -> Result<BTreeSet<RelPath>, String> {
     let end = if null { 0 } else { b'\n' };
     let names = bytes.split(|byte| *byte == end).filter(|name| !name.is_empty());

@@ -229,7 +229,7 @@ impl Comparand for Part<'_> {
         self.tree(root).map(|tree| vec![SubtreeHash::Unproven; tree.table.len()]).unwrap_or_default()
     }
 
-    /// A directory that is nobody's entry is told of with the one it lies below.
+    /// A directory that is nobody's entry is reported with the one it lies below.
     fn unsteady(&self, root: RootId) -> Vec<(DirectoryIndex, Problem)> {
         let Some(tree) = self.tree(root) else { return Vec::new() };
         let placed = |(index, problem): (DirectoryIndex, Problem)| match tree.places.get(index.at())? {

@@ -16,7 +16,7 @@ const FORMATS: [&str; 2] = ["big", "bti"];
 const WRITTEN_ONCE: [&str; 8] =
     ["Data.db", "Index.db", "Filter.db", "CompressionInfo.db", "Digest.crc32", "CRC.db", "Partitions.db", "Rows.db"];
 
-/// Components that are written anew while the SSTable stays: its statistics (repair, level), the sample of its index, and the list of its
+/// Components that are written again while the SSTable stays: its statistics (repair, level), the sample of its index, and the list of its
 /// components.
 const REWRITTEN: [&str; 3] = ["Statistics.db", "Summary.db", "TOC.txt"];
 
@@ -31,7 +31,7 @@ impl<'a> SstableName<'a> {
         (is_version && is_id && FORMATS.contains(&format) && !component.is_empty()).then_some(Self { id, component })
     }
 
-    /// Whether this file may be written anew while its SSTable stays. `None` where the name does not say it.
+    /// Whether this file may be written again while its SSTable stays. `None` where the name does not say it.
     pub fn is_mutable(&self) -> Option<bool> {
         if WRITTEN_ONCE.contains(&self.component) {
             return Some(false);

@@ -45,7 +45,7 @@ pub struct Retries {
     since: Instant,
     /// How much one answer has delivered at most.
     furthest: u64,
-    /// Whether the log is told of each retry.
+    /// Whether each retry is logged.
     logs: bool,
 }
 
@@ -55,7 +55,7 @@ impl Retries {
         Self { policy, troubles, delays: delays(policy), failures: 0, since: Instant::now(), furthest: 0, logs: true }
     }
 
-    /// The same of which the log is told nothing: whoever asks says it to the person at the terminal.
+    /// The same without a line in the log: whoever asks says it to the person at the terminal.
     pub fn unlogged(policy: RetryPolicy, troubles: Troubles) -> Self {
         Self { logs: false, ..Self::new(policy, troubles) }
     }

@@ -101,7 +101,7 @@ fn every_kind_of_pair_comes_to_what_it_is_and_every_form_says_so() {
     );
     assert!(metrics.contains("twintree_bulk_finished 1\n"), "{metrics}");
 
-    // A finished run begins anew, in whatever form it is asked for.
+    // A finished run begins from the start, in whatever form it is asked for.
     let (code, said, _) = run(home, ALL_KINDS, &["--quiet"]);
     assert!(code == 1 && said.starts_with("different         whole"), "{said}");
     assert!(

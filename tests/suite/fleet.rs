@@ -221,7 +221,7 @@ impl Fleet {
         self.pairs.push(("nothing".to_owned(), place("nothing-old"), place("nothing-new")));
     }
 
-    /// One host at two moments: a file that is written once has other bytes; and one that may, and one that was written anew.
+    /// One host at two moments: a file that is written once has other bytes; and one that may, and one that was written again.
     fn moments(&self) -> [PathBuf; 2] {
         let table = format!("shop/orders-{:032x}", 1);
         let at = |name: &str, changed: &str| {

@@ -49,7 +49,10 @@ pub(super) fn read(plan: Plan, args: &BulkArgs, common: &Common) -> Result<Input
         output::remark(common, &format!("{damaged} entries of the state are damaged and count for nothing"));
     }
     if place.is_none() {
-        output::remark(common, "no state is kept, so an interrupted run begins anew: --state names a file for it");
+        output::remark(
+            common,
+            "no state is kept, so an interrupted run begins from the start: --state names a file for it",
+        );
     }
     if !args.only.is_empty() && state.is_empty() {
         return Err(CommandError::Usage("--only repeats what an earlier run came to, and there was none".to_owned()));
